@@ -1,0 +1,1 @@
+//! Challenge and response as pure functions.

@@ -1,0 +1,58 @@
+//! Why a connection was ended or a message was not delivered: the one closed list that code, metrics, logs and
+//! `crossbarctl` share. A loss without a name does not exist.
+
+macro_rules! drop_reasons {
+    ($($variant:ident = $name:literal, $help:literal;)*) => {
+        /// One reason for one loss. The name is the `reason` label of the metrics and the word in the logs.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum DropReason {
+            $(#[doc = $help] $variant,)*
+        }
+
+        impl DropReason {
+            /// Every reason, in the order in which they are documented and exported.
+            pub const ALL: &'static [DropReason] = &[$(DropReason::$variant,)*];
+
+            /// The name used in metrics, logs and close frames.
+            pub const fn name(self) -> &'static str {
+                match self { $(DropReason::$variant => $name,)* }
+            }
+
+            /// One sentence for the operator.
+            pub const fn help(self) -> &'static str {
+                match self { $(DropReason::$variant => $help,)* }
+            }
+        }
+    };
+}
+
+drop_reasons! {
+    SlowConsumer = "slow_consumer", "The receiver did not read: its outbox was full, so it was disconnected.";
+    OldestEvent = "oldest_event", "The receiver did not read: its oldest waiting event was dropped to make room.";
+    MessageTooLarge = "message_too_large", "An inbound message exceeded message_bytes_max.";
+    ReceiverLimit = "receiver_limit", "An outbound message exceeded what the receiver said it accepts.";
+    HandshakeTimeout = "handshake_timeout", "The transport handshake was not completed in time.";
+    HelloTimeout = "hello_timeout", "No session was opened in time after the transport was up.";
+    CloseTimeout = "close_timeout", "The peer did not answer the close in time.";
+    PingTimeout = "ping_timeout", "The peer did not answer a ping in time.";
+    ProtocolViolation = "protocol_violation", "The peer broke the WAMP protocol.";
+    TransportViolation = "transport_violation", "The peer broke the WebSocket, RawSocket, PROXY or HTTP protocol.";
+    InvalidUtf8 = "invalid_utf8", "A text frame was not valid UTF-8.";
+    InflateLimit = "inflate_limit", "A compressed message would inflate to more than message_bytes_max.";
+    TooManyConnections = "too_many_connections", "The listener already had connections_max connections.";
+    TooManyHandshakes = "too_many_handshakes", "The listener already had handshakes_max connections in their handshake.";
+    TooManySessions = "too_many_sessions", "The realm already had sessions_max sessions.";
+    OriginRefused = "origin_refused", "The browser's origin is not in allowed_origins.";
+    AuthenticationFailed = "authentication_failed", "The peer could not prove who it is.";
+    Killed = "killed", "A session was ended through the meta API or by an operator.";
+    Shutdown = "shutdown", "The node is draining or shutting down.";
+    PeerLost = "peer_lost", "The peer closed or reset the transport.";
+    CallerGone = "caller_gone", "A result arrived for a caller that has left or has cancelled.";
+    LinkQueueFull = "link_queue_full", "The queue towards a peer node was full.";
+}
+
+impl std::fmt::Display for DropReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,16 @@
+//! crossbar-cluster: a cluster of WAMP v2 routers that behaves as one router.
+//!
+//! The rooms, in reading order. A room uses only rooms that stand on lower layers of the table in `docs/architecture.md`;
+//! `tests/tidy.rs` holds it to that.
+
+pub mod drop;
+pub mod limits;
+pub mod time;
+
+pub mod wire;
+
+pub mod auth;
+pub mod wamp;
+
+pub mod realm;
+pub mod session;

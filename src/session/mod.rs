@@ -1,0 +1,1 @@
+//! One peer's state machine, from HELLO to GOODBYE.

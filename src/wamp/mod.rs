@@ -1,0 +1,15 @@
+//! What WAMP means, without behaviour: the message table, ids, URIs, errors, features and who a session is.
+
+pub mod codec;
+pub mod error;
+pub mod feature;
+pub mod identity;
+pub mod message;
+pub mod options;
+pub mod uri;
+
+pub use identity::{Identity, SessionKey};
+pub use message::{Code, Message};
+
+/// A WAMP id: 1 to 2^53.
+pub type Id = u64;

@@ -1,0 +1,59 @@
+//! Bytes to values and back, without any WAMP meaning: the three serializers, batches, and the frames of WebSocket,
+//! RawSocket and the PROXY protocol. Everything here works on byte slices; nothing reads or writes a socket.
+
+pub mod cbor;
+pub mod elements;
+pub mod json;
+pub mod msgpack;
+pub mod payload;
+pub mod value;
+pub mod writer;
+
+pub use elements::{Elements, Kind};
+pub use payload::Payload;
+pub use value::{Dict, Value};
+pub use writer::Writer;
+
+/// The way in which messages are written as bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Serializer {
+    Cbor,
+    MsgPack,
+    Json,
+}
+
+impl Serializer {
+    /// Every serializer, in the order in which the router prefers them.
+    pub const ALL: [Serializer; 3] = [Serializer::Cbor, Serializer::MsgPack, Serializer::Json];
+
+    /// The name in the configuration and in `wamp.2.<name>`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Serializer::Cbor => "cbor",
+            Serializer::MsgPack => "msgpack",
+            Serializer::Json => "json",
+        }
+    }
+
+    /// The serializer with this name.
+    pub fn from_name(name: &str) -> Option<Serializer> {
+        Serializer::ALL.into_iter().find(|s| s.name() == name)
+    }
+}
+
+/// Why bytes could not be read as a value. The text names what was wrong and where, and is safe to show to the peer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    #[error("the message ends in the middle of a value")]
+    Truncated,
+    #[error("invalid {serializer} at byte {offset}: {what}")]
+    Invalid { serializer: &'static str, offset: usize, what: &'static str },
+    #[error("values are nested deeper than {depth_max}")]
+    TooDeep { depth_max: usize },
+    #[error("expected {expected}, got {got}")]
+    WrongType { expected: &'static str, got: &'static str },
+    #[error("invalid json: {0}")]
+    Json(String),
+    #[error("the message has {0} elements, more than any WAMP message")]
+    TooManyElements(usize),
+}

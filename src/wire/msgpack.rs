@@ -1,0 +1,1 @@
+//! msgpack: to be written

@@ -1,0 +1,155 @@
+//! A decoded value: what options, details and the router's own payloads are made of. Dicts keep their order, because the
+//! official vectors (and people who read traces) compare bytes.
+
+/// Anything that WAMP's serializers can carry.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    Null,
+    Bool(bool),
+    /// Non-negative integers.
+    Uint(u64),
+    /// Negative integers only; non-negative ones are always `Uint`, so that equal numbers compare equal.
+    Int(i64),
+    Float(f64),
+    String(String),
+    Bytes(Vec<u8>),
+    List(Vec<Value>),
+    Dict(Dict),
+}
+
+impl Value {
+    /// The word for this kind of value in error messages.
+    pub fn kind_name(&self) -> &'static str {
+        match self {
+            Value::Null => "null",
+            Value::Bool(_) => "bool",
+            Value::Uint(_) | Value::Int(_) => "integer",
+            Value::Float(_) => "float",
+            Value::String(_) => "string",
+            Value::Bytes(_) => "bytes",
+            Value::List(_) => "list",
+            Value::Dict(_) => "dict",
+        }
+    }
+
+    pub fn as_bool(&self) -> Option<bool> {
+        if let Value::Bool(value) = self { Some(*value) } else { None }
+    }
+
+    pub fn as_uint(&self) -> Option<u64> {
+        if let Value::Uint(value) = self { Some(*value) } else { None }
+    }
+
+    pub fn as_str(&self) -> Option<&str> {
+        if let Value::String(value) = self { Some(value) } else { None }
+    }
+
+    pub fn as_list(&self) -> Option<&[Value]> {
+        if let Value::List(value) = self { Some(value) } else { None }
+    }
+
+    pub fn as_dict(&self) -> Option<&Dict> {
+        if let Value::Dict(value) = self { Some(value) } else { None }
+    }
+}
+
+macro_rules! value_from {
+    ($($source:ty => $variant:ident($convert:expr);)*) => {
+        $(impl From<$source> for Value {
+            fn from(source: $source) -> Value {
+                let convert: fn($source) -> _ = $convert;
+                Value::$variant(convert(source))
+            }
+        })*
+    };
+}
+
+value_from! {
+    bool => Bool(|v| v);
+    u64 => Uint(|v| v);
+    u32 => Uint(u64::from);
+    usize => Uint(|v| v as u64);
+    f64 => Float(|v| v);
+    &str => String(str::to_owned);
+    String => String(|v| v);
+    Vec<Value> => List(|v| v);
+    Dict => Dict(|v| v);
+}
+
+impl From<i64> for Value {
+    fn from(source: i64) -> Value {
+        u64::try_from(source).map_or(Value::Int(source), Value::Uint)
+    }
+}
+
+/// A dict with string keys that keeps the order in which it was written. Lookups are linear: options and details have a
+/// handful of keys.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Dict(Vec<(String, Value)>);
+
+impl Dict {
+    pub const fn new() -> Dict {
+        Dict(Vec::new())
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.0.iter().find(|(k, _)| k == key).map(|(_, value)| value)
+    }
+
+    pub fn bool(&self, key: &str) -> Option<bool> {
+        self.get(key).and_then(Value::as_bool)
+    }
+
+    pub fn uint(&self, key: &str) -> Option<u64> {
+        self.get(key).and_then(Value::as_uint)
+    }
+
+    pub fn str(&self, key: &str) -> Option<&str> {
+        self.get(key).and_then(Value::as_str)
+    }
+
+    pub fn list(&self, key: &str) -> Option<&[Value]> {
+        self.get(key).and_then(Value::as_list)
+    }
+
+    pub fn dict(&self, key: &str) -> Option<&Dict> {
+        self.get(key).and_then(Value::as_dict)
+    }
+
+    /// Sets `key`, in its old place if it was there, else at the end.
+    pub fn set(&mut self, key: &str, value: impl Into<Value>) {
+        let value = value.into();
+        match self.0.iter_mut().find(|(k, _)| k == key) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((key.to_owned(), value)),
+        }
+    }
+
+    /// Appends a pair that a decoder has read; the caller has made sure that the key is new.
+    pub fn push(&mut self, key: String, value: Value) {
+        self.0.push((key, value));
+    }
+
+    pub fn remove(&mut self, key: &str) -> Option<Value> {
+        let index = self.0.iter().position(|(k, _)| k == key)?;
+        Some(self.0.remove(index).1)
+    }
+
+    /// The same dict with one more pair; for building details in one expression.
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Dict {
+        self.set(key, value);
+        self
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value))
+    }
+}
