@@ -1,0 +1,74 @@
+//! What a realm wants done. Effects are carried out in order; the order is what gives WAMP its guarantees.
+
+use crate::drop::DropReason;
+use crate::wamp::{Message, SessionKey};
+use crate::wire::{Payload, Value};
+
+/// Where a routed message came from, and so where it may go.
+///
+/// What came from a client may go anywhere; what came from another shard of this node goes to local sessions only; what
+/// came from another node goes to local sessions and sibling shards, never to another node. No other route can be expressed,
+/// so no message can loop, whatever the permissions say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Client,
+    Shard,
+    Node,
+}
+
+/// One thing to do for the one who drives the realm.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Send this message to one session.
+    Send {
+        to: SessionKey,
+        message: Message,
+    },
+    /// Send the same message (an EVENT) to many sessions; it is encoded once per serializer.
+    Fanout {
+        to: Vec<SessionKey>,
+        message: Message,
+    },
+    /// The session broke the protocol: ABORT it with this reason and sentence. The realm expects `leave` for it.
+    Abort {
+        session: SessionKey,
+        reason: &'static str,
+        sentence: String,
+    },
+    /// End the session with GOODBYE. The realm expects `leave` for it.
+    Goodbye {
+        session: SessionKey,
+        reason: String,
+        message: Option<String>,
+    },
+    /// Route nothing more from this session until `Resume`: a dynamic authorizer is being asked about its last message.
+    Suspend {
+        session: SessionKey,
+    },
+    Resume {
+        session: SessionKey,
+    },
+    /// The final answer to a call that the router itself made with `Realm::call`.
+    Answer {
+        token: u64,
+        result: Result<Payload, CallError>,
+    },
+    /// Something was not delivered.
+    Drop {
+        reason: DropReason,
+    },
+}
+
+/// Why a call failed: the error's URI and what came with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallError {
+    pub error: String,
+    pub payload: Payload,
+}
+
+/// Something that happened in the realm: published on `topic` with `args` after the message that caused it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetaEvent {
+    pub topic: &'static str,
+    pub args: Vec<Value>,
+}

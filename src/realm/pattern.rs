@@ -1,0 +1,1 @@
+//! Subscriptions and registrations by pattern.
