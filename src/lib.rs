@@ -14,3 +14,5 @@ pub mod wamp;
 
 pub mod realm;
 pub mod session;
+
+pub mod config;

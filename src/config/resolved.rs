@@ -1,0 +1,257 @@
+//! The configuration as the program uses it: every address parsed, every duration and size a number, every default filled
+//! in, every reference checked. `raw` is what the file says; this is what it means.
+
+use super::origin::Origins;
+use crate::limits::Limits;
+use crate::realm::RealmConfig;
+use crate::wamp::uri::Match;
+use crate::wire::Serializer;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The effective configuration of one node. Built by `config::load` only, so whoever holds one may rely on it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The file that this was read from.
+    pub path: PathBuf,
+    pub node: Node,
+    pub admin: Admin,
+    pub log: Log,
+    /// At least one; no two on the same address.
+    pub listeners: Vec<Listener>,
+    /// At least one; no two with the same name.
+    pub realms: Vec<Realm>,
+    pub mesh: Mesh,
+    pub master: Option<Master>,
+    /// What `[limits]` says; listeners and realms carry their own, with their overrides applied.
+    pub limits: Limits,
+}
+
+/// `[node]`: who this node is and what it runs on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    pub id: String,
+    /// Holds the node key and the cached membership.
+    pub state_dir: PathBuf,
+    /// At least 1.
+    pub shards: usize,
+    /// SIGTERM spreads the GOODBYEs over this time.
+    pub drain_time: Duration,
+}
+
+/// `[admin]`: where the operator's tools and HAProxy ask.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Admin {
+    pub listen: Option<Address>,
+    pub agent_listen: Option<Address>,
+}
+
+/// `[log]`: what is logged, and how it looks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Log {
+    /// A filter in the syntax of `RUST_LOG`, which goes before it: `info`, or `info,crossbar_cluster::session=debug`.
+    pub level: String,
+    pub format: LogFormat,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// To the journal where stderr is the journal, else as for people.
+    Auto,
+    Human,
+    Json,
+    Journal,
+}
+
+/// One `[[listen]]`: a socket that clients or other nodes connect to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listener {
+    pub address: Address,
+    pub transport: Transport,
+    pub purpose: Purpose,
+    /// The HTTP path that speaks WAMP when upgraded; `/` does too.
+    pub path: String,
+    /// What clients may choose from, in the order in which the router prefers.
+    pub serializers: Vec<Serializer>,
+    /// Whether `wamp.2.<serializer>.batched` is offered too.
+    pub batched: bool,
+    pub proxy_protocol: ProxyProtocol,
+    /// Zero sends no pings.
+    pub ping_interval: Duration,
+    /// How long the answer to a ping may take.
+    pub ping_timeout: Duration,
+    pub allowed_origins: Origins,
+    /// None when permessage-deflate is not offered.
+    pub compression: Option<Compression>,
+    pub tls: Option<Tls>,
+    /// Refuses a WebSocket that names no WAMP subprotocol; otherwise it speaks JSON.
+    pub require_subprotocol: bool,
+    /// Speaks no WAMP: every WebSocket message is sent back as it came (for the Autobahn testsuite).
+    pub echo: bool,
+    /// Connections that the kernel completes before they are accepted.
+    pub backlog: u32,
+    pub limits: Limits,
+}
+
+/// Where to listen or to connect.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Address {
+    /// A name or an IP address (IPv6 without its brackets) and a port. Listening on port 0 takes a free one.
+    Tcp { host: String, port: u16 },
+    /// A socket file, and its mode when it is made.
+    Unix { path: PathBuf, mode: u32 },
+}
+
+/// What a port speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// HTTP, and WAMP over WebSocket.
+    WebSocket,
+    /// WAMP over RawSocket.
+    RawSocket,
+    /// Both: the first byte of a connection says which.
+    Universal,
+}
+
+/// Who a port is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    Client,
+    /// Admits only the node keys of the membership.
+    Mesh,
+}
+
+/// Whether connections start with a PROXY protocol header that names the real client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    Off,
+    Optional,
+    Required,
+}
+
+/// permessage-deflate, as far as the router agrees to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compression {
+    /// Window of what the router sends, 9 to 15 bits.
+    pub server_window_bits_max: u8,
+    /// Window of what clients send, 9 to 15 bits; asked of those that let themselves be asked.
+    pub client_window_bits_max: u8,
+    /// The router forgets its window after each message: less memory, less compression.
+    pub server_no_context_takeover: bool,
+    /// Asks the same of clients.
+    pub client_no_context_takeover: bool,
+    /// zlib's level, 1 to 9.
+    pub level: u8,
+    /// Messages below this size go out as they are.
+    pub message_bytes_min: usize,
+}
+
+/// Certificates of a listener, PEM. They are read again on SIGHUP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// Clients must show a certificate that one of these has signed.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// One `[[realm]]`: what its router core needs, and what its sessions and outboxes need.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Realm {
+    pub core: Arc<RealmConfig>,
+    pub request_ids: RequestIds,
+    /// What happens when a receiver does not read, unless a rule says otherwise.
+    pub slow_consumer: SlowConsumer,
+    /// The first rule that covers an event's topic decides.
+    pub slow_consumer_rules: Vec<SlowConsumerRule>,
+}
+
+/// How the request ids of clients are checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestIds {
+    /// Each must be the one before plus one; anything else is a protocol violation.
+    Strict,
+    /// Any id from 1 to 2^53, as clients in the field send them.
+    Lenient,
+}
+
+/// What happens to a receiver whose outbox is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlowConsumer {
+    Disconnect,
+    DropOldest,
+}
+
+/// A slow consumer policy for some topics.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SlowConsumerRule {
+    pub uri: String,
+    pub policy: Match,
+    pub action: SlowConsumer,
+}
+
+/// `[mesh]`: the other nodes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Mesh {
+    /// Where peers reach this node.
+    pub advertise: Option<Address>,
+    /// Fixed peers; no two with the same id or key, and never this node.
+    pub peers: Vec<Peer>,
+}
+
+/// Another node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Peer {
+    pub id: String,
+    pub address: Address,
+    pub public_key: [u8; 32],
+}
+
+/// `[master]`: where the membership comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Master {
+    /// `ws://host:port/path` or `wss://…`.
+    pub url: String,
+    pub public_key: [u8; 32],
+}
+
+impl Config {
+    /// The realm with this name.
+    pub fn realm(&self, name: &str) -> Option<&Realm> {
+        self.realms.iter().find(|realm| realm.core.name == name)
+    }
+}
+
+impl Realm {
+    /// What happens to an event on `topic` that a full outbox has no room for.
+    pub fn slow_consumer_on(&self, topic: &str) -> SlowConsumer {
+        self.slow_consumer_rules
+            .iter()
+            .find(|rule| rule.policy.covers(&rule.uri, topic))
+            .map_or(self.slow_consumer, |rule| rule.action)
+    }
+}
+
+impl Transport {
+    pub const fn speaks_http(self) -> bool {
+        matches!(self, Transport::WebSocket | Transport::Universal)
+    }
+
+    pub const fn speaks_rawsocket(self) -> bool {
+        matches!(self, Transport::RawSocket | Transport::Universal)
+    }
+}
+
+/// As the configuration spells it, without the mode of a socket file.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Address::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Address::Unix { path, .. } => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
