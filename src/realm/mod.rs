@@ -8,6 +8,7 @@
 pub mod broker;
 pub mod dealer;
 pub mod effect;
+pub mod ids;
 pub mod members;
 pub mod pattern;
 pub mod permission;

@@ -1,1 +1,71 @@
-//! Subscriptions and registrations by pattern.
+//! What is known under URIs and patterns of URIs: subscriptions, registrations, permissions. Finds everything that covers a
+//! URI (a publication goes to all of it) or the one best match (a call goes to it) without looking at the rest.
+
+mod prefix;
+mod wildcard;
+
+#[cfg(test)]
+mod tests;
+
+use crate::wamp::uri::Match;
+use prefix::PrefixTree;
+use std::collections::HashMap;
+use wildcard::WildcardTree;
+
+/// Values by pattern; at most one per (uri, match policy).
+#[derive(Debug)]
+pub struct PatternTable<T> {
+    exact: HashMap<String, T>,
+    prefix: PrefixTree<T>,
+    wildcard: WildcardTree<T>,
+}
+
+impl<T> Default for PatternTable<T> {
+    fn default() -> Self {
+        PatternTable { exact: HashMap::new(), prefix: PrefixTree::default(), wildcard: WildcardTree::default() }
+    }
+}
+
+impl<T> PatternTable<T> {
+    /// Sets the value of one pattern and returns the old one.
+    pub fn insert(&mut self, uri: &str, policy: Match, value: T) -> Option<T> {
+        match policy {
+            Match::Exact => self.exact.insert(uri.to_owned(), value),
+            Match::Prefix => self.prefix.insert(uri, value),
+            Match::Wildcard => self.wildcard.insert(uri, value),
+        }
+    }
+
+    /// Takes the value of one pattern out.
+    pub fn remove(&mut self, uri: &str, policy: Match) -> Option<T> {
+        match policy {
+            Match::Exact => self.exact.remove(uri),
+            Match::Prefix => self.prefix.remove(uri),
+            Match::Wildcard => self.wildcard.remove(uri),
+        }
+    }
+
+    /// The value of this very pattern.
+    pub fn value(&self, uri: &str, policy: Match) -> Option<&T> {
+        match policy {
+            Match::Exact => self.exact.get(uri),
+            Match::Prefix => self.prefix.value(uri),
+            Match::Wildcard => self.wildcard.value(uri),
+        }
+    }
+
+    /// Visits every pattern that covers `uri`: the exact one, prefixes from short to long, wildcards from more to less specific.
+    pub fn for_each_match<'a>(&'a self, uri: &str, mut visit: impl FnMut(&'a T)) {
+        if let Some(value) = self.exact.get(uri) {
+            visit(value);
+        }
+        self.prefix.for_each_match(uri, &mut visit);
+        self.wildcard.for_each_match(uri, &mut visit);
+    }
+
+    /// The one best match, by the specification's precedence: exact, then the longest prefix, then the wildcard pattern with
+    /// the longest run of given components before its first wildcard, then before its second, and so on.
+    pub fn best_match(&self, uri: &str) -> Option<&T> {
+        self.exact.get(uri).or_else(|| self.prefix.longest_match(uri)).or_else(|| self.wildcard.best_match(uri))
+    }
+}

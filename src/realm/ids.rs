@@ -1,0 +1,83 @@
+//! Where the ids of a realm come from. Subscriptions and registrations get theirs from what they are, so that every node
+//! of a cluster gives the same object the same id without asking; publications and sessions are random.
+
+use crate::limits::ID_MAX;
+use crate::wamp::{Id, uri::Match};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng;
+use sha2::{Digest, Sha256};
+
+/// What an id is for. A subscription and a registration of the same URI have different ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdKind {
+    Subscription,
+    Registration,
+}
+
+/// The id of the subscription or registration of `uri` with `policy`: the same on every node.
+///
+/// SHA-256 makes it infeasible to look for two URIs that share an id with less than 2^26 tries; where that happens all the
+/// same, `taken` says that another living object has the id, and the next free one is given.
+pub fn id_of(kind: IdKind, policy: Match, uri: &str, taken: impl Fn(Id) -> bool) -> Id {
+    let mut hash = Sha256::new();
+    hash.update(match kind {
+        IdKind::Subscription => b"subscription",
+        IdKind::Registration => b"registration",
+    });
+    // The policy's name holds no NUL and stands before the URI: no two triples give the same bytes.
+    hash.update([0]);
+    hash.update(policy.name().as_bytes());
+    hash.update([0]);
+    hash.update(uri.as_bytes());
+    let digest = hash.finalize();
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    let mut id = id_from_bits(u64::from_be_bytes(first));
+    while taken(id) {
+        id = if id == ID_MAX { 1 } else { id + 1 };
+    }
+    id
+}
+
+/// An id of global scope: uniform over 1 to 2^53.
+pub fn random_id(rng: &mut ChaCha8Rng) -> Id {
+    id_from_bits(rng.next_u64())
+}
+
+/// Maps the upper 53 bits to 1..=2^53, each exactly once.
+const fn id_from_bits(bits: u64) -> Id {
+    (bits >> 11) + 1
+}
+
+const _: () = assert!(id_from_bits(0) == 1 && id_from_bits(u64::MAX) == ID_MAX);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_chacha::rand_core::SeedableRng;
+
+    #[test]
+    fn ids_depend_on_kind_policy_and_uri_only() {
+        let id = |kind, policy, uri| id_of(kind, policy, uri, |_| false);
+        let base = id(IdKind::Subscription, Match::Exact, "com.a");
+        // Fixed for ever: nodes of different versions must agree.
+        assert_eq!(base, 321_572_037_323_513);
+        assert_ne!(base, id(IdKind::Registration, Match::Exact, "com.a"));
+        assert_ne!(base, id(IdKind::Subscription, Match::Prefix, "com.a"));
+        assert_ne!(base, id(IdKind::Subscription, Match::Exact, "com.b"));
+    }
+
+    #[test]
+    fn a_taken_id_gives_way_to_the_next() {
+        let first = id_of(IdKind::Subscription, Match::Exact, "com.a", |_| false);
+        assert_eq!(id_of(IdKind::Subscription, Match::Exact, "com.a", |id| id == first), first % ID_MAX + 1);
+    }
+
+    #[test]
+    fn random_ids_stay_in_range() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        for _ in 0..10_000 {
+            assert!((1..=ID_MAX).contains(&random_id(&mut rng)));
+        }
+    }
+}
