@@ -16,3 +16,4 @@ pub mod realm;
 pub mod session;
 
 pub mod config;
+pub mod metrics;
