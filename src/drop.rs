@@ -44,6 +44,7 @@ drop_reasons! {
     TooManySessions = "too_many_sessions", "The realm already had sessions_max sessions.";
     OriginRefused = "origin_refused", "The browser's origin is not in allowed_origins.";
     AuthenticationFailed = "authentication_failed", "The peer could not prove who it is.";
+    OptionNotAllowed = "option_not_allowed", "A client that is no link set an option of links on a message that gets no answer.";
     Killed = "killed", "A session was ended through the meta API or by an operator.";
     Shutdown = "shutdown", "The node is draining or shutting down.";
     PeerLost = "peer_lost", "The peer closed or reset the transport.";

@@ -9,6 +9,8 @@ pub const RAWSOCKET_BYTES_MAX: usize = 1 << 24;
 pub const ID_MAX: u64 = 1 << 53;
 /// The most elements that any WAMP message has (ERROR with both kinds of arguments), and so the most that are looked at.
 pub const MESSAGE_ELEMENTS_MAX: usize = 7;
+/// The most that the `authextra` of a HELLO may take, because an anonymous session keeps it. Certificates still fit.
+pub const AUTHEXTRA_BYTES_MAX: usize = 16 << 10;
 
 /// The bounds that hold for one listener, one realm and one connection. Sizes are bytes.
 #[derive(Clone, Debug, PartialEq)]

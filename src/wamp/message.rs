@@ -195,6 +195,37 @@ impl Message {
         }
     }
 
+    /// The word for this type of message, in sentences and metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Message::Hello { .. } => "HELLO",
+            Message::Welcome { .. } => "WELCOME",
+            Message::Abort { .. } => "ABORT",
+            Message::Challenge { .. } => "CHALLENGE",
+            Message::Authenticate { .. } => "AUTHENTICATE",
+            Message::Goodbye { .. } => "GOODBYE",
+            Message::Error { .. } => "ERROR",
+            Message::Publish { .. } => "PUBLISH",
+            Message::Published { .. } => "PUBLISHED",
+            Message::Subscribe { .. } => "SUBSCRIBE",
+            Message::Subscribed { .. } => "SUBSCRIBED",
+            Message::Unsubscribe { .. } => "UNSUBSCRIBE",
+            Message::Unsubscribed { .. } => "UNSUBSCRIBED",
+            Message::Event { .. } => "EVENT",
+            Message::Call { .. } => "CALL",
+            Message::Cancel { .. } => "CANCEL",
+            Message::Result { .. } => "RESULT",
+            Message::Register { .. } => "REGISTER",
+            Message::Registered { .. } => "REGISTERED",
+            Message::Unregister { .. } => "UNREGISTER",
+            Message::Unregistered { .. } => "UNREGISTERED",
+            Message::Invocation { .. } => "INVOCATION",
+            Message::Interrupt { .. } => "INTERRUPT",
+            Message::Yield { .. } => "YIELD",
+            Message::EventReceived { .. } => "EVENT_RECEIVED",
+        }
+    }
+
     /// An ERROR that answers `request` of type `request_type`, with one sentence for the person who reads it.
     pub fn error(request_type: Code, request: Id, error: &str, sentence: impl Into<String>) -> Message {
         Message::Error {
