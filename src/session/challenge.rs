@@ -1,0 +1,153 @@
+//! What a peer must prove, per method, and whether it did.
+//!
+//! A user who does not exist is challenged like one who does and fails like one who used a wrong secret, so that nobody
+//! finds out who exists. Such a challenge has no grant: whatever is proved, nothing comes of it.
+
+use super::Context;
+use super::admission::{Authenticator, Grant, Principal};
+use crate::auth::cryptosign::{self, ChannelId, PublicKey};
+use crate::auth::{Secret, decoy, wampcra};
+use crate::wire::{Dict, Value};
+use rand::CryptoRng;
+use std::collections::BTreeMap;
+
+/// A CHALLENGE that goes out, and what is to be done with its answer.
+#[derive(Debug)]
+pub(super) struct Challenge {
+    pub(super) extra: Dict,
+    pub(super) proof: Proof,
+    /// What the peer becomes when the proof is right. None for the unknown.
+    pub(super) grant: Option<Grant>,
+}
+
+/// What makes an AUTHENTICATE right.
+#[derive(Debug)]
+pub(super) enum Proof {
+    Ticket(Secret),
+    /// This authenticator knows.
+    TicketAt(Authenticator),
+    Wampcra {
+        key: Secret,
+        text: String,
+    },
+    Cryptosign {
+        key: PublicKey,
+        challenge: cryptosign::Challenge,
+        channel_id: Option<ChannelId>,
+    },
+}
+
+/// The key that a peer announces in `HELLO.Details.authextra`, and the channel to which it binds its proof.
+pub(super) struct Claim {
+    pub(super) key: PublicKey,
+    channel_id: Option<ChannelId>,
+    /// Asks the router to prove itself too.
+    challenge: Option<cryptosign::Challenge>,
+}
+
+impl Proof {
+    /// Whether `signature` is right. Tickets that an authenticator must see are not.
+    pub(super) fn verify(&self, signature: &str) -> bool {
+        match self {
+            Proof::Ticket(ticket) => ticket.matches(signature),
+            Proof::TicketAt(_) => false,
+            Proof::Wampcra { key, text } => wampcra::verify(key, text, signature),
+            Proof::Cryptosign { key, challenge, channel_id } => key.verify(challenge, channel_id.as_ref(), signature),
+        }
+    }
+}
+
+impl Challenge {
+    pub(super) fn ticket(principals: &BTreeMap<String, Principal<Secret>>, authid: &str) -> Challenge {
+        let principal = principals.get(authid);
+        let ticket = principal.map_or_else(|| Secret::new(""), |principal| principal.credential.clone());
+        let grant = principal.map(|principal| principal.grant.clone());
+        Challenge { extra: Dict::new(), proof: Proof::Ticket(ticket), grant }
+    }
+
+    pub(super) fn ticket_at(authenticator: Authenticator) -> Challenge {
+        Challenge { extra: Dict::new(), proof: Proof::TicketAt(authenticator), grant: None }
+    }
+
+    /// `principal` is challenged under the name `authid`; it has to be `known` for anything to come of it.
+    pub(super) fn wampcra(
+        challenge: wampcra::Challenge,
+        principal: Principal<wampcra::Credential>,
+        known: bool,
+        rng: &mut dyn CryptoRng,
+    ) -> Challenge {
+        let text = challenge.to_text(rng);
+        let mut extra = Dict::new().with("challenge", text.as_str());
+        if let Some(salting) = principal.credential.salting {
+            extra.set("salt", salting.salt);
+            extra.set("iterations", salting.iterations);
+            extra.set("keylen", salting.keylen);
+        }
+        let proof = Proof::Wampcra { key: principal.credential.key, text };
+        Challenge { extra, proof, grant: known.then_some(principal.grant) }
+    }
+
+    pub(super) fn cryptosign(cx: &Context, claim: Claim, grant: Option<Grant>, rng: &mut dyn CryptoRng) -> Challenge {
+        let challenge = cryptosign::random_challenge(rng);
+        let binding = claim.channel_id.map_or(Value::Null, |_| cryptosign::TLS_EXPORTER.into());
+        let mut extra = Dict::new().with("challenge", hex::encode(challenge)).with("channel_binding", binding);
+        if let (Some(node_key), Some(asked)) = (&cx.admission.node.key, &claim.challenge) {
+            extra.set("pubkey", node_key.public().to_string());
+            extra.set("signature", node_key.sign(asked, claim.channel_id.as_ref()));
+        }
+        let proof = Proof::Cryptosign { key: claim.key, challenge, channel_id: claim.channel_id };
+        Challenge { extra, proof, grant }
+    }
+}
+
+impl Claim {
+    /// Reads `authextra`. The error says what HELLO lacks.
+    pub(super) fn read(cx: &Context, authextra: &Dict) -> Result<Claim, &'static str> {
+        let key = authextra.str("pubkey").and_then(|text| text.parse().ok());
+        let key = key.ok_or("an authextra.pubkey of 64 hex digits")?;
+        let channel_id = match authextra.get("channel_binding") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(binding)) if binding == cryptosign::TLS_EXPORTER => {
+                Some(cx.peer.channel_id.ok_or("a TLS connection to this node for channel_binding tls-exporter")?)
+            }
+            // To go on without the binding that the peer relies on would be to cheat it.
+            Some(_) => return Err("a channel_binding that is null or tls-exporter"),
+        };
+        let challenge = authextra.str("challenge").and_then(cryptosign::parse_challenge);
+        Ok(Claim { key, channel_id, challenge })
+    }
+}
+
+/// The user with this name, and true; or else one who looks like a user and is not.
+pub(super) fn wampcra_principal(
+    decoy_key: &Secret,
+    principals: &BTreeMap<String, Principal<wampcra::Credential>>,
+    authid: &str,
+) -> (Principal<wampcra::Credential>, bool) {
+    // Made in either case, so that both take the same time.
+    let template = principals.values().nth(decoy::index(decoy_key, authid, principals.len()));
+    let salting = template.and_then(|template| template.credential.salting.clone());
+    let salting =
+        salting.map(|salting| wampcra::Salting { salt: decoy::salt(decoy_key, authid, salting.salt.len()), ..salting });
+    let role = template.map_or("user", |template| &template.grant.role);
+    let decoy = Principal {
+        credential: wampcra::Credential { key: Secret::new("no signature is right"), salting },
+        grant: Grant::role(role),
+    };
+    match principals.get(authid) {
+        Some(principal) => (principal.clone(), true),
+        None => (decoy, false),
+    }
+}
+
+/// Who has this key: the principal with this name, or without a name the only one with it.
+pub(super) fn cryptosign_principal<'a>(
+    principals: &'a BTreeMap<String, Principal<Vec<PublicKey>>>,
+    authid: Option<&str>,
+    key: PublicKey,
+) -> Option<(&'a String, &'a Principal<Vec<PublicKey>>)> {
+    let mut holders = principals
+        .iter()
+        .filter(|(name, principal)| authid.is_none_or(|authid| authid == *name) && principal.credential.contains(&key));
+    holders.next().filter(|_| holders.next().is_none())
+}

@@ -1,0 +1,127 @@
+//! What an established session may send: which messages at all, under which request ids, with which options.
+
+use super::admission::RequestIds;
+use crate::drop::DropReason;
+use crate::limits::ID_MAX;
+use crate::wamp::message::code::{self, CALL};
+use crate::wamp::{Code, Id, Message, error, feature::Features};
+use crate::wire::{Dict, Value};
+
+/// What the session remembers from WELCOME on. All else about the peer is kept by its realm.
+#[derive(Debug)]
+pub(super) struct Established {
+    pub(super) session: Id,
+    features: Features,
+    request_ids: RequestIds,
+    /// The next request id in strict order. All requests of a session share this count.
+    request_next: Id,
+    trusted_link: bool,
+}
+
+/// What is to become of a message.
+#[derive(Debug, PartialEq)]
+pub(super) enum Verdict {
+    /// It is legal: for the realm.
+    Route(Message),
+    /// It is answered with this ERROR.
+    Refuse(Message),
+    /// It is not routed, and no answer is due.
+    Drop(DropReason),
+    /// It breaks the protocol, in the way that the sentence says.
+    Violation(String),
+}
+
+impl Established {
+    pub(super) fn new(session: Id, features: Features, request_ids: RequestIds, trusted_link: bool) -> Established {
+        Established { session, features, request_ids, request_next: 1, trusted_link }
+    }
+
+    /// Whether `message` may be sent now, and what is to become of it. Counts its request id.
+    pub(super) fn judge(&mut self, mut message: Message) -> Verdict {
+        let (name, code) = (message.name(), message.code());
+        let features = self.features;
+        let (request, options, passthru_announced) = match &mut message {
+            Message::Publish { request, options, .. } => (Some(*request), options, features.publisher_passthru),
+            Message::Call { request, options, .. } => (Some(*request), options, features.caller_passthru),
+            Message::Yield { options, .. } => (None, options, features.callee_passthru),
+            Message::Subscribe { request, options, .. }
+            | Message::Unsubscribe { request, options, .. }
+            | Message::Register { request, options, .. }
+            | Message::Unregister { request, options, .. } => (Some(*request), options, true),
+            Message::Cancel { options, .. } => (None, options, true),
+            Message::Error { request_type: code::INVOCATION, details, .. } => (None, details, true),
+            Message::Error { request_type, .. } => {
+                return Verdict::Violation(format!("ERROR of a client answers INVOCATION (68), not {request_type}"));
+            }
+            Message::EventReceived { .. } => return Verdict::Route(message),
+            // HELLO and AUTHENTICATE come too late, all others are for routers to send.
+            _ => return Verdict::Violation(format!("{name} is not for a client to send in an established session")),
+        };
+        if !passthru_announced && is_set(options, "ppt_scheme") {
+            return Verdict::Violation(format!("{name} has ppt_scheme, but payload_passthru_mode was not announced"));
+        }
+        if code == CALL && options.bool("progress") == Some(true) && !features.caller_progressive_invocations {
+            return Verdict::Violation(
+                "CALL has progress, but progressive_call_invocations was not announced".to_owned(),
+            );
+        }
+        if let Some(request) = request
+            && let Err(sentence) = self.count_request(code, request)
+        {
+            return Verdict::Violation(format!("{name} {sentence}"));
+        }
+        if !self.trusted_link && is_set(options, FORWARD_FOR) {
+            return refuse_forward_for(message);
+        }
+        Verdict::Route(message)
+    }
+
+    /// Checks the id of a request, and counts it. The error completes a sentence that starts with the message's name.
+    fn count_request(&mut self, code: Code, request: Id) -> Result<(), String> {
+        if self.request_ids == RequestIds::Lenient {
+            let legal = (1..=ID_MAX).contains(&request);
+            return if legal { Ok(()) } else { Err(format!("has request id {request}, ids are 1 to 2^53")) };
+        }
+        if request == self.request_next {
+            self.request_next = if request == ID_MAX { 1 } else { request + 1 };
+            return Ok(());
+        }
+        // It may continue a progressive call; which ones are still going on is known to the dealer.
+        let continues = code == CALL && self.features.caller_progressive_invocations;
+        if continues && (1..self.request_next).contains(&request) {
+            return Ok(());
+        }
+        Err(format!("has request id {request}, expected {}", self.request_next))
+    }
+}
+
+/// Who only claims to speak for others is refused where an answer is possible.
+fn refuse_forward_for(mut message: Message) -> Verdict {
+    let code = message.code();
+    let request = match &mut message {
+        Message::Publish { options, .. } if options.bool("acknowledge") != Some(true) => {
+            return Verdict::Drop(DropReason::OptionNotAllowed);
+        }
+        Message::Publish { request, .. }
+        | Message::Subscribe { request, .. }
+        | Message::Unsubscribe { request, .. }
+        | Message::Call { request, .. }
+        | Message::Register { request, .. }
+        | Message::Unregister { request, .. } => *request,
+        // These carry on a call, which would hang without them: only the claim is taken away.
+        Message::Cancel { options, .. } | Message::Yield { options, .. } | Message::Error { details: options, .. } => {
+            options.remove(FORWARD_FOR);
+            return Verdict::Route(message);
+        }
+        _ => return Verdict::Route(message),
+    };
+    let sentence = "forward_for is for links between routers";
+    Verdict::Refuse(Message::error(code, request, error::OPTION_NOT_ALLOWED, sentence))
+}
+
+fn is_set(options: &Dict, key: &str) -> bool {
+    options.get(key).is_some_and(|value| *value != Value::Null)
+}
+
+/// Whom a router speaks for.
+const FORWARD_FOR: &str = "forward_for";

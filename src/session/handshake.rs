@@ -1,0 +1,457 @@
+//! From HELLO to WELCOME: which method, whose turn it is, which role. What has to be proved is `challenge`'s business.
+
+use super::admission::{Anonymous, Authenticator, Grant, Principal, Source};
+use super::authenticator::{Answer, Question};
+use super::challenge::{Challenge, Claim, Proof, cryptosign_principal, wampcra_principal};
+use super::established::Established;
+use super::{Context, Join, Session, State, Step};
+use crate::auth::{Secret, anonymous::random_authid, wampcra};
+use crate::limits::{AUTHEXTRA_BYTES_MAX, ID_MAX};
+use crate::wamp::{Id, Identity, Message, error, feature::Features, uri::UriCheck};
+use crate::wire::{Dict, Value};
+use rand::{CryptoRng, RngExt};
+
+/// What is known of a peer that has said HELLO and is not admitted yet.
+#[derive(Debug)]
+pub(super) struct Handshake {
+    realm: String,
+    /// Chosen at HELLO, because it is part of what is signed.
+    session: Id,
+    method: Method,
+    /// Who the peer says it is; cryptosign also finds it by the key.
+    authid: Option<String>,
+    authprovider: &'static str,
+    authextra: Dict,
+    features: Features,
+    stage: Stage,
+}
+
+/// Whose turn it is.
+#[derive(Debug)]
+enum Stage {
+    /// HELLO is being looked at.
+    Fresh,
+    /// The peer's: AUTHENTICATE is expected.
+    Challenged { proof: Proof, grant: Option<Grant> },
+    /// The authenticator's: its answer to this attempt is expected. With the ticket that it was asked about.
+    Asking { attempt: u32, ticket: Option<Secret> },
+}
+
+/// How a peer can prove who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Method {
+    Anonymous,
+    Ticket,
+    Wampcra,
+    Cryptosign,
+}
+
+/// Why a method of the client cannot be used.
+enum Unusable {
+    NotOffered,
+    /// HELLO lacks this.
+    Lacks(&'static str),
+}
+
+/// Why a HELLO leads nowhere: the URI and the sentence of the ABORT.
+struct Refusal(&'static str, String);
+
+/// What follows from what the peer, or the authenticator, has said.
+enum Next {
+    Challenge(Challenge),
+    /// An authenticator decides, or knows what to prove; about this ticket, if there is one already.
+    Ask {
+        authenticator: Authenticator,
+        ticket: Option<Secret>,
+    },
+    Admit(Grant),
+    /// The peer could not prove who it is, or is nobody we know: the same to the outside.
+    Fail,
+    /// The authenticator does not want the peer, or did not work.
+    Deny,
+}
+
+impl Session {
+    pub(super) fn handle_hello(
+        &mut self,
+        cx: &Context,
+        realm: String,
+        details: Dict,
+        rng: &mut dyn CryptoRng,
+        out: &mut Vec<Step>,
+    ) {
+        let features = details.dict("roles").map(Features::from_roles).unwrap_or_default();
+        if !(features.publisher || features.subscriber || features.caller || features.callee) {
+            let sentence = "HELLO.Details.roles has none of publisher, subscriber, caller and callee";
+            return self.violation(sentence, out);
+        }
+        match Handshake::begin(cx, realm, &details, features, rng) {
+            Ok((handshake, next)) => self.proceed(cx, handshake, next, rng, out),
+            Err(refusal) => self.refuse(refusal, out),
+        }
+    }
+
+    pub(super) fn handle_authenticate(
+        &mut self,
+        cx: &Context,
+        signature: String,
+        rng: &mut dyn CryptoRng,
+        out: &mut Vec<Step>,
+    ) {
+        match std::mem::replace(&mut self.state, State::Opening) {
+            State::Handshake(mut handshake) if matches!(handshake.stage, Stage::Challenged { .. }) => {
+                let next = handshake.take_authenticate(signature);
+                self.proceed(cx, handshake, next, rng, out);
+            }
+            _ => self.violation("AUTHENTICATE came without a CHALLENGE", out),
+        }
+    }
+
+    /// An authenticator has answered `Step::Authenticate`: the first argument of its RESULT, or the URI of its ERROR (also
+    /// when it took too long or is not there). Answers to attempts that are over are ignored.
+    pub fn handle_authenticator_answer(
+        &mut self,
+        cx: &Context,
+        attempt: u32,
+        answer: Result<Value, String>,
+        rng: &mut dyn CryptoRng,
+        out: &mut Vec<Step>,
+    ) {
+        match std::mem::replace(&mut self.state, State::Opening) {
+            State::Handshake(mut handshake) if handshake.asks(attempt) => {
+                let next = handshake.take_answer(cx, answer, rng);
+                self.proceed(cx, handshake, next, rng, out);
+            }
+            state => self.state = state,
+        }
+    }
+
+    fn proceed(
+        &mut self,
+        cx: &Context,
+        mut handshake: Box<Handshake>,
+        next: Next,
+        rng: &mut dyn CryptoRng,
+        out: &mut Vec<Step>,
+    ) {
+        match next {
+            Next::Challenge(Challenge { extra, proof, grant }) => {
+                out.push(Step::Send(Message::Challenge { method: handshake.method.name().to_owned(), extra }));
+                handshake.stage = Stage::Challenged { proof, grant };
+                self.state = State::Handshake(handshake);
+            }
+            Next::Ask { authenticator, ticket } => {
+                self.attempt = self.attempt.wrapping_add(1);
+                let args = handshake.question(cx, ticket.as_ref()).to_args();
+                let Authenticator { procedure, realm } = authenticator;
+                out.push(Step::Authenticate { attempt: self.attempt, realm, procedure, args });
+                handshake.stage = Stage::Asking { attempt: self.attempt, ticket };
+                self.state = State::Handshake(handshake);
+            }
+            Next::Admit(grant) => match handshake.admit(cx, grant, rng) {
+                Ok((established, join)) => {
+                    (self.state, self.deadline) = (State::Established(established), None);
+                    out.push(Step::Join(join));
+                }
+                Err(refusal) => self.refuse(refusal, out),
+            },
+            Next::Fail => self.fail(cx, error::AUTHENTICATION_FAILED, "authentication failed"),
+            Next::Deny => self.fail(cx, error::AUTHENTICATION_DENIED, "the authenticator did not admit this peer"),
+        }
+    }
+
+    /// This HELLO leads nowhere, but another one may; what is left of `hello_timeout` goes on running.
+    fn refuse(&mut self, Refusal(reason, sentence): Refusal, out: &mut Vec<Step>) {
+        out.push(Step::Send(Message::abort(reason, sentence)));
+        self.state = State::Opening;
+    }
+
+    /// The peer is told later, so that guessing takes its time.
+    fn fail(&mut self, cx: &Context, reason: &str, sentence: &str) {
+        self.state = State::Refused(Box::new(Message::abort(reason, sentence)));
+        self.deadline = Some(cx.now.uptime + cx.admission.limits.authentication_delay);
+    }
+}
+
+impl Handshake {
+    /// Takes the first of the client's methods that is offered here and for which HELLO has what it needs.
+    fn begin(
+        cx: &Context,
+        realm: String,
+        details: &Dict,
+        features: Features,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(Box<Handshake>, Next), Refusal> {
+        if !UriCheck::Loose.is_name(&realm) {
+            return Err(Refusal(error::INVALID_URI, "the realm is not a valid URI".to_owned()));
+        }
+        if !cx.admission.realms.contains_key(&realm) {
+            return Err(no_such_realm(&realm));
+        }
+        let authextra = details.dict("authextra").cloned().unwrap_or_default();
+        if size_of_dict(&authextra) > AUTHEXTRA_BYTES_MAX {
+            let sentence = format!("HELLO.Details.authextra takes more than {AUTHEXTRA_BYTES_MAX} bytes");
+            return Err(Refusal(error::LIMIT_EXCEEDED, sentence));
+        }
+        let mut handshake = Box::new(Handshake {
+            realm,
+            session: rng.random_range(1..=ID_MAX),
+            method: Method::Anonymous,
+            authid: details.str("authid").filter(|authid| !authid.is_empty()).map(str::to_owned),
+            authprovider: "static",
+            authextra,
+            features,
+            stage: Stage::Fresh,
+        });
+        let offered = details.list("authmethods").filter(|methods| !methods.is_empty());
+        let anonymous = [Value::from(Method::Anonymous.name())];
+        let mut hint = String::new();
+        for method in offered.unwrap_or(&anonymous).iter().filter_map(Value::as_str).filter_map(Method::from_name) {
+            handshake.method = method;
+            match handshake.begin_method(cx, rng) {
+                Ok(next) => return Ok((handshake, next)),
+                Err(Unusable::NotOffered) => {}
+                Err(Unusable::Lacks(what)) => hint = format!(": {} needs {what}", method.name()),
+            }
+        }
+        let sentence = format!("no authentication method of this client can be used here{hint}");
+        Err(Refusal(error::NO_MATCHING_AUTH_METHOD, sentence))
+    }
+
+    fn begin_method(&mut self, cx: &Context, rng: &mut dyn CryptoRng) -> Result<Next, Unusable> {
+        let methods = &cx.admission.methods;
+        match self.method {
+            Method::Anonymous => {
+                let source = offered(&methods.anonymous)?;
+                // Who proves nothing does not choose a name.
+                self.authid = None;
+                Ok(match source {
+                    Anonymous::Static(grant) => Next::Admit(grant.clone()),
+                    Anonymous::Dynamic(authenticator) => self.ask(authenticator),
+                })
+            }
+            Method::Ticket => {
+                let (source, authid) = (offered(&methods.ticket)?, self.authid()?);
+                Ok(Next::Challenge(match source {
+                    Source::Static(principals) => Challenge::ticket(principals, authid),
+                    Source::Dynamic(authenticator) => {
+                        self.authprovider = "dynamic";
+                        Challenge::ticket_at(authenticator.clone())
+                    }
+                }))
+            }
+            Method::Wampcra => {
+                let (source, authid) = (offered(&methods.wampcra)?, self.authid()?);
+                Ok(match source {
+                    Source::Static(principals) => {
+                        let (principal, known) = wampcra_principal(&cx.admission.decoy_key, principals, authid);
+                        Next::Challenge(self.challenge_wampcra(cx, principal, known, rng))
+                    }
+                    Source::Dynamic(authenticator) => self.ask(authenticator),
+                })
+            }
+            Method::Cryptosign => {
+                let source = offered(&methods.cryptosign)?;
+                let claim = Claim::read(cx, &self.authextra).map_err(Unusable::Lacks)?;
+                let principals = match source {
+                    Source::Static(principals) => principals,
+                    Source::Dynamic(authenticator) => return Ok(self.ask(authenticator)),
+                };
+                let found = cryptosign_principal(principals, self.authid.as_deref(), claim.key);
+                if let Some((authid, _)) = found {
+                    self.authid = Some(authid.clone());
+                }
+                let grant = found.map(|(_, principal)| principal.grant.clone());
+                Ok(Next::Challenge(Challenge::cryptosign(cx, claim, grant, rng)))
+            }
+        }
+    }
+
+    fn authid(&self) -> Result<&str, Unusable> {
+        self.authid.as_deref().ok_or(Unusable::Lacks("an authid"))
+    }
+
+    fn ask(&mut self, authenticator: &Authenticator) -> Next {
+        self.authprovider = "dynamic";
+        Next::Ask { authenticator: authenticator.clone(), ticket: None }
+    }
+
+    fn challenge_wampcra(
+        &self,
+        cx: &Context,
+        principal: Principal<wampcra::Credential>,
+        known: bool,
+        rng: &mut dyn CryptoRng,
+    ) -> Challenge {
+        let authid = principal.grant.authid.clone().or_else(|| self.authid.clone()).unwrap_or_default();
+        let authrole = principal.grant.role.clone();
+        let challenge = wampcra::Challenge {
+            authid: &authid,
+            authrole: &authrole,
+            authprovider: self.authprovider,
+            session: self.session,
+            wall: cx.now.wall,
+        };
+        Challenge::wampcra(challenge, principal, known, rng)
+    }
+
+    /// AUTHENTICATE has come; `handle_authenticate` has made sure that it is due.
+    fn take_authenticate(&mut self, signature: String) -> Next {
+        match std::mem::replace(&mut self.stage, Stage::Fresh) {
+            Stage::Challenged { proof: Proof::TicketAt(authenticator), .. } => {
+                Next::Ask { authenticator, ticket: Some(Secret::new(signature)) }
+            }
+            Stage::Challenged { proof, grant } => match (proof.verify(&signature), grant) {
+                (true, Some(grant)) => Next::Admit(grant),
+                _ => Next::Fail,
+            },
+            Stage::Fresh | Stage::Asking { .. } => Next::Fail,
+        }
+    }
+
+    fn asks(&self, this_attempt: u32) -> bool {
+        matches!(self.stage, Stage::Asking { attempt, .. } if attempt == this_attempt)
+    }
+
+    fn question<'a>(&'a self, cx: &Context<'a>, ticket: Option<&'a Secret>) -> Question<'a> {
+        Question {
+            realm: &self.realm,
+            authid: self.authid.as_deref(),
+            session: self.session,
+            authmethod: self.method.name(),
+            authextra: &self.authextra,
+            transport: &cx.peer.transport,
+            ticket: ticket.map(Secret::expose),
+        }
+    }
+
+    /// The authenticator has answered the question that `stage` waits for.
+    fn take_answer(&mut self, cx: &Context, answer: Result<Value, String>, rng: &mut dyn CryptoRng) -> Next {
+        let read = answer.map_err(|uri| format!("it answered {uri}")).and_then(|value| {
+            let (answer, grant) = Answer::read(value)?;
+            self.next_after_answer(cx, &answer, grant, rng).map_err(str::to_owned)
+        });
+        read.unwrap_or_else(|why| {
+            tracing::debug!(session = self.session, realm = self.realm, why, "an authenticator admits nobody");
+            Next::Deny
+        })
+    }
+
+    fn next_after_answer(
+        &mut self,
+        cx: &Context,
+        answer: &Answer,
+        grant: Grant,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Next, &'static str> {
+        Ok(match self.method {
+            Method::Anonymous => Next::Admit(grant),
+            Method::Ticket => match (answer.ticket(), &self.stage) {
+                (Some(expected), Stage::Asking { ticket: Some(given), .. }) if expected != *given => Next::Fail,
+                _ => Next::Admit(grant),
+            },
+            Method::Wampcra => {
+                let principal = Principal { credential: answer.wampcra()?, grant };
+                Next::Challenge(self.challenge_wampcra(cx, principal, true, rng))
+            }
+            Method::Cryptosign => {
+                let claim = Claim::read(cx, &self.authextra)?;
+                let known = answer.cryptosign()?.contains(&claim.key);
+                Next::Challenge(Challenge::cryptosign(cx, claim, known.then_some(grant), rng))
+            }
+        })
+    }
+
+    /// The peer is who it says: makes the session that `grant` allows, if its realm and role exist.
+    fn admit(
+        self: Box<Self>,
+        cx: &Context,
+        grant: Grant,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(Established, Box<Join>), Refusal> {
+        let realm_name = grant.realm.unwrap_or(self.realm);
+        let realm = cx.admission.realms.get(&realm_name).ok_or_else(|| no_such_realm(&realm_name))?;
+        if !realm.roles.contains(&grant.role) {
+            let sentence = format!("realm {realm_name:?} has no role {:?}", grant.role);
+            return Err(Refusal(error::NO_SUCH_ROLE, sentence));
+        }
+        let authid = grant.authid.or(self.authid).unwrap_or_else(|| match self.method {
+            Method::Cryptosign => self.authextra.str("pubkey").unwrap_or_default().to_owned(),
+            _ => random_authid(rng),
+        });
+        let echoed = self.method == Method::Anonymous && self.authprovider == "static";
+        let authextra = if echoed { self.authextra } else { grant.authextra };
+        let identity = Identity {
+            session: self.session,
+            authid,
+            authrole: grant.role,
+            authmethod: self.method.name().to_owned(),
+            authprovider: self.authprovider.to_owned(),
+            authextra: with_node(cx, authextra),
+            transport: cx.peer.transport.clone(),
+            features: self.features,
+        };
+        let welcome = welcome(cx, &realm_name, &identity);
+        let established = Established::new(self.session, self.features, realm.request_ids, grant.trusted_link);
+        let join = Join { realm: realm_name, identity, trusted_link: grant.trusted_link, welcome };
+        Ok((established, Box::new(join)))
+    }
+}
+
+impl Method {
+    const ALL: [Method; 4] = [Method::Anonymous, Method::Ticket, Method::Wampcra, Method::Cryptosign];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Method::Anonymous => "anonymous",
+            Method::Ticket => "ticket",
+            Method::Wampcra => "wampcra",
+            Method::Cryptosign => "cryptosign",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Method> {
+        Method::ALL.into_iter().find(|method| method.name() == name)
+    }
+}
+
+fn offered<T>(method: &Option<T>) -> Result<&T, Unusable> {
+    method.as_ref().ok_or(Unusable::NotOffered)
+}
+
+fn no_such_realm(realm: &str) -> Refusal {
+    Refusal(error::NO_SUCH_REALM, format!("no realm {realm:?} exists on this router"))
+}
+
+fn welcome(cx: &Context, realm: &str, identity: &Identity) -> Message {
+    let details = with_node(cx, Dict::new())
+        .with("realm", realm)
+        .with("authid", identity.authid.as_str())
+        .with("authrole", identity.authrole.as_str())
+        .with("authmethod", identity.authmethod.as_str())
+        .with("authprovider", identity.authprovider.as_str())
+        .with("authextra", identity.authextra.clone())
+        .with("roles", Features::router_roles());
+    Message::Welcome { session: identity.session, details }
+}
+
+/// Adds where the session is connected. Deployed clients look for it at the top of WELCOME.Details or in `authextra`.
+fn with_node(cx: &Context, dict: Dict) -> Dict {
+    let node = &cx.admission.node;
+    dict.with("x_cb_node", node.id.as_str()).with("x_cb_peer", cx.peer.name.as_str()).with("x_cb_pid", node.pid)
+}
+
+/// About what a dict takes in memory; enough to bound it.
+fn size_of_dict(dict: &Dict) -> usize {
+    dict.iter().map(|(key, value)| size_of::<(String, Value)>() + key.len() + size_of_value(value)).sum()
+}
+
+fn size_of_value(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Bytes(bytes) => bytes.len(),
+        Value::List(items) => items.iter().map(|item| size_of::<Value>() + size_of_value(item)).sum(),
+        Value::Dict(dict) => size_of_dict(dict),
+        Value::Null | Value::Bool(_) | Value::Uint(_) | Value::Int(_) | Value::Float(_) => 0,
+    }
+}
