@@ -12,101 +12,139 @@ pub const MESSAGE_ELEMENTS_MAX: usize = 7;
 /// The most that the `authextra` of a HELLO may take, because an anonymous session keeps it. Certificates still fit.
 pub const AUTHEXTRA_BYTES_MAX: usize = 16 << 10;
 
-/// The bounds that hold for one listener, one realm and one connection. Sizes are bytes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Limits {
-    /// Largest inbound message after reassembly and inflation. The original's nodes were set to 1 MiB.
-    pub message_bytes_max: usize,
-    /// Deepest nesting of lists and dicts in a message; serializers recurse, so this also bounds the stack.
-    pub message_depth_max: usize,
-    /// Most bytes waiting to be written to one connection before it counts as a slow consumer.
-    pub outbox_bytes_max: usize,
-    /// Longest time that an EVENT may wait for company before it is written; zero writes at the end of every turn.
-    pub event_delay_max: Duration,
-    /// Shortest time that an EVENT waits for company, whatever the load; zero leaves idle shards free to write at once.
-    pub event_delay_min: Duration,
-    /// Open connections per listener.
-    pub connections_max: usize,
-    /// Connections per listener that have not finished their transport handshake and HELLO.
-    pub handshakes_max: usize,
-    /// Time from accept to the end of the transport handshake (TLS, PROXY, HTTP upgrade, RawSocket).
-    pub handshake_timeout: Duration,
-    /// Time from the transport being up to WELCOME, authentication included.
-    pub hello_timeout: Duration,
-    /// Time that a peer has to answer our GOODBYE, ABORT or close frame before the socket is dropped.
-    pub close_timeout: Duration,
-    /// How long a refused authentication waits for its ABORT, so that guessing is slow.
-    pub authentication_delay: Duration,
-    /// Largest HTTP request head.
-    pub http_head_bytes_max: usize,
-    /// Sessions per realm.
-    pub sessions_max: usize,
-    /// Subscriptions held by one session.
-    pub subscriptions_per_session_max: usize,
-    /// Registrations held by one session.
-    pub registrations_per_session_max: usize,
-    /// Calls that one session may have open as a caller.
-    pub calls_per_session_max: usize,
-    /// Calls queued for a registration whose callees are all at their concurrency limit.
-    pub calls_queued_max: usize,
-    /// Longest URI.
-    pub uri_bytes_max: usize,
-    /// Longest time that any call may run, zero for no bound but the caller's own.
-    pub call_timeout_max: Duration,
-    /// Entries of each eligible/exclude list of a PUBLISH.
-    pub publish_list_max: usize,
-    /// Retained events per realm.
-    pub retained_max: usize,
-    /// Bytes of payload that all retained events of a realm may hold.
-    pub retained_bytes_max: usize,
-    /// Bytes of payload that all event history of a realm may hold.
-    pub history_bytes_max: usize,
-    /// Testaments per session, both scopes together.
-    pub testaments_per_session_max: usize,
-    /// Answers of dynamic authorizers kept per realm.
-    pub authorizer_cache_max: usize,
-    /// How long an answer of a dynamic authorizer may be kept.
-    pub authorizer_cache_ttl: Duration,
-    /// How long a dynamic authorizer or authenticator may take to answer.
-    pub authorizer_timeout: Duration,
-    /// How long SUBSCRIBED and REGISTERED wait for the confirmation of all peers.
-    pub settle_max: Duration,
+/// What a limit is measured in, and so how the configuration spells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    Bytes,
+    Count,
+    /// As a number: microseconds.
+    Time,
 }
 
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            message_bytes_max: 1 << 20,
-            message_depth_max: 64,
-            outbox_bytes_max: 4 << 20,
-            event_delay_max: Duration::from_millis(5),
-            event_delay_min: Duration::ZERO,
-            connections_max: 100_000,
-            handshakes_max: 20_000,
-            handshake_timeout: Duration::from_millis(5_000),
-            hello_timeout: Duration::from_millis(10_000),
-            close_timeout: Duration::from_millis(1_000),
-            authentication_delay: Duration::from_millis(500),
-            http_head_bytes_max: 16 << 10,
-            sessions_max: 1_000_000,
-            subscriptions_per_session_max: 10_000,
-            registrations_per_session_max: 10_000,
-            calls_per_session_max: 10_000,
-            calls_queued_max: 10_000,
-            uri_bytes_max: 1_024,
-            call_timeout_max: Duration::ZERO,
-            publish_list_max: 10_000,
-            retained_max: 100_000,
-            retained_bytes_max: 256 << 20,
-            history_bytes_max: 256 << 20,
-            testaments_per_session_max: 100,
-            authorizer_cache_max: 100_000,
-            authorizer_cache_ttl: Duration::from_secs(60),
-            authorizer_timeout: Duration::from_secs(5),
-            settle_max: Duration::from_millis(250),
-        }
-    }
+/// Where a limit can be set for a part, apart from `[limits]`, which sets it for the whole node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// It bounds a connection or a port: `[listen.limits]`.
+    Listener,
+    /// It bounds what sessions may have and do: `[realm.limits]`.
+    Realm,
 }
+
+/// One entry of the table of limits. All numbers are in its unit.
+#[derive(Debug)]
+pub struct Limit {
+    pub name: &'static str,
+    pub help: &'static str,
+    pub scope: Scope,
+    pub unit: Unit,
+    pub default: u64,
+    pub min: u64,
+    pub max: u64,
+    pub read: fn(&Limits) -> u64,
+    pub write: fn(&mut Limits, u64),
+}
+
+/// `name: Scope Unit = default, least, most;` makes a field of `Limits` and an entry of `Limits::ALL`.
+macro_rules! limits {
+    ($($(#[doc = $help:literal])* $name:ident: $scope:ident $unit:ident = $default:expr, $min:expr, $max:expr;)*) => {
+        /// The bounds that hold for one listener, one realm and one connection. Sizes are bytes.
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Limits {
+            $($(#[doc = $help])* pub $name: limits!(@type $unit),)*
+        }
+
+        impl Limits {
+            /// Every limit, in the order in which they are documented and printed.
+            pub const ALL: &'static [Limit] = &[$(Limit {
+                name: stringify!($name),
+                help: concat!($($help,)*),
+                scope: Scope::$scope,
+                unit: Unit::$unit,
+                default: $default,
+                min: $min,
+                max: $max,
+                read: |limits| limits!(@read $unit, limits.$name),
+                write: |limits, value| limits.$name = limits!(@write $unit, value),
+            },)*];
+        }
+
+        impl Default for Limits {
+            fn default() -> Limits {
+                Limits { $($name: limits!(@write $unit, $default),)* }
+            }
+        }
+    };
+    (@type Time) => { Duration };
+    (@type $unit:ident) => { usize };
+    (@read Time, $value:expr) => { $value.as_micros() as u64 };
+    (@read $unit:ident, $value:expr) => { $value as u64 };
+    (@write Time, $value:expr) => { Duration::from_micros($value) };
+    (@write $unit:ident, $value:expr) => { $value as usize };
+}
+
+limits! {
+    /// Largest inbound message after reassembly and inflation. The original's nodes were set to 1 MiB.
+    message_bytes_max: Listener Bytes = 1 << 20, 512, 1 << 30;
+    /// Deepest nesting of lists and dicts in a message; serializers recurse, so this also bounds the stack.
+    message_depth_max: Listener Count = 64, 1, 256;
+    /// Most bytes waiting to be written to one connection before it counts as a slow consumer.
+    outbox_bytes_max: Listener Bytes = 4 << 20, 64 << 10, 1 << 32;
+    /// Longest time that an EVENT may wait for company before it is written; zero writes at the end of every turn.
+    event_delay_max: Listener Time = 5 * MS, 0, SECOND;
+    /// Shortest time that an EVENT waits for company, whatever the load; zero leaves idle shards free to write at once.
+    event_delay_min: Listener Time = 0, 0, SECOND;
+    /// Open connections per listener.
+    connections_max: Listener Count = 100_000, 1, 10_000_000;
+    /// Connections per listener that have not finished their transport handshake and HELLO.
+    handshakes_max: Listener Count = 20_000, 1, 10_000_000;
+    /// Time from accept to the end of the transport handshake (TLS, PROXY, HTTP upgrade, RawSocket).
+    handshake_timeout: Listener Time = 5 * SECOND, 100 * MS, HOUR;
+    /// Time from the transport being up to WELCOME, authentication included.
+    hello_timeout: Listener Time = 10 * SECOND, 100 * MS, HOUR;
+    /// Time that a peer has to answer our GOODBYE, ABORT or close frame before the socket is dropped.
+    close_timeout: Listener Time = SECOND, 100 * MS, MINUTE;
+    /// How long a refused authentication waits for its ABORT, so that guessing is slow.
+    authentication_delay: Listener Time = 500 * MS, 0, MINUTE;
+    /// Largest HTTP request head.
+    http_head_bytes_max: Listener Bytes = 16 << 10, 1 << 10, 1 << 20;
+    /// Sessions per realm.
+    sessions_max: Realm Count = 1_000_000, 1, 100_000_000;
+    /// Subscriptions held by one session.
+    subscriptions_per_session_max: Realm Count = 10_000, 0, 10_000_000;
+    /// Registrations held by one session.
+    registrations_per_session_max: Realm Count = 10_000, 0, 10_000_000;
+    /// Calls that one session may have open as a caller.
+    calls_per_session_max: Realm Count = 10_000, 0, 10_000_000;
+    /// Calls queued for a registration whose callees are all at their concurrency limit.
+    calls_queued_max: Realm Count = 10_000, 0, 10_000_000;
+    /// Longest URI.
+    uri_bytes_max: Realm Bytes = 1_024, 64, 64 << 10;
+    /// Longest time that any call may run, zero for no bound but the caller's own.
+    call_timeout_max: Realm Time = 0, 0, 24 * HOUR;
+    /// Entries of each eligible/exclude list of a PUBLISH.
+    publish_list_max: Realm Count = 10_000, 0, 10_000_000;
+    /// Retained events per realm.
+    retained_max: Realm Count = 100_000, 0, 100_000_000;
+    /// Bytes of payload that all retained events of a realm may hold.
+    retained_bytes_max: Realm Bytes = 256 << 20, 0, 1 << 40;
+    /// Bytes of payload that all event history of a realm may hold.
+    history_bytes_max: Realm Bytes = 256 << 20, 0, 1 << 40;
+    /// Testaments per session, both scopes together.
+    testaments_per_session_max: Realm Count = 100, 0, 1_000_000;
+    /// Answers of dynamic authorizers kept per realm.
+    authorizer_cache_max: Realm Count = 100_000, 0, 10_000_000;
+    /// How long an answer of a dynamic authorizer may be kept.
+    authorizer_cache_ttl: Realm Time = MINUTE, 0, 24 * HOUR;
+    /// How long a dynamic authorizer or authenticator may take to answer.
+    authorizer_timeout: Realm Time = 5 * SECOND, 100 * MS, 10 * MINUTE;
+    /// How long SUBSCRIBED and REGISTERED wait for the confirmation of all peers.
+    settle_max: Realm Time = 250 * MS, 0, MINUTE;
+}
+
+const MS: u64 = 1_000;
+const SECOND: u64 = 1_000 * MS;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
 
 /// A receiver stalls those who feed it when its outbox is this full, in percent of `outbox_bytes_max`.
 pub const OUTBOX_STALL_PERCENT: usize = 75;
@@ -117,3 +155,21 @@ pub const TURN_READ_BYTES_MAX: usize = 64 << 10;
 
 const _: () = assert!(OUTBOX_STALL_PERCENT < 100);
 const _: () = assert!(ID_MAX < i64::MAX as u64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limit_reads_back_what_was_written_and_only_that() {
+        for limit in Limits::ALL {
+            assert!(limit.min <= limit.default && limit.default <= limit.max, "{}", limit.name);
+            let mut limits = Limits::default();
+            assert_eq!((limit.read)(&limits), limit.default, "{}", limit.name);
+            (limit.write)(&mut limits, limit.max);
+            assert_eq!((limit.read)(&limits), limit.max, "{}", limit.name);
+            (limit.write)(&mut limits, limit.default);
+            assert_eq!(limits, Limits::default(), "{}", limit.name);
+        }
+    }
+}
