@@ -1,7 +1,9 @@
 //! Messages to bytes and back, from one table: which elements follow each code, and of which type they are.
 
-use super::Message;
-use crate::wire::Serializer;
+use super::message::{Code, Message, code};
+use super::{Id, options};
+use crate::limits::ID_MAX;
+use crate::wire::{Dict, Elements, Kind, Payload, Serializer, WireError, Writer};
 
 /// Why bytes are not a WAMP message. Always the peer's fault: it is told the sentence in an ABORT and loses its session.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -10,10 +12,268 @@ pub struct ProtocolError(pub String);
 
 /// Reads one message, with types, ids and known options checked.
 pub fn decode(serializer: Serializer, bytes: &[u8], depth_max: usize) -> Result<Message, ProtocolError> {
-    todo!()
+    let elements = Elements::split(serializer, bytes, depth_max).map_err(|error| ProtocolError(error.to_string()))?;
+    if elements.is_empty() {
+        return Err(ProtocolError("an empty list is no message".to_owned()));
+    }
+    let code = elements.uint(0).map_err(|error| ProtocolError(format!("the message type: {error}")))?;
+    read(code, elements)
 }
 
 /// Appends one message to `out`. Payloads of another serializer are transcoded.
 pub fn encode(message: &Message, serializer: Serializer, out: &mut Vec<u8>) {
-    todo!()
+    write(message, serializer, out);
 }
+
+/// The table. Each line is a form of the specification: the elements after the code in their order, each with its type
+/// and the word for it in error messages. A type is a method of `Reader`, a method of `Sink` and a function of `width`.
+macro_rules! messages {
+    ($($variant:ident = $code:ident [$($field:ident: $type:ident $label:literal),*];)*) => {
+        /// The name of a message type, as the specification writes it.
+        pub const fn name(code: Code) -> Option<&'static str> {
+            match code {
+                $(code::$code => Some(stringify!($code)),)*
+                _ => None,
+            }
+        }
+
+        fn read(code: Code, elements: Elements) -> Result<Message, ProtocolError> {
+            match code {
+                $(code::$code => {
+                    let mut reader = Reader { code, name: stringify!($code), elements, at: 1, passthru: false };
+                    $(let $field = reader.$type($label)?;)*
+                    reader.finish()?;
+                    Ok(Message::$variant { $($field),* })
+                })*
+                _ => Err(ProtocolError(format!("{code} is not the type of any message"))),
+            }
+        }
+
+        fn write(message: &Message, serializer: Serializer, out: &mut Vec<u8>) {
+            match message {
+                $(Message::$variant { $($field),* } => {
+                    let elements = 1 $(+ width::$type($field))*;
+                    let mut sink = Sink { serializer, writer: Writer::list(serializer, elements, out) };
+                    sink.writer.uint(code::$code);
+                    $(sink.$type($field);)*
+                    sink.writer.finish();
+                })*
+            }
+        }
+    };
+}
+
+messages! {
+    Hello = HELLO [realm: string "Realm", details: dict "Details"];
+    Welcome = WELCOME [session: id "Session", details: dict "Details"];
+    Abort = ABORT [details: dict "Details", reason: string "Reason", payload: payload "Arguments"];
+    Challenge = CHALLENGE [method: string "AuthMethod", extra: dict "Extra"];
+    Authenticate = AUTHENTICATE [signature: string "Signature", extra: dict "Extra"];
+    Goodbye = GOODBYE [details: dict "Details", reason: string "Reason"];
+    Error = ERROR [
+        request_type: request_type "Type", request: id "Request", details: dict "Details", error: string "Error",
+        payload: payload "Arguments"
+    ];
+    Publish = PUBLISH [
+        request: id "Request", options: dict "Options", topic: string "Topic", payload: payload "Arguments"
+    ];
+    Published = PUBLISHED [request: id "Request", publication: id "Publication"];
+    Subscribe = SUBSCRIBE [request: id "Request", options: dict "Options", topic: string "Topic"];
+    Subscribed = SUBSCRIBED [request: id "Request", subscription: id "Subscription"];
+    Unsubscribe = UNSUBSCRIBE [
+        request: id "Request", subscription: id "Subscription", options: dict_unless_empty "Options"
+    ];
+    Unsubscribed = UNSUBSCRIBED [request: id_or_zero "Request", details: dict_unless_empty "Details"];
+    Event = EVENT [
+        subscription: id "Subscription", publication: id "Publication", details: dict "Details",
+        payload: payload "Arguments"
+    ];
+    Call = CALL [
+        request: id "Request", options: dict "Options", procedure: string "Procedure", payload: payload "Arguments"
+    ];
+    Cancel = CANCEL [request: id "Request", options: dict "Options"];
+    Result = RESULT [request: id "Request", details: dict "Details", payload: payload "Arguments"];
+    Register = REGISTER [request: id "Request", options: dict "Options", procedure: string "Procedure"];
+    Registered = REGISTERED [request: id "Request", registration: id "Registration"];
+    Unregister = UNREGISTER [
+        request: id "Request", registration: id "Registration", options: dict_unless_empty "Options"
+    ];
+    Unregistered = UNREGISTERED [request: id_or_zero "Request", details: dict_unless_empty "Details"];
+    Invocation = INVOCATION [
+        request: id "Request", registration: id "Registration", details: dict "Details", payload: payload "Arguments"
+    ];
+    Interrupt = INTERRUPT [request: id "Request", options: dict "Options"];
+    Yield = YIELD [request: id "Request", options: dict "Options", payload: payload "Arguments"];
+    EventReceived = EVENT_RECEIVED [publication: id "Publication"];
+}
+
+/// Reads the elements of one message in order, each as the type that the table says.
+struct Reader<'a> {
+    code: Code,
+    name: &'static str,
+    elements: Elements<'a>,
+    /// The element that is read next.
+    at: usize,
+    /// The options or details say that the application's payload is one opaque binary.
+    passthru: bool,
+}
+
+impl Reader<'_> {
+    fn id(&mut self, field: &str) -> Result<Id, ProtocolError> {
+        let id = self.uint(field)?;
+        if (1..=ID_MAX).contains(&id) { Ok(id) } else { Err(self.wrong(field, "an id from 1 to 2^53", id)) }
+    }
+
+    /// A request that was answered, or 0 in a message that the router sends unasked.
+    fn id_or_zero(&mut self, field: &str) -> Result<Id, ProtocolError> {
+        let id = self.uint(field)?;
+        if id <= ID_MAX { Ok(id) } else { Err(self.wrong(field, "an id up to 2^53", id)) }
+    }
+
+    /// The type of a request that can fail. Who may send which of them is the session's to say.
+    fn request_type(&mut self, field: &str) -> Result<Code, ProtocolError> {
+        let code = self.uint(field)?;
+        if REQUEST_TYPES.contains(&code) { Ok(code) } else { Err(self.wrong(field, "the type of a request", code)) }
+    }
+
+    fn uint(&mut self, field: &str) -> Result<u64, ProtocolError> {
+        let at = self.next(field)?;
+        self.elements.uint(at).map_err(|error| self.mistyped(field, error))
+    }
+
+    fn string(&mut self, field: &str) -> Result<String, ProtocolError> {
+        let at = self.next(field)?;
+        self.elements.string(at).map_err(|error| self.mistyped(field, error))
+    }
+
+    fn dict(&mut self, field: &str) -> Result<Dict, ProtocolError> {
+        let at = self.next(field)?;
+        let dict = self.elements.dict(at).map_err(|error| self.mistyped(field, error))?;
+        options::check(self.code, &dict).map_err(|error| ProtocolError(format!("{}.{field}.{error}", self.name)))?;
+        self.passthru = options::is_passthru(&dict);
+        Ok(dict)
+    }
+
+    fn dict_unless_empty(&mut self, field: &str) -> Result<Dict, ProtocolError> {
+        if self.at == self.elements.len() { Ok(Dict::new()) } else { self.dict(field) }
+    }
+
+    fn payload(&mut self, field: &str) -> Result<Payload, ProtocolError> {
+        let (args, kwargs) = (self.at, self.at + 1);
+        self.at = self.elements.len().min(self.at + 2);
+        match (self.elements.kind(args), self.elements.kind(kwargs)) {
+            (None, _) | (Some(Kind::List), None | Some(Kind::Dict)) => {}
+            // JSON has no binary, and not every client that sends a string there begins it with U+0000.
+            (Some(Kind::Bytes | Kind::String), None) if self.passthru => {}
+            (Some(Kind::List), Some(_)) => {
+                return Err(self.wrong("ArgumentsKw", "dict", self.kind_name(kwargs)));
+            }
+            (Some(_), _) => return Err(self.wrong(field, "list", self.kind_name(args))),
+        }
+        let raw = |index| self.elements.raw(index).unwrap_or_default();
+        Ok(Payload::from_raw(self.elements.serializer(), raw(args), raw(kwargs)))
+    }
+
+    fn finish(&self) -> Result<(), ProtocolError> {
+        if self.at == self.elements.len() {
+            return Ok(());
+        }
+        Err(ProtocolError(format!("{} has {} elements, at most {}", self.name, self.elements.len(), self.at)))
+    }
+
+    fn next(&mut self, field: &str) -> Result<usize, ProtocolError> {
+        if self.at >= self.elements.len() {
+            return Err(ProtocolError(format!("{}.{field} is missing", self.name)));
+        }
+        self.at += 1;
+        Ok(self.at - 1)
+    }
+
+    fn kind_name(&self, index: usize) -> &'static str {
+        self.elements.value(index).map_or("nothing", |value| value.kind_name())
+    }
+
+    fn mistyped(&self, field: &str, error: WireError) -> ProtocolError {
+        match error {
+            WireError::WrongType { expected, got } => self.wrong(field, expected, got),
+            error => ProtocolError(format!("{}.{field}: {error}", self.name)),
+        }
+    }
+
+    fn wrong(&self, field: &str, expected: &str, got: impl std::fmt::Display) -> ProtocolError {
+        ProtocolError(format!("{}.{field} must be {expected}, got {got}", self.name))
+    }
+}
+
+/// How many elements a field takes.
+mod width {
+    use super::{Code, Dict, Id, Payload};
+
+    pub(super) fn id(_: &Id) -> usize {
+        1
+    }
+    pub(super) fn id_or_zero(_: &Id) -> usize {
+        1
+    }
+    pub(super) fn request_type(_: &Code) -> usize {
+        1
+    }
+    pub(super) fn string(_: &str) -> usize {
+        1
+    }
+    pub(super) fn dict(_: &Dict) -> usize {
+        1
+    }
+    pub(super) fn dict_unless_empty(dict: &Dict) -> usize {
+        usize::from(!dict.is_empty())
+    }
+    pub(super) fn payload(payload: &Payload) -> usize {
+        match payload.raw() {
+            ([], []) => 0,
+            (_, []) => 1,
+            _ => 2,
+        }
+    }
+}
+
+/// Writes the elements of one message in order.
+struct Sink<'b> {
+    serializer: Serializer,
+    writer: Writer<'b>,
+}
+
+impl Sink<'_> {
+    fn id(&mut self, id: &Id) {
+        self.writer.uint(*id);
+    }
+
+    fn id_or_zero(&mut self, id: &Id) {
+        self.writer.uint(*id);
+    }
+
+    fn request_type(&mut self, code: &Code) {
+        self.writer.uint(*code);
+    }
+
+    fn string(&mut self, value: &str) {
+        self.writer.string(value);
+    }
+
+    fn dict(&mut self, dict: &Dict) {
+        self.writer.dict(dict);
+    }
+
+    fn dict_unless_empty(&mut self, dict: &Dict) {
+        if !dict.is_empty() {
+            self.writer.dict(dict);
+        }
+    }
+
+    fn payload(&mut self, payload: &Payload) {
+        payload.write(self.serializer, &mut self.writer);
+    }
+}
+
+/// What ERROR may answer: six requests of a client, and the router's INVOCATION.
+const REQUEST_TYPES: [Code; 7] =
+    [code::PUBLISH, code::SUBSCRIBE, code::UNSUBSCRIBE, code::CALL, code::REGISTER, code::UNREGISTER, code::INVOCATION];

@@ -3,8 +3,10 @@
 //! Splitting walks the whole message once and checks well-formedness, depth and UTF-8, so that an element may later be
 //! spliced into another message of the same serializer without being looked at again.
 
-use super::{Dict, Serializer, Value, WireError};
+use super::serde_value::Keys;
+use super::{Dict, Serializer, Value, WireError, cbor, json, msgpack};
 use crate::limits::MESSAGE_ELEMENTS_MAX;
+use std::borrow::Cow;
 
 /// What kind of value an element is, without decoding it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,37 +29,136 @@ pub struct Elements<'a> {
 
 impl<'a> Elements<'a> {
     /// Splits one whole message (a list) and checks every byte of it. Trailing bytes are an error.
+    ///
+    /// `depth_max` counts the message itself and CBOR tags too, and is at most `DEPTH_MAX`.
     pub fn split(serializer: Serializer, message: &'a [u8], depth_max: usize) -> Result<Elements<'a>, WireError> {
-        todo!()
+        let mut elements = Elements { serializer, slices: [&[]; MESSAGE_ELEMENTS_MAX], len: 0 };
+        let depth_max = depth_max.min(DEPTH_MAX);
+        match serializer {
+            Serializer::Cbor => cbor::split(message, depth_max, &mut elements)?,
+            Serializer::MsgPack => msgpack::split(message, depth_max, &mut elements)?,
+            Serializer::Json => json::split(message, depth_max, &mut elements)?,
+        }
+        Ok(elements)
+    }
+
+    /// Adds the next element that a scan has found.
+    pub(super) fn push(&mut self, element: &'a [u8]) -> Result<(), WireError> {
+        let slot = self.slices.get_mut(self.len).ok_or(WireError::TooManyElements(self.len + 1))?;
+        *slot = element;
+        self.len += 1;
+        Ok(())
     }
 
     pub fn len(&self) -> usize {
         self.len
     }
+
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
+
     pub fn serializer(&self) -> Serializer {
         self.serializer
     }
+
     /// The raw bytes of element `index`, to be spliced elsewhere.
     pub fn raw(&self, index: usize) -> Option<&'a [u8]> {
-        todo!()
+        self.slices.get(..self.len)?.get(index).copied()
     }
+
     pub fn kind(&self, index: usize) -> Option<Kind> {
-        todo!()
+        let raw = self.raw(index)?;
+        Some(match self.serializer {
+            Serializer::Cbor => cbor::kind(raw),
+            Serializer::MsgPack => msgpack::kind(raw),
+            Serializer::Json => json::kind(raw),
+        })
     }
+
     /// Element `index` as a non-negative integer; floats and negative numbers are refused.
     pub fn uint(&self, index: usize) -> Result<u64, WireError> {
-        todo!()
+        let raw = self.raw(index).unwrap_or_default();
+        let value = match self.serializer {
+            Serializer::Cbor => cbor::uint(raw),
+            Serializer::MsgPack => msgpack::uint(raw),
+            Serializer::Json => json::uint(raw),
+        };
+        value.ok_or_else(|| self.wrong_type(index, "non-negative integer"))
     }
+
+    /// Element `index` as a string, borrowed from the frame where its bytes are the text.
+    pub fn text(&self, index: usize) -> Result<Cow<'a, str>, WireError> {
+        let raw = self.raw(index).unwrap_or_default();
+        let text = match self.serializer {
+            Serializer::Cbor => cbor::text(raw),
+            Serializer::MsgPack => msgpack::text(raw),
+            Serializer::Json => json::text(raw),
+        };
+        match text {
+            Some(text) => Ok(text),
+            None if self.kind(index) != Some(Kind::String) => Err(self.wrong_type(index, "string")),
+            None => match self.value(index)? {
+                Value::String(text) => Ok(Cow::Owned(text)),
+                other => Err(WireError::WrongType { expected: "string", got: other.kind_name() }),
+            },
+        }
+    }
+
     pub fn string(&self, index: usize) -> Result<String, WireError> {
-        todo!()
+        self.text(index).map(Cow::into_owned)
     }
+
+    /// Element `index` as a dict whose keys, at every level, are strings and occur once.
     pub fn dict(&self, index: usize) -> Result<Dict, WireError> {
-        todo!()
+        let raw = self.raw(index).unwrap_or_default();
+        if self.kind(index) != Some(Kind::Dict) {
+            return Err(self.wrong_type(index, "dict"));
+        }
+        if is_empty_container(self.serializer, raw) {
+            return Ok(Dict::new());
+        }
+        match decode(self.serializer, raw, Keys::UniqueStrings)? {
+            Value::Dict(dict) => Ok(dict),
+            other => Err(WireError::WrongType { expected: "dict", got: other.kind_name() }),
+        }
     }
+
     pub fn value(&self, index: usize) -> Result<Value, WireError> {
-        todo!()
+        let raw = self.raw(index).ok_or(WireError::WrongType { expected: "any value", got: NOTHING })?;
+        decode(self.serializer, raw, Keys::Any)
+    }
+
+    fn wrong_type(&self, index: usize, expected: &'static str) -> WireError {
+        let got = match self.value(index) {
+            Ok(Value::Int(_)) => "negative integer",
+            Ok(value) => value.kind_name(),
+            Err(_) => NOTHING,
+        };
+        WireError::WrongType { expected, got }
     }
 }
+
+/// Reads one element that has passed `Elements::split`.
+pub(super) fn decode(serializer: Serializer, raw: &[u8], keys: Keys) -> Result<Value, WireError> {
+    match serializer {
+        Serializer::Cbor => cbor::decode(raw, keys),
+        Serializer::MsgPack => msgpack::decode(raw, keys),
+        Serializer::Json => json::decode(raw, keys),
+    }
+}
+
+/// Whether `raw`, which has passed `Elements::split`, is a list or dict with nothing in it.
+pub(super) fn is_empty_container(serializer: Serializer, raw: &[u8]) -> bool {
+    match serializer {
+        Serializer::Cbor => cbor::is_empty_container(raw),
+        Serializer::MsgPack => msgpack::is_empty_container(raw),
+        Serializer::Json => json::is_empty_container(raw),
+    }
+}
+
+/// The deepest nesting that any configuration may allow. The serializer crates end at 127 levels on their own; what
+/// passes `split` must never fail there.
+pub const DEPTH_MAX: usize = 100;
+
+const NOTHING: &str = "nothing";

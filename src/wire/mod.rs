@@ -1,11 +1,12 @@
 //! Bytes to values and back, without any WAMP meaning: the three serializers, batches, and the frames of WebSocket,
 //! RawSocket and the PROXY protocol. Everything here works on byte slices; nothing reads or writes a socket.
 
-pub mod cbor;
+mod cbor;
 pub mod elements;
-pub mod json;
-pub mod msgpack;
+mod json;
+mod msgpack;
 pub mod payload;
+mod serde_value;
 pub mod value;
 pub mod writer;
 
@@ -52,8 +53,15 @@ pub enum WireError {
     TooDeep { depth_max: usize },
     #[error("expected {expected}, got {got}")]
     WrongType { expected: &'static str, got: &'static str },
-    #[error("invalid json: {0}")]
-    Json(String),
+    /// What a serializer crate says about a value; options and details only, payloads are not decoded on arrival.
+    #[error("invalid {serializer}: {what}")]
+    Undecodable { serializer: &'static str, what: String },
     #[error("the message has {0} elements, more than any WAMP message")]
     TooManyElements(usize),
+}
+
+impl WireError {
+    fn decode(serializer: Serializer, error: impl std::fmt::Display) -> WireError {
+        WireError::Undecodable { serializer: serializer.name(), what: error.to_string() }
+    }
 }

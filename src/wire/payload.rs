@@ -1,6 +1,9 @@
 //! What an application sends: arguments that the router carries and does not open.
 
-use super::{Dict, Serializer, Value, WireError};
+use super::elements::{decode, is_empty_container};
+use super::serde_value::Keys;
+use super::writer::encode;
+use super::{Dict, Serializer, Value, WireError, Writer};
 use bytes::Bytes;
 
 /// The arguments of one message, as the encoded elements that arrived (or that the router made).
@@ -19,34 +22,109 @@ impl Payload {
     pub const fn empty() -> Payload {
         Payload { serializer: Serializer::Cbor, args: Bytes::new(), kwargs: Bytes::new() }
     }
+
     /// A payload from raw elements of `serializer` that have passed `Elements::split`. Copies once.
     pub fn from_raw(serializer: Serializer, args: &[u8], kwargs: &[u8]) -> Payload {
-        todo!()
+        let kwargs = if is_empty_container(serializer, kwargs) { &[] } else { kwargs };
+        if kwargs.is_empty() {
+            let args = if is_empty_container(serializer, args) { &[] } else { args };
+            return Payload { serializer, args: Bytes::copy_from_slice(args), kwargs: Bytes::new() };
+        }
+        // One allocation for both.
+        let mut args_then_kwargs = Bytes::from([args, kwargs].concat());
+        let args = args_then_kwargs.split_to(args.len());
+        Payload { serializer, args, kwargs: args_then_kwargs }
     }
+
     /// A payload that the router makes itself.
     pub fn from_values(args: Vec<Value>, kwargs: Dict) -> Payload {
-        todo!()
+        let element = |value: Value| {
+            let mut out = Vec::new();
+            encode(Serializer::Cbor, &value, &mut out);
+            out
+        };
+        Payload::from_raw(Serializer::Cbor, &element(Value::List(args)), &element(Value::Dict(kwargs)))
     }
+
     pub fn serializer(&self) -> Serializer {
         self.serializer
     }
+
     pub fn is_empty(&self) -> bool {
         self.args.is_empty() && self.kwargs.is_empty()
     }
+
     /// Encoded size in bytes, for limits and accounting.
     pub fn len(&self) -> usize {
         self.args.len() + self.kwargs.len()
     }
+
+    /// The elements as they are kept: (args, kwargs), in `serializer()`.
+    pub fn raw(&self) -> (&[u8], &[u8]) {
+        (&self.args, &self.kwargs)
+    }
+
     /// The positional arguments, decoded; empty when absent. An error when the element is not a list (passthru).
     pub fn args(&self) -> Result<Vec<Value>, WireError> {
-        todo!()
+        if self.args.is_empty() {
+            return Ok(Vec::new());
+        }
+        match decode(self.serializer, &self.args, Keys::Any)? {
+            Value::List(args) => Ok(args),
+            other => Err(WireError::WrongType { expected: "list", got: other.kind_name() }),
+        }
     }
+
     /// The keyword arguments, decoded; empty when absent.
     pub fn kwargs(&self) -> Result<Dict, WireError> {
-        todo!()
+        if self.kwargs.is_empty() {
+            return Ok(Dict::new());
+        }
+        match decode(self.serializer, &self.kwargs, Keys::Any)? {
+            Value::Dict(kwargs) => Ok(kwargs),
+            other => Err(WireError::WrongType { expected: "dict", got: other.kind_name() }),
+        }
     }
+
     /// The same payload in another serializer (cheap when it is the same one): (args element, kwargs element).
     pub fn elements_in(&self, serializer: Serializer) -> (Bytes, Bytes) {
-        todo!()
+        if serializer == self.serializer {
+            return (self.args.clone(), self.kwargs.clone());
+        }
+        (transcode(self.serializer, &self.args, serializer), transcode(self.serializer, &self.kwargs, serializer))
     }
+
+    /// Writes the elements that are present into a message: none, args, or both, with an empty list for absent args.
+    pub fn write(&self, serializer: Serializer, writer: &mut Writer) {
+        if self.is_empty() {
+            return;
+        }
+        let (args, kwargs) = self.elements_in(serializer);
+        if args.is_empty() {
+            writer.value(&Value::List(Vec::new()));
+        } else {
+            writer.raw(&args);
+        }
+        if !kwargs.is_empty() {
+            writer.raw(&kwargs);
+        }
+    }
+}
+
+/// One element in another serializer. What has passed `Elements::split` can always be decoded; should that ever be
+/// untrue, the receiver gets no arguments rather than the router a panic.
+fn transcode(from: Serializer, element: &[u8], to: Serializer) -> Bytes {
+    if element.is_empty() {
+        return Bytes::new();
+    }
+    let decoded = decode(from, element, Keys::Any);
+    debug_assert!(decoded.is_ok(), "{from:?} element passed the scan and cannot be decoded: {decoded:?}");
+    decoded.map_or_else(
+        |_| Bytes::new(),
+        |value| {
+            let mut out = Vec::with_capacity(element.len());
+            encode(to, &value, &mut out);
+            out.into()
+        },
+    )
 }

@@ -1,0 +1,250 @@
+//! `Value` for the serializer crates: how each kind is written, and what is made of all that they can read.
+//!
+//! The three serializers can express more than WAMP's values. Reading maps the rest to what is nearest: CBOR tags are
+//! dropped (bignums become numbers), `undefined` is null, integers beyond 64 bits are floats, MessagePack extensions are
+//! their bytes, and dict keys that are no strings are written as one. JSON has no binary and no NaN: binary is a string
+//! of U+0000 and base64 in both directions, NaN and the infinities are written as null.
+
+use super::{Dict, Serializer, Value};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::{self, Serialize};
+use std::fmt;
+
+/// Which keys a dict may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keys {
+    /// What the application sends: any key, even twice.
+    Any,
+    /// Options and details: strings, each once.
+    UniqueStrings,
+}
+
+/// How a value is being read; given to the serializer crate as its seed and visitor.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading {
+    pub(super) serializer: Serializer,
+    pub(super) keys: Keys,
+}
+
+impl<'de> DeserializeSeed<'de> for Reading {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Reading {
+    type Value = Value;
+
+    fn expecting(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        out.write_str("any value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i128<E>(self, value: i128) -> Result<Value, E> {
+        Ok(i64::try_from(value).map_or(Value::Float(value as f64), Value::from))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        if self.serializer == Serializer::Json
+            && let Some(bytes) = json_binary_decode(value)
+        {
+            return Ok(Value::Bytes(bytes));
+        }
+        Ok(value.into())
+    }
+
+    fn visit_bytes<E>(self, value: &[u8]) -> Result<Value, E> {
+        Ok(Value::Bytes(value.to_vec()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::with_capacity(items.size_hint().unwrap_or(0).min(PREALLOCATED_MAX));
+        while let Some(item) = items.next_element_seed(self)? {
+            list.push(item);
+        }
+        Ok(Value::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<Value, A::Error> {
+        let mut dict = Dict::new();
+        while let Some(key) = pairs.next_key_seed(Key(self))? {
+            if self.keys == Keys::UniqueStrings && dict.get(&key).is_some() {
+                return Err(de::Error::custom(format_args!("the key {key:?} occurs twice in one dict")));
+            }
+            dict.push(key, pairs.next_value_seed(self)?);
+        }
+        Ok(Value::Dict(dict))
+    }
+
+    /// A CBOR tag and its content, or a MessagePack extension, which reads as a list of its type and its bytes.
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        let tag = serde_cbor::tags::current_cbor_tag();
+        let content = deserializer.deserialize_any(self)?;
+        Ok(match (self.serializer, content) {
+            (Serializer::MsgPack, Value::List(mut parts)) => parts.pop().unwrap_or(Value::Null),
+            (Serializer::Cbor, Value::Bytes(bytes)) => match tag {
+                Some(TAG_BIGNUM) => bignum(&bytes),
+                Some(TAG_BIGNUM_NEGATIVE) => bignum_negative(&bytes),
+                _ => Value::Bytes(bytes),
+            },
+            (_, content) => content,
+        })
+    }
+}
+
+/// A dict key, as the string that it is or is written as.
+struct Key(Reading);
+
+impl<'de> DeserializeSeed<'de> for Key {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+/// Strings come straight through; everything else is read as a value first.
+macro_rules! visit_other_keys {
+    ($($visit:ident($source:ty);)*) => {
+        $(fn $visit<E: de::Error>(self, key: $source) -> Result<String, E> {
+            let value = self.0.$visit(key)?;
+            self.written(value)
+        })*
+    };
+}
+
+impl<'de> Visitor<'de> for Key {
+    type Value = String;
+
+    fn expecting(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        out.write_str("a dict key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<String, E> {
+        Ok(key.to_owned())
+    }
+
+    visit_other_keys! {
+        visit_bool(bool);
+        visit_u64(u64);
+        visit_i64(i64);
+        visit_i128(i128);
+        visit_f64(f64);
+        visit_bytes(&[u8]);
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<String, E> {
+        self.written(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<String, A::Error> {
+        let value = self.0.visit_seq(items)?;
+        self.written(value)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, pairs: A) -> Result<String, A::Error> {
+        let value = self.0.visit_map(pairs)?;
+        self.written(value)
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        let value = self.0.visit_newtype_struct(deserializer)?;
+        self.written(value)
+    }
+}
+
+impl Key {
+    fn written<E: de::Error>(&self, key: Value) -> Result<String, E> {
+        match key {
+            Value::String(key) => Ok(key),
+            other if self.0.keys == Keys::UniqueStrings => {
+                Err(de::Error::custom(format_args!("a key must be string, got {}", other.kind_name())))
+            }
+            Value::Bytes(bytes) => Ok(json_binary_encode(&bytes)),
+            other => serde_json::to_string(&other).map_err(de::Error::custom),
+        }
+    }
+}
+
+impl Serialize for Value {
+    fn serialize<S: ser::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Value::Null => serializer.serialize_unit(),
+            Value::Bool(value) => serializer.serialize_bool(*value),
+            Value::Uint(value) => serializer.serialize_u64(*value),
+            Value::Int(value) => serializer.serialize_i64(*value),
+            Value::Float(value) => serializer.serialize_f64(*value),
+            Value::String(value) => serializer.serialize_str(value),
+            Value::Bytes(value) if serializer.is_human_readable() => {
+                serializer.serialize_str(&json_binary_encode(value))
+            }
+            Value::Bytes(value) => serializer.serialize_bytes(value),
+            Value::List(items) => serializer.collect_seq(items),
+            Value::Dict(dict) => dict.serialize(serializer),
+        }
+    }
+}
+
+impl Serialize for Dict {
+    fn serialize<S: ser::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+/// Binary as WAMP writes it in JSON: U+0000, then base64 with padding.
+fn json_binary_encode(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(1 + bytes.len().div_ceil(3) * 4);
+    text.push('\0');
+    STANDARD.encode_string(bytes, &mut text);
+    text
+}
+
+/// The binary that a JSON string stands for. A string of U+0000 and something else than base64 is just a string.
+fn json_binary_decode(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text.strip_prefix('\0')?).ok()
+}
+
+fn bignum(bytes: &[u8]) -> Value {
+    let magnitude = bytes.iter().fold(0.0, |sum, byte| sum * 256.0 + f64::from(*byte));
+    small(bytes).map_or(Value::Float(magnitude), Value::Uint)
+}
+
+/// The number -1 - n.
+fn bignum_negative(bytes: &[u8]) -> Value {
+    match bignum(bytes) {
+        Value::Uint(n) => i64::try_from(n).map_or(Value::Float(-1.0 - n as f64), |n| Value::Int(-1 - n)),
+        Value::Float(n) => Value::Float(-1.0 - n),
+        other => other,
+    }
+}
+
+fn small(bytes: &[u8]) -> Option<u64> {
+    bytes.iter().try_fold(0u64, |sum, byte| Some(sum.checked_mul(256)? | u64::from(*byte)))
+}
+
+const TAG_BIGNUM: u64 = 2;
+const TAG_BIGNUM_NEGATIVE: u64 = 3;
+/// List items allocated at once on the word of a length that nobody has counted yet.
+const PREALLOCATED_MAX: usize = 64;
