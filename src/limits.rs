@@ -28,6 +28,8 @@ pub enum Scope {
     Listener,
     /// It bounds what sessions may have and do: `[realm.limits]`.
     Realm,
+    /// It bounds what a shard does for all of its connections at once, so there is no part to set it for.
+    Node,
 }
 
 /// One entry of the table of limits. All numbers are in its unit.
@@ -90,9 +92,9 @@ limits! {
     /// Most bytes waiting to be written to one connection before it counts as a slow consumer.
     outbox_bytes_max: Listener Bytes = 4 << 20, 64 << 10, 1 << 32;
     /// Longest time that an EVENT may wait for company before it is written; zero writes at the end of every turn.
-    event_delay_max: Listener Time = 5 * MS, 0, SECOND;
+    event_delay_max: Node Time = 5 * MS, 0, SECOND;
     /// Shortest time that an EVENT waits for company, whatever the load; zero leaves idle shards free to write at once.
-    event_delay_min: Listener Time = 0, 0, SECOND;
+    event_delay_min: Node Time = 0, 0, SECOND;
     /// Open connections per listener.
     connections_max: Listener Count = 100_000, 1, 10_000_000;
     /// Connections per listener that have not finished their transport handshake and HELLO.

@@ -2,8 +2,11 @@
 //! in, every reference checked. `raw` is what the file says; this is what it means.
 
 use super::origin::Origins;
+use crate::auth::Secret;
+use crate::auth::cryptosign::PublicKey;
 use crate::limits::Limits;
 use crate::realm::RealmConfig;
+use crate::session::admission::{Methods, RequestIds};
 use crate::wamp::uri::Match;
 use crate::wire::Serializer;
 use std::fmt;
@@ -39,6 +42,8 @@ pub struct Node {
     pub shards: usize,
     /// SIGTERM spreads the GOODBYEs over this time.
     pub drain_time: Duration,
+    /// See `session::admission::Admission`; None takes a random one at each start.
+    pub decoy_key: Option<Secret>,
 }
 
 /// `[admin]`: where the operator's tools and HAProxy ask.
@@ -93,6 +98,8 @@ pub struct Listener {
     pub echo: bool,
     /// Connections that the kernel completes before they are accepted.
     pub backlog: u32,
+    /// Who may come in. Of no meaning where the purpose is the mesh.
+    pub auth: Methods,
     pub limits: Limits,
 }
 
@@ -169,15 +176,6 @@ pub struct Realm {
     pub slow_consumer_rules: Vec<SlowConsumerRule>,
 }
 
-/// How the request ids of clients are checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RequestIds {
-    /// Each must be the one before plus one; anything else is a protocol violation.
-    Strict,
-    /// Any id from 1 to 2^53, as clients in the field send them.
-    Lenient,
-}
-
 /// What happens to a receiver whose outbox is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlowConsumer {
@@ -207,7 +205,7 @@ pub struct Mesh {
 pub struct Peer {
     pub id: String,
     pub address: Address,
-    pub public_key: [u8; 32],
+    pub public_key: PublicKey,
 }
 
 /// `[master]`: where the membership comes from.
@@ -215,7 +213,7 @@ pub struct Peer {
 pub struct Master {
     /// `ws://host:port/path` or `wss://…`.
     pub url: String,
-    pub public_key: [u8; 32],
+    pub public_key: PublicKey,
 }
 
 impl Config {
