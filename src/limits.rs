@@ -9,6 +9,9 @@ pub const RAWSOCKET_BYTES_MAX: usize = 1 << 24;
 pub const ID_MAX: u64 = 1 << 53;
 /// The most elements that any WAMP message has (ERROR with both kinds of arguments), and so the most that are looked at.
 pub const MESSAGE_ELEMENTS_MAX: usize = 7;
+/// What `message_depth_max` may be set to. The serializer crates give up at 127 levels of their own accord, and what has
+/// passed the router's own check must never fail there.
+pub const MESSAGE_DEPTH_CEILING: usize = 100;
 /// The most that the `authextra` of a HELLO may take, because an anonymous session keeps it. Certificates still fit.
 pub const AUTHEXTRA_BYTES_MAX: usize = 16 << 10;
 
@@ -88,7 +91,7 @@ limits! {
     /// Largest inbound message after reassembly and inflation. The original's nodes were set to 1 MiB.
     message_bytes_max: Listener Bytes = 1 << 20, 512, 1 << 30;
     /// Deepest nesting of lists and dicts in a message; serializers recurse, so this also bounds the stack.
-    message_depth_max: Listener Count = 64, 1, 256;
+    message_depth_max: Listener Count = 64, 1, MESSAGE_DEPTH_CEILING as u64;
     /// Most bytes waiting to be written to one connection before it counts as a slow consumer.
     outbox_bytes_max: Listener Bytes = 4 << 20, 64 << 10, 1 << 32;
     /// Longest time that an EVENT may wait for company before it is written; zero writes at the end of every turn.

@@ -29,14 +29,6 @@ pub fn encode(message: &Message, serializer: Serializer, out: &mut Vec<u8>) {
 /// and the word for it in error messages. A type is a method of `Reader`, a method of `Sink` and a function of `width`.
 macro_rules! messages {
     ($($variant:ident = $code:ident [$($field:ident: $type:ident $label:literal),*];)*) => {
-        /// The name of a message type, as the specification writes it.
-        pub const fn name(code: Code) -> Option<&'static str> {
-            match code {
-                $(code::$code => Some(stringify!($code)),)*
-                _ => None,
-            }
-        }
-
         fn read(code: Code, elements: Elements) -> Result<Message, ProtocolError> {
             match code {
                 $(code::$code => {
@@ -53,7 +45,7 @@ macro_rules! messages {
             match message {
                 $(Message::$variant { $($field),* } => {
                     let elements = 1 $(+ width::$type($field))*;
-                    let mut sink = Sink { serializer, writer: Writer::list(serializer, elements, out) };
+                    let mut sink = Sink { writer: Writer::list(serializer, elements, out) };
                     sink.writer.uint(code::$code);
                     $(sink.$type($field);)*
                     sink.writer.finish();
@@ -238,7 +230,6 @@ mod width {
 
 /// Writes the elements of one message in order.
 struct Sink<'b> {
-    serializer: Serializer,
     writer: Writer<'b>,
 }
 
@@ -270,10 +261,13 @@ impl Sink<'_> {
     }
 
     fn payload(&mut self, payload: &Payload) {
-        payload.write(self.serializer, &mut self.writer);
+        payload.write(&mut self.writer);
     }
 }
 
 /// What ERROR may answer: six requests of a client, and the router's INVOCATION.
 const REQUEST_TYPES: [Code; 7] =
     [code::PUBLISH, code::SUBSCRIBE, code::UNSUBSCRIBE, code::CALL, code::REGISTER, code::UNREGISTER, code::INVOCATION];
+
+#[cfg(test)]
+mod tests;

@@ -240,3 +240,94 @@ const PASSTHRU: Group = &[
 const FORWARDED: Group = &[("forward_for", Hops)];
 
 const MATCH: &[&str] = &["exact", "prefix", "wildcard"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(items: impl IntoIterator<Item = Value>) -> Value {
+        Value::List(items.into_iter().collect())
+    }
+
+    fn hop(session: impl Into<Value>) -> Dict {
+        Dict::new().with("session", session).with("authid", "joe").with("authrole", "user")
+    }
+
+    #[test]
+    fn what_fits_is_accepted() {
+        for (message, key, value) in [
+            (code::PUBLISH, "eligible", list([])),
+            (code::PUBLISH, "eligible", list([1u64.into(), ID_MAX.into()])),
+            (code::PUBLISH, "enc_algo", Value::Null),
+            (code::PUBLISH, "forward_for", list([hop(7u64).into(), hop(ID_MAX).into()])),
+            (code::PUBLISH, "match", 7u64.into()),
+            (code::EVENT, "publisher", ID_MAX.into()),
+            (code::CALL, "timeout", 0u64.into()),
+            (code::CANCEL, "mode", "skip".into()),
+            (code::REGISTER, "concurrency", 1u64.into()),
+            (code::REGISTER, "invoke", "roundrobin".into()),
+            (code::WELCOME, "roles", Dict::new().with("broker", Dict::new()).into()),
+            (code::HELLO, "roles", Dict::new().with("caller", true).into()),
+            (code::CHALLENGE, "roles", 7u64.into()),
+            (code::PUBLISH, "an_unknown_one", Value::Float(1.5)),
+        ] {
+            assert_eq!(check(message, &Dict::new().with(key, value)), Ok(()), "{key}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        for (message, key, value, sentence) in [
+            (code::CALL, "timeout", Value::Int(-1), "timeout must be a non-negative integer, got -1"),
+            (code::CALL, "timeout", Value::Float(1.0), "timeout must be a non-negative integer, got float"),
+            (code::CALL, "progress", 1u64.into(), "progress must be bool, got integer"),
+            (code::EVENT, "publisher", 0u64.into(), "publisher must be an id from 1 to 2^53, got 0"),
+            (code::REGISTER, "concurrency", 0u64.into(), "concurrency must be an integer from 1, got 0"),
+            (code::REGISTER, "match", "Exact".into(), "match must be one of exact, prefix, wildcard, got another word"),
+            (code::CANCEL, "mode", Value::Null, "mode must be one of skip, kill, killnowait, got null"),
+            (
+                code::PUBLISH,
+                "exclude",
+                list([1u64.into(), Value::Int(-1)]),
+                "exclude must be a list of non-negative integers, got -1 in it",
+            ),
+            (
+                code::WELCOME,
+                "roles",
+                Dict::new().with("broker", true).into(),
+                "roles must be a dict of dicts, got bool in it",
+            ),
+            (
+                code::PUBLISH,
+                "forward_for",
+                list([hop("x").into()]),
+                "forward_for must be a list of {session: id, authid: string, authrole: string}, \
+                 got an entry with session string",
+            ),
+            (
+                code::PUBLISH,
+                "forward_for",
+                list([Dict::new().with("session", 1u64).into()]),
+                "forward_for must be a list of {session: id, authid: string, authrole: string}, \
+                 got an entry without authid",
+            ),
+            (
+                code::PUBLISH,
+                "forward_for",
+                list([7u64.into()]),
+                "forward_for must be a list of {session: id, authid: string, authrole: string}, got integer in it",
+            ),
+        ] {
+            let result = check(message, &Dict::new().with(key, value));
+            assert_eq!(result.map_err(|error| error.to_string()), Err(sentence.to_owned()));
+        }
+    }
+
+    #[test]
+    fn passthru_is_announced_by_either_key() {
+        assert!(is_passthru(&Dict::new().with("ppt_scheme", "x_custom")));
+        assert!(is_passthru(&Dict::new().with("enc_algo", "cryptobox")));
+        assert!(!is_passthru(&Dict::new().with("enc_algo", Value::Null)));
+        assert!(!is_passthru(&Dict::new().with("enc_key", "k")));
+    }
+}

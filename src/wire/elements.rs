@@ -5,7 +5,7 @@
 
 use super::serde_value::Keys;
 use super::{Dict, Serializer, Value, WireError, cbor, json, msgpack};
-use crate::limits::MESSAGE_ELEMENTS_MAX;
+use crate::limits::{MESSAGE_DEPTH_CEILING, MESSAGE_ELEMENTS_MAX};
 use std::borrow::Cow;
 
 /// What kind of value an element is, without decoding it.
@@ -30,10 +30,10 @@ pub struct Elements<'a> {
 impl<'a> Elements<'a> {
     /// Splits one whole message (a list) and checks every byte of it. Trailing bytes are an error.
     ///
-    /// `depth_max` counts the message itself and CBOR tags too, and is at most `DEPTH_MAX`.
+    /// `depth_max` counts the message itself and CBOR tags too, and is taken as `MESSAGE_DEPTH_CEILING` where it is more.
     pub fn split(serializer: Serializer, message: &'a [u8], depth_max: usize) -> Result<Elements<'a>, WireError> {
         let mut elements = Elements { serializer, slices: [&[]; MESSAGE_ELEMENTS_MAX], len: 0 };
-        let depth_max = depth_max.min(DEPTH_MAX);
+        let depth_max = depth_max.min(MESSAGE_DEPTH_CEILING);
         match serializer {
             Serializer::Cbor => cbor::split(message, depth_max, &mut elements)?,
             Serializer::MsgPack => msgpack::split(message, depth_max, &mut elements)?,
@@ -78,7 +78,7 @@ impl<'a> Elements<'a> {
 
     /// Element `index` as a non-negative integer; floats and negative numbers are refused.
     pub fn uint(&self, index: usize) -> Result<u64, WireError> {
-        let raw = self.raw(index).unwrap_or_default();
+        let raw = self.present(index, "non-negative integer")?;
         let value = match self.serializer {
             Serializer::Cbor => cbor::uint(raw),
             Serializer::MsgPack => msgpack::uint(raw),
@@ -89,7 +89,7 @@ impl<'a> Elements<'a> {
 
     /// Element `index` as a string, borrowed from the frame where its bytes are the text.
     pub fn text(&self, index: usize) -> Result<Cow<'a, str>, WireError> {
-        let raw = self.raw(index).unwrap_or_default();
+        let raw = self.present(index, "string")?;
         let text = match self.serializer {
             Serializer::Cbor => cbor::text(raw),
             Serializer::MsgPack => msgpack::text(raw),
@@ -111,7 +111,7 @@ impl<'a> Elements<'a> {
 
     /// Element `index` as a dict whose keys, at every level, are strings and occur once.
     pub fn dict(&self, index: usize) -> Result<Dict, WireError> {
-        let raw = self.raw(index).unwrap_or_default();
+        let raw = self.present(index, "dict")?;
         if self.kind(index) != Some(Kind::Dict) {
             return Err(self.wrong_type(index, "dict"));
         }
@@ -125,15 +125,18 @@ impl<'a> Elements<'a> {
     }
 
     pub fn value(&self, index: usize) -> Result<Value, WireError> {
-        let raw = self.raw(index).ok_or(WireError::WrongType { expected: "any value", got: NOTHING })?;
-        decode(self.serializer, raw, Keys::Any)
+        decode(self.serializer, self.present(index, "any value")?, Keys::Any)
+    }
+
+    fn present(&self, index: usize, expected: &'static str) -> Result<&'a [u8], WireError> {
+        self.raw(index).ok_or(WireError::WrongType { expected, got: "nothing" })
     }
 
     fn wrong_type(&self, index: usize, expected: &'static str) -> WireError {
         let got = match self.value(index) {
             Ok(Value::Int(_)) => "negative integer",
             Ok(value) => value.kind_name(),
-            Err(_) => NOTHING,
+            Err(_) => "something else",
         };
         WireError::WrongType { expected, got }
     }
@@ -156,9 +159,3 @@ pub(super) fn is_empty_container(serializer: Serializer, raw: &[u8]) -> bool {
         Serializer::Json => json::is_empty_container(raw),
     }
 }
-
-/// The deepest nesting that any configuration may allow. The serializer crates end at 127 levels on their own; what
-/// passes `split` must never fail there.
-pub const DEPTH_MAX: usize = 100;
-
-const NOTHING: &str = "nothing";

@@ -185,7 +185,7 @@ impl Scanner<'_> {
     fn hex4(&mut self) -> Result<u32, WireError> {
         let digits = self.bytes.get(self.at..self.at + 4).ok_or(WireError::Truncated)?;
         let value = digits.iter().try_fold(0, |sum, digit| Some(sum << 4 | char::from(*digit).to_digit(16)?));
-        let value = value.ok_or(invalid(self.at, "an escape without four hex digits"))?;
+        let value = value.ok_or_else(|| invalid(self.at, "an escape without four hex digits"))?;
         self.at += 4;
         Ok(value)
     }

@@ -1,6 +1,7 @@
 //! Bytes to values and back, without any WAMP meaning: the three serializers, batches, and the frames of WebSocket,
 //! RawSocket and the PROXY protocol. Everything here works on byte slices; nothing reads or writes a socket.
 
+pub mod batch;
 mod cbor;
 pub mod elements;
 mod json;
@@ -65,3 +66,6 @@ impl WireError {
         WireError::Undecodable { serializer: serializer.name(), what: error.to_string() }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -95,18 +95,18 @@ impl Payload {
     }
 
     /// Writes the elements that are present into a message: none, args, or both, with an empty list for absent args.
-    pub fn write(&self, serializer: Serializer, writer: &mut Writer) {
+    pub fn write(&self, writer: &mut Writer) {
         if self.is_empty() {
             return;
         }
-        let (args, kwargs) = self.elements_in(serializer);
-        if args.is_empty() {
+        if self.args.is_empty() {
             writer.value(&Value::List(Vec::new()));
-        } else {
-            writer.raw(&args);
         }
-        if !kwargs.is_empty() {
-            writer.raw(&kwargs);
+        let (args, kwargs) = self.elements_in(writer.serializer());
+        for element in [args, kwargs] {
+            if !element.is_empty() {
+                writer.raw(&element);
+            }
         }
     }
 }

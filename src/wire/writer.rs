@@ -22,6 +22,10 @@ impl<'b> Writer<'b> {
         Writer { serializer, out, left: elements, first: true }
     }
 
+    pub fn serializer(&self) -> Serializer {
+        self.serializer
+    }
+
     pub fn uint(&mut self, value: u64) -> &mut Self {
         self.element();
         match self.serializer {

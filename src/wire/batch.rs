@@ -1,0 +1,174 @@
+//! Batched WebSocket subprotocols (`wamp.2.*.batched`): several WAMP messages in one WebSocket message.
+//!
+//! MessagePack and CBOR put a length of four bytes, big-endian, before each message. JSON puts a separator after each:
+//! the specification says 0x1e, deployed peers write 0x18. Neither occurs in JSON text, so both are read, and whoever
+//! answers uses the one that came.
+
+use super::{Serializer, WireError};
+
+/// How the messages of one batch are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Batching {
+    /// A length before each message.
+    Length,
+    /// This byte after each message.
+    Separator(u8),
+}
+
+impl Batching {
+    /// What a serializer's batches look like, until a peer is seen to do it in another way.
+    pub const fn of(serializer: Serializer) -> Batching {
+        match serializer {
+            Serializer::Cbor | Serializer::MsgPack => Batching::Length,
+            Serializer::Json => Batching::Separator(SEPARATOR),
+        }
+    }
+
+    /// Appends one message, which `write` writes, to the batch in `out`.
+    pub fn append(self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+        match self {
+            Batching::Length => {
+                let start = out.len();
+                out.extend_from_slice(&[0; LENGTH_BYTES]);
+                write(out);
+                let len = out.len() - start - LENGTH_BYTES;
+                let len = u32::try_from(len).expect("limits keep messages far below 4 GiB");
+                out[start..start + LENGTH_BYTES].copy_from_slice(&len.to_be_bytes());
+            }
+            Batching::Separator(separator) => {
+                write(out);
+                out.push(separator);
+            }
+        }
+    }
+}
+
+/// The messages of one batch, in order. An error is the last item.
+#[derive(Clone, Debug)]
+pub struct Batch<'a> {
+    serializer: Serializer,
+    batching: Batching,
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Batch<'a> {
+    /// Looks at a whole WebSocket message. A batch of no messages is an error.
+    pub fn new(serializer: Serializer, bytes: &'a [u8]) -> Result<Batch<'a>, WireError> {
+        if bytes.is_empty() {
+            return Err(WireError::Invalid {
+                serializer: serializer.name(),
+                offset: 0,
+                what: "a batch of no messages",
+            });
+        }
+        let batching = match Batching::of(serializer) {
+            Batching::Length => Batching::Length,
+            Batching::Separator(separator) => {
+                let first = memchr::memchr2(separator, SEPARATOR_DEPLOYED, bytes);
+                Batching::Separator(first.and_then(|at| bytes.get(at)).copied().unwrap_or(separator))
+            }
+        };
+        Ok(Batch { serializer, batching, bytes, at: 0 })
+    }
+
+    /// How this batch is put together, for the answer.
+    pub fn batching(&self) -> Batching {
+        self.batching
+    }
+
+    fn message(&mut self) -> Result<&'a [u8], WireError> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let message = match self.batching {
+            Batching::Length => {
+                let (len, rest) = rest.split_first_chunk::<LENGTH_BYTES>().ok_or(WireError::Truncated)?;
+                let len = u32::from_be_bytes(*len) as usize;
+                self.at += LENGTH_BYTES + len;
+                rest.get(..len).ok_or(WireError::Truncated)?
+            }
+            Batching::Separator(separator) => {
+                let len = memchr::memchr(separator, rest).ok_or(WireError::Truncated)?;
+                self.at += len + 1;
+                rest.get(..len).unwrap_or_default()
+            }
+        };
+        if message.is_empty() {
+            let what = "an empty message in a batch";
+            return Err(WireError::Invalid { serializer: self.serializer.name(), offset: self.at, what });
+        }
+        Ok(message)
+    }
+}
+
+impl<'a> Iterator for Batch<'a> {
+    type Item = Result<&'a [u8], WireError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at >= self.bytes.len() {
+            return None;
+        }
+        let message = self.message();
+        if message.is_err() {
+            self.at = self.bytes.len();
+        }
+        Some(message)
+    }
+}
+
+/// The specification's separator, "record separator" in ASCII.
+const SEPARATOR: u8 = 0x1e;
+/// What peers write that took the specification's decimal 30 for an octal one.
+const SEPARATOR_DEPLOYED: u8 = 0x18;
+const LENGTH_BYTES: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(serializer: Serializer, bytes: &[u8]) -> Result<Vec<&[u8]>, WireError> {
+        Batch::new(serializer, bytes)?.collect()
+    }
+
+    #[test]
+    fn what_is_appended_is_read_again() {
+        let all = [Batching::Length, Batching::Separator(SEPARATOR), Batching::Separator(SEPARATOR_DEPLOYED)];
+        for (batching, serializer) in all.into_iter().zip([Serializer::Cbor, Serializer::Json, Serializer::Json]) {
+            let mut bytes = Vec::new();
+            for message in ["[1]", "[2,3]"] {
+                batching.append(&mut bytes, |out| out.extend_from_slice(message.as_bytes()));
+            }
+            assert_eq!(read(serializer, &bytes), Ok(vec![&b"[1]"[..], b"[2,3]"]), "{batching:?}");
+            assert_eq!(Batch::new(serializer, &bytes).map(|batch| batch.batching()), Ok(batching));
+        }
+    }
+
+    #[test]
+    fn the_bytes_are_those_of_the_specification() {
+        let mut bytes = Vec::new();
+        Batching::of(Serializer::MsgPack).append(&mut bytes, |out| out.extend_from_slice(&[0x91, 0x01]));
+        assert_eq!(bytes, [0, 0, 0, 2, 0x91, 0x01]);
+        bytes.clear();
+        Batching::of(Serializer::Json).append(&mut bytes, |out| out.extend_from_slice(b"[1]"));
+        assert_eq!(bytes, b"[1]\x1e");
+    }
+
+    #[test]
+    fn malformed_batches_end_with_an_error() {
+        for (serializer, bytes) in [
+            (Serializer::Cbor, &b""[..]),
+            (Serializer::Json, b""),
+            (Serializer::Cbor, b"\0\0\0"),
+            (Serializer::Cbor, b"\0\0\0\0"),
+            (Serializer::Cbor, b"\0\0\0\x01\x80\0"),
+            (Serializer::MsgPack, b"\xff\xff\xff\xff\x90"),
+            (Serializer::Json, b"[1]"),
+            (Serializer::Json, b"\x1e"),
+            (Serializer::Json, b"[1]\x1e[2]"),
+            (Serializer::Json, b"[1]\x1e[2]\x18"),
+        ] {
+            assert!(read(serializer, bytes).is_err(), "{serializer:?} {bytes:x?}");
+            let items = Batch::new(serializer, bytes).into_iter().flatten();
+            assert!(items.skip_while(Result::is_ok).count() <= 1, "an error is the last item");
+        }
+    }
+}
