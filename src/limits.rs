@@ -12,7 +12,7 @@ pub const MESSAGE_ELEMENTS_MAX: usize = 7;
 /// What `message_depth_max` may be set to. The serializer crates give up at 127 levels of their own accord, and what has
 /// passed the router's own check must never fail there.
 pub const MESSAGE_DEPTH_CEILING: usize = 100;
-/// The most that the `authextra` of a HELLO may take, because an anonymous session keeps it. Certificates still fit.
+/// The most that `authid` and `authextra` of a HELLO may take, because they are echoed and kept. Certificates still fit.
 pub const AUTHEXTRA_BYTES_MAX: usize = 16 << 10;
 
 /// What a limit is measured in, and so how the configuration spells it.

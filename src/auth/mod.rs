@@ -2,6 +2,7 @@
 //! ours signs). Who may come in is `session`'s business; here are only the proofs.
 
 pub mod anonymous;
+pub mod client;
 pub mod cryptosign;
 pub mod decoy;
 mod secret;

@@ -182,22 +182,23 @@ impl Handshake {
         features: Features,
         rng: &mut dyn CryptoRng,
     ) -> Result<(Box<Handshake>, Next), Refusal> {
-        if !UriCheck::Loose.is_name(&realm) {
-            return Err(Refusal(error::INVALID_URI, "the realm is not a valid URI".to_owned()));
+        if realm.len() > cx.admission.limits.uri_bytes_max || !UriCheck::Loose.is_name(&realm) {
+            return Err(Refusal(error::INVALID_URI, "the realm is not a valid URI, or too long".to_owned()));
         }
         if !cx.admission.realms.contains_key(&realm) {
             return Err(no_such_realm(&realm));
         }
+        let authid = details.str("authid").filter(|authid| !authid.is_empty());
         let authextra = details.dict("authextra").cloned().unwrap_or_default();
-        if size_of_dict(&authextra) > AUTHEXTRA_BYTES_MAX {
-            let sentence = format!("HELLO.Details.authextra takes more than {AUTHEXTRA_BYTES_MAX} bytes");
+        if authid.map_or(0, str::len) + size_of_dict(&authextra) > AUTHEXTRA_BYTES_MAX {
+            let sentence = format!("authid and authextra of HELLO take more than {AUTHEXTRA_BYTES_MAX} bytes");
             return Err(Refusal(error::LIMIT_EXCEEDED, sentence));
         }
         let mut handshake = Box::new(Handshake {
             realm,
             session: rng.random_range(1..=ID_MAX),
             method: Method::Anonymous,
-            authid: details.str("authid").filter(|authid| !authid.is_empty()).map(str::to_owned),
+            authid: authid.map(str::to_owned),
             authprovider: "static",
             authextra,
             features,
