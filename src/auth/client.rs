@@ -1,4 +1,4 @@
-//! The client's half of all methods: what HELLO says, and the answer to a CHALLENGE. Links, tools and tests dial with it.
+//! The client's half of all methods: what HELLO says, and the answer to a CHALLENGE. Links, tools and tests dial so.
 
 use super::cryptosign::{self, Challenge, ChannelId, PublicKey, SecretKey, TLS_EXPORTER};
 use super::{Secret, wampcra};

@@ -25,9 +25,9 @@ pub const TLS_EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PublicKey(pub [u8; 32]);
 
-/// The private half of a key. Never printed.
+/// The private half of a key. Never printed; on the heap, because what is derived from it in advance is large.
 #[derive(Clone)]
-pub struct SecretKey(SigningKey);
+pub struct SecretKey(Box<SigningKey>);
 
 /// A key that is not 64 hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +41,7 @@ impl SecretKey {
 
     /// The key of 32 secret random bytes.
     pub fn from_seed(seed: [u8; 32]) -> SecretKey {
-        SecretKey(SigningKey::from_bytes(&seed))
+        SecretKey(Box::new(SigningKey::from_bytes(&seed)))
     }
 
     /// The bytes to keep, in a file that only its owner can read.

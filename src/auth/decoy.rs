@@ -1,5 +1,5 @@
-//! What unknown users are told, so that asking does not tell them from known ones. All of it is derived from a secret key
-//! and the authid: who asks twice is told the same twice.
+//! What unknown users are told, so that asking does not tell them from known ones. All of it is derived from a secret
+//! key and the authid: who asks twice is told the same twice.
 
 use super::{Secret, wampcra::hmac};
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD as BASE64};

@@ -21,8 +21,8 @@ pub struct Salting {
     pub keylen: usize,
 }
 
-/// What the router keeps about one user. With `salting`, `key` is the derived key in base64, so that the password itself
-/// need not be stored.
+/// What the router keeps about one user. With `salting`, `key` is the derived key in base64, so that the password
+/// itself need not be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential {
     pub key: Secret,
@@ -105,7 +105,9 @@ mod tests {
     use rand_chacha::ChaCha12Rng;
 
     /// The challenge of the specification's example; the keys and results were computed independently.
-    const CHALLENGE: &str = r#"{ "nonce": "LHRTC9zeOIrt_9U3", "authprovider": "userdb", "authid": "peter", "timestamp": "2014-06-22T16:36:25.448Z", "authrole": "user", "authmethod": "wampcra", "session": 3251278072152162}"#;
+    const CHALLENGE: &str = "{ \"nonce\": \"LHRTC9zeOIrt_9U3\", \"authprovider\": \"userdb\", \"authid\": \"peter\", \
+                             \"timestamp\": \"2014-06-22T16:36:25.448Z\", \"authrole\": \"user\", \
+                             \"authmethod\": \"wampcra\", \"session\": 3251278072152162}";
 
     #[test]
     fn a_password_and_a_salt_give_the_key_that_deployed_clients_use() {

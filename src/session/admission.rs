@@ -29,8 +29,8 @@ pub struct Node {
     pub id: String,
     /// `x_cb_pid`
     pub pid: u32,
-    /// Proves the node to clients that ask for it (cryptosign's `authextra.challenge`). Only a key that never signs as a
-    /// client may stand here, see `auth::cryptosign`.
+    /// Proves the node to clients that ask for it (cryptosign's `authextra.challenge`). Only a key that never signs as
+    /// a client may stand here, see `auth::cryptosign`.
     pub key: Option<SecretKey>,
 }
 

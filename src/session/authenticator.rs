@@ -1,42 +1,45 @@
 //! Dynamic authenticators: what the router asks them, and how it reads their answer. The shapes are those of the
 //! system that this router replaces, so that authenticators written for it go on working.
 
-use super::admission::Grant;
+use super::admission::{Authenticator, Grant};
 use crate::auth::{Secret, cryptosign::PublicKey, wampcra};
 use crate::wamp::Id;
 use crate::wire::{Dict, Value};
 
-/// What an authenticator is told about the peer.
-#[derive(Debug)]
-pub(super) struct Question<'a> {
-    pub(super) realm: &'a str,
+/// A question to an authenticator: who is it, and may they come in?
+#[derive(Clone, Debug, PartialEq)]
+pub struct Question {
+    /// Goes back with the answer.
+    pub attempt: u32,
+    /// Whom to call, as the router itself, with `args`.
+    pub authenticator: Authenticator,
+    pub(super) realm: String,
     /// None when the peer did not name itself.
-    pub(super) authid: Option<&'a str>,
+    pub(super) authid: Option<String>,
     pub(super) session: Id,
-    pub(super) authmethod: &'a str,
-    pub(super) authextra: &'a Dict,
-    pub(super) transport: &'a Dict,
+    pub(super) authmethod: &'static str,
+    pub(super) authextra: Dict,
+    pub(super) transport: Dict,
     /// The ticket to be checked; only for that method.
-    pub(super) ticket: Option<&'a str>,
+    pub(super) ticket: Option<Secret>,
 }
 
-impl Question<'_> {
-    /// The arguments of the call: `[realm, authid, details]`.
-    pub(super) fn to_args(&self) -> Vec<Value> {
+impl Question {
+    /// The arguments of the call: `[realm, authid, details]`. They may tell a ticket, so do not print them.
+    pub fn args(&self) -> Vec<Value> {
         let mut details = Dict::new()
             .with("transport", self.transport.clone())
             .with("session", self.session)
             .with("authmethod", self.authmethod)
             .with("authextra", self.authextra.clone());
-        if let Some(ticket) = self.ticket {
-            details.set("ticket", ticket);
+        if let Some(ticket) = &self.ticket {
+            details.set("ticket", ticket.expose());
         }
-        vec![self.realm.into(), self.authid.map_or(Value::Null, Value::from), details.into()]
+        vec![self.realm.as_str().into(), self.authid.as_deref().map_or(Value::Null, Value::from), details.into()]
     }
 }
 
 /// The answer of an authenticator: a role, or a dict with a role and what the method needs to go on.
-#[derive(Debug)]
 pub(super) struct Answer(Dict);
 
 impl Answer {

@@ -5,7 +5,6 @@ use crate::drop::DropReason;
 use crate::limits::ID_MAX;
 use crate::wamp::message::code::{self, CALL};
 use crate::wamp::{Code, Id, Message, error, feature::Features};
-use crate::wire::{Dict, Value};
 
 /// What the session remembers from WELCOME on. All else about the peer is kept by its realm.
 #[derive(Debug)]
@@ -37,10 +36,10 @@ impl Established {
     }
 
     /// Whether `message` may be sent now, and what is to become of it. Counts its request id.
-    pub(super) fn judge(&mut self, mut message: Message) -> Verdict {
+    pub(super) fn judge(&mut self, message: Message) -> Verdict {
         let (name, code) = (message.name(), message.code());
         let features = self.features;
-        let (request, options, passthru_announced) = match &mut message {
+        let (request, options, passthru_announced) = match &message {
             Message::Publish { request, options, .. } => (Some(*request), options, features.publisher_passthru),
             Message::Call { request, options, .. } => (Some(*request), options, features.caller_passthru),
             Message::Yield { options, .. } => (None, options, features.callee_passthru),
@@ -57,7 +56,7 @@ impl Established {
             // HELLO and AUTHENTICATE come too late, all others are for routers to send.
             _ => return Verdict::Violation(format!("{name} is not for a client to send in an established session")),
         };
-        if !passthru_announced && is_set(options, "ppt_scheme") {
+        if !passthru_announced && options.get("ppt_scheme").is_some() {
             return Verdict::Violation(format!("{name} has ppt_scheme, but payload_passthru_mode was not announced"));
         }
         if code == CALL && options.bool("progress") == Some(true) && !features.caller_progressive_invocations {
@@ -70,7 +69,7 @@ impl Established {
         {
             return Verdict::Violation(format!("{name} {sentence}"));
         }
-        if !self.trusted_link && is_set(options, FORWARD_FOR) {
+        if !self.trusted_link && options.get(FORWARD_FOR).is_some() {
             return refuse_forward_for(message);
         }
         Verdict::Route(message)
@@ -79,8 +78,7 @@ impl Established {
     /// Checks the id of a request, and counts it. The error completes a sentence that starts with the message's name.
     fn count_request(&mut self, code: Code, request: Id) -> Result<(), String> {
         if self.request_ids == RequestIds::Lenient {
-            let legal = (1..=ID_MAX).contains(&request);
-            return if legal { Ok(()) } else { Err(format!("has request id {request}, ids are 1 to 2^53")) };
+            return Ok(());
         }
         if request == self.request_next {
             self.request_next = if request == ID_MAX { 1 } else { request + 1 };
@@ -119,9 +117,25 @@ fn refuse_forward_for(mut message: Message) -> Verdict {
     Verdict::Refuse(Message::error(code, request, error::OPTION_NOT_ALLOWED, sentence))
 }
 
-fn is_set(options: &Dict, key: &str) -> bool {
-    options.get(key).is_some_and(|value| *value != Value::Null)
-}
-
 /// Whom a router speaks for.
 const FORWARD_FOR: &str = "forward_for";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Dict, Payload};
+
+    #[test]
+    fn request_ids_start_over_after_the_largest() {
+        let mut established = Established::new(1, Features::default(), RequestIds::Strict, false);
+        established.request_next = ID_MAX;
+        for request in [ID_MAX, 1, 2] {
+            assert_eq!(established.judge(publish(request)), Verdict::Route(publish(request)));
+        }
+        assert!(matches!(established.judge(publish(ID_MAX)), Verdict::Violation(_)));
+    }
+
+    fn publish(request: Id) -> Message {
+        Message::Publish { request, options: Dict::new(), topic: "com.topic".to_owned(), payload: Payload::empty() }
+    }
+}

@@ -1,28 +1,28 @@
-//! From HELLO to WELCOME: which method, whose turn it is, which role. What has to be proved is `challenge`'s business.
+//! From HELLO on: which method, and whose turn it is. What has to be proved is `challenge`'s business, and what comes
+//! of it then is `welcome`'s.
 
 use super::admission::{Anonymous, Authenticator, Grant, Principal, Source};
 use super::authenticator::{Answer, Question};
 use super::challenge::{Challenge, Claim, Proof, cryptosign_principal, wampcra_principal};
-use super::established::Established;
-use super::{Context, Join, Session, State, Step};
-use crate::auth::{Secret, anonymous::random_authid, wampcra};
+use super::{Context, Session, State, Step};
+use crate::auth::{Secret, wampcra};
 use crate::limits::{AUTHEXTRA_BYTES_MAX, ID_MAX};
-use crate::wamp::{Id, Identity, Message, error, feature::Features, uri::UriCheck};
+use crate::wamp::{Id, Message, error, feature::Features, uri::UriCheck};
 use crate::wire::{Dict, Value};
 use rand::{CryptoRng, RngExt};
 
 /// What is known of a peer that has said HELLO and is not admitted yet.
 #[derive(Debug)]
 pub(super) struct Handshake {
-    realm: String,
+    pub(super) realm: String,
     /// Chosen at HELLO, because it is part of what is signed.
-    session: Id,
-    method: Method,
+    pub(super) session: Id,
+    pub(super) method: Method,
     /// Who the peer says it is; cryptosign also finds it by the key.
-    authid: Option<String>,
-    authprovider: &'static str,
-    authextra: Dict,
-    features: Features,
+    pub(super) authid: Option<String>,
+    pub(super) authprovider: &'static str,
+    pub(super) authextra: Dict,
+    pub(super) features: Features,
     stage: Stage,
 }
 
@@ -39,7 +39,7 @@ enum Stage {
 
 /// How a peer can prove who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Method {
+pub(super) enum Method {
     Anonymous,
     Ticket,
     Wampcra,
@@ -54,7 +54,7 @@ enum Unusable {
 }
 
 /// Why a HELLO leads nowhere: the URI and the sentence of the ABORT.
-struct Refusal(&'static str, String);
+pub(super) struct Refusal(pub(super) &'static str, pub(super) String);
 
 /// What follows from what the peer, or the authenticator, has said.
 enum Next {
@@ -107,8 +107,8 @@ impl Session {
         }
     }
 
-    /// An authenticator has answered `Step::Authenticate`: the first argument of its RESULT, or the URI of its ERROR (also
-    /// when it took too long or is not there). Answers to attempts that are over are ignored.
+    /// An authenticator has answered `Step::Authenticate`: with the first argument of its RESULT, or with the URI of
+    /// its ERROR, also when it took too long or is not there. Answers to attempts that are over are ignored.
     pub fn handle_authenticator_answer(
         &mut self,
         cx: &Context,
@@ -142,9 +142,8 @@ impl Session {
             }
             Next::Ask { authenticator, ticket } => {
                 self.attempt = self.attempt.wrapping_add(1);
-                let args = handshake.question(cx, ticket.as_ref()).to_args();
-                let Authenticator { procedure, realm } = authenticator;
-                out.push(Step::Authenticate { attempt: self.attempt, realm, procedure, args });
+                let question = handshake.question(cx, self.attempt, authenticator, ticket.clone());
+                out.push(Step::Authenticate(Box::new(question)));
                 handshake.stage = Stage::Asking { attempt: self.attempt, ticket };
                 self.state = State::Handshake(handshake);
             }
@@ -314,15 +313,17 @@ impl Handshake {
         matches!(self.stage, Stage::Asking { attempt, .. } if attempt == this_attempt)
     }
 
-    fn question<'a>(&'a self, cx: &Context<'a>, ticket: Option<&'a Secret>) -> Question<'a> {
+    fn question(&self, cx: &Context, attempt: u32, authenticator: Authenticator, ticket: Option<Secret>) -> Question {
         Question {
-            realm: &self.realm,
-            authid: self.authid.as_deref(),
+            attempt,
+            authenticator,
+            realm: self.realm.clone(),
+            authid: self.authid.clone(),
             session: self.session,
             authmethod: self.method.name(),
-            authextra: &self.authextra,
-            transport: &cx.peer.transport,
-            ticket: ticket.map(Secret::expose),
+            authextra: self.authextra.clone(),
+            transport: cx.peer.transport.clone(),
+            ticket,
         }
     }
 
@@ -362,47 +363,12 @@ impl Handshake {
             }
         })
     }
-
-    /// The peer is who it says: makes the session that `grant` allows, if its realm and role exist.
-    fn admit(
-        self: Box<Self>,
-        cx: &Context,
-        grant: Grant,
-        rng: &mut dyn CryptoRng,
-    ) -> Result<(Established, Box<Join>), Refusal> {
-        let realm_name = grant.realm.unwrap_or(self.realm);
-        let realm = cx.admission.realms.get(&realm_name).ok_or_else(|| no_such_realm(&realm_name))?;
-        if !realm.roles.contains(&grant.role) {
-            let sentence = format!("realm {realm_name:?} has no role {:?}", grant.role);
-            return Err(Refusal(error::NO_SUCH_ROLE, sentence));
-        }
-        let authid = grant.authid.or(self.authid).unwrap_or_else(|| match self.method {
-            Method::Cryptosign => self.authextra.str("pubkey").unwrap_or_default().to_owned(),
-            _ => random_authid(rng),
-        });
-        let echoed = self.method == Method::Anonymous && self.authprovider == "static";
-        let authextra = if echoed { self.authextra } else { grant.authextra };
-        let identity = Identity {
-            session: self.session,
-            authid,
-            authrole: grant.role,
-            authmethod: self.method.name().to_owned(),
-            authprovider: self.authprovider.to_owned(),
-            authextra: with_node(cx, authextra),
-            transport: cx.peer.transport.clone(),
-            features: self.features,
-        };
-        let welcome = welcome(cx, &realm_name, &identity);
-        let established = Established::new(self.session, self.features, realm.request_ids, grant.trusted_link);
-        let join = Join { realm: realm_name, identity, trusted_link: grant.trusted_link, welcome };
-        Ok((established, Box::new(join)))
-    }
 }
 
 impl Method {
     const ALL: [Method; 4] = [Method::Anonymous, Method::Ticket, Method::Wampcra, Method::Cryptosign];
 
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Method::Anonymous => "anonymous",
             Method::Ticket => "ticket",
@@ -420,26 +386,8 @@ fn offered<T>(method: &Option<T>) -> Result<&T, Unusable> {
     method.as_ref().ok_or(Unusable::NotOffered)
 }
 
-fn no_such_realm(realm: &str) -> Refusal {
+pub(super) fn no_such_realm(realm: &str) -> Refusal {
     Refusal(error::NO_SUCH_REALM, format!("no realm {realm:?} exists on this router"))
-}
-
-fn welcome(cx: &Context, realm: &str, identity: &Identity) -> Message {
-    let details = with_node(cx, Dict::new())
-        .with("realm", realm)
-        .with("authid", identity.authid.as_str())
-        .with("authrole", identity.authrole.as_str())
-        .with("authmethod", identity.authmethod.as_str())
-        .with("authprovider", identity.authprovider.as_str())
-        .with("authextra", identity.authextra.clone())
-        .with("roles", Features::router_roles());
-    Message::Welcome { session: identity.session, details }
-}
-
-/// Adds where the session is connected. Deployed clients look for it at the top of WELCOME.Details or in `authextra`.
-fn with_node(cx: &Context, dict: Dict) -> Dict {
-    let node = &cx.admission.node;
-    dict.with("x_cb_node", node.id.as_str()).with("x_cb_peer", cx.peer.name.as_str()).with("x_cb_pid", node.pid)
 }
 
 /// About what a dict takes in memory; enough to bound it.

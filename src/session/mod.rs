@@ -1,17 +1,21 @@
 //! One peer's session as a state machine, from the transport being up to its end: HELLO, who the peer is, what it may
-//! send when, GOODBYE. Pure: messages and the time go in, [`Step`]s come out, and whoever drives it takes them in order.
+//! send when, GOODBYE. Pure: messages and the time go in, [`Step`]s come out, and the driver takes them in order.
 
 pub mod admission;
 mod authenticator;
 mod challenge;
 mod established;
 mod handshake;
+#[cfg(test)]
+mod tests;
+mod welcome;
 
 use crate::drop::DropReason;
 use crate::time::Now;
 use crate::wamp::{Id, Identity, Message, error};
-use crate::wire::{Dict, Value};
+use crate::wire::Dict;
 use admission::{Admission, Peer};
+pub use authenticator::Question;
 use established::{Established, Verdict};
 use handshake::Handshake;
 use rand::CryptoRng;
@@ -40,12 +44,12 @@ pub struct Session {
 pub enum Step {
     /// To this peer.
     Send(Message),
-    /// The peer is admitted. WELCOME is sent once the realm has taken it; when the realm will not, call `abort`.
+    /// The peer is admitted. Its WELCOME is sent once the realm has taken it; when the realm will not, call `abort`.
     Join(Box<Join>),
     /// A legal message of an established session, for its realm.
     Route(Message),
-    /// Call an authenticator as the router itself; its answer goes to `handle_authenticator_answer` with `attempt`.
-    Authenticate { attempt: u32, realm: String, procedure: String, args: Vec<Value> },
+    /// Ask an authenticator; its answer goes to `handle_authenticator_answer`.
+    Authenticate(Box<Question>),
     /// A message was not routed, and its sender is not told.
     Drop(DropReason),
     /// The session is over: the realm must forget it now. Comes before the last message, so that nothing follows that.
@@ -190,8 +194,8 @@ impl Session {
         }
     }
 
-    /// The realm finds that the peer broke the protocol, or will not take it at all: ABORT with `reason` (a URI), and the
-    /// transport closes at once for `drop_reason`.
+    /// The realm finds that the peer broke the protocol, or will not take it at all: ABORT with `reason` (a URI), and
+    /// the transport closes at once for `drop_reason`.
     pub fn abort(&mut self, reason: &str, sentence: &str, drop_reason: DropReason, out: &mut Vec<Step>) {
         if matches!(self.state, State::Closed) {
             return;
