@@ -168,7 +168,7 @@ impl Session {
     /// The peer is told later, so that guessing takes its time.
     fn fail(&mut self, cx: &Context, reason: &str, sentence: &str) {
         self.state = State::Refused(Box::new(Message::abort(reason, sentence)));
-        self.deadline = Some(cx.now.uptime + cx.admission.limits.authentication_delay);
+        self.deadline = Some(cx.now.uptime.saturating_add(cx.admission.limits.authentication_delay));
     }
 }
 

@@ -185,7 +185,7 @@ impl Session {
                 self.leave(out);
                 out.push(Step::Send(goodbye(reason, message)));
                 self.state = State::Closing(drop_reason);
-                self.deadline = Some(cx.now.uptime + cx.admission.limits.close_timeout);
+                self.deadline = Some(cx.now.uptime.saturating_add(cx.admission.limits.close_timeout));
             }
             State::Opening | State::Handshake(_) | State::Refused(_) => {
                 self.abort(reason, message.unwrap_or("the router ends this connection"), drop_reason, out);
@@ -212,7 +212,7 @@ impl Session {
     /// Waits for a HELLO from now on.
     fn reopen(&mut self, cx: &Context) {
         self.state = State::Opening;
-        self.deadline = Some(cx.now.uptime + cx.admission.limits.hello_timeout);
+        self.deadline = Some(cx.now.uptime.saturating_add(cx.admission.limits.hello_timeout));
     }
 
     fn leave(&mut self, out: &mut Vec<Step>) {

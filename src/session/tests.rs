@@ -28,6 +28,8 @@ use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+mod invariants;
+
 macro_rules! transcripts {
     ($($name:ident)*) => {
         $(#[test]
