@@ -4,11 +4,15 @@
 pub mod batch;
 mod cbor;
 pub mod elements;
+mod gather;
 mod json;
 mod msgpack;
 pub mod payload;
+pub mod rawsocket;
 mod serde_value;
+pub mod utf8;
 pub mod value;
+pub mod websocket;
 pub mod writer;
 
 pub use elements::{Elements, Kind};

@@ -1,0 +1,99 @@
+//! Appends WebSocket frames to a buffer. A frame of a server depends on nothing but its payload, so that one can be built
+//! once and sent to many.
+
+use super::header::Header;
+use super::{OpCode, mask};
+
+/// The most that the reason of a close frame may have: 125 bytes less two for the code.
+const REASON_BYTES_MAX: usize = 123;
+
+/// Room left for the header before its payload is known: what payloads of 126 to 65,535 bytes need, as most messages have.
+const HEADER_BYTES_GUESS: usize = 4;
+
+/// What a frame is, apart from its payload: `FrameHead::BINARY`, `FrameHead::TEXT.compressed()`, `FrameHead::PING.masked(key)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameHead {
+    opcode: OpCode,
+    fin: bool,
+    compressed: bool,
+    mask: Option<[u8; 4]>,
+}
+
+impl FrameHead {
+    /// A whole text message.
+    pub const TEXT: FrameHead = FrameHead::new(OpCode::Text);
+    /// A whole binary message.
+    pub const BINARY: FrameHead = FrameHead::new(OpCode::Binary);
+    pub const PING: FrameHead = FrameHead::new(OpCode::Ping);
+    /// The answer to a ping, with the same payload.
+    pub const PONG: FrameHead = FrameHead::new(OpCode::Pong);
+    /// See [`write_close`].
+    const CLOSE: FrameHead = FrameHead::new(OpCode::Close);
+
+    /// A frame that is a message, or the last one of a message if it is a continuation.
+    pub const fn new(opcode: OpCode) -> FrameHead {
+        FrameHead { opcode, fin: true, compressed: false, mask: None }
+    }
+
+    /// More frames of this message follow, as continuations.
+    pub const fn unfinished(self) -> FrameHead {
+        FrameHead { fin: false, ..self }
+    }
+
+    /// The message that begins here has been deflated.
+    pub const fn compressed(self) -> FrameHead {
+        FrameHead { compressed: true, ..self }
+    }
+
+    /// As clients send it. The key is to be a new random one for each frame.
+    pub const fn masked(self, key: [u8; 4]) -> FrameHead {
+        FrameHead { mask: Some(key), ..self }
+    }
+
+    fn header(self, payload_bytes: usize) -> Header {
+        let FrameHead { opcode, fin, compressed, mask } = self;
+        Header { fin, compressed, opcode, length: payload_bytes as u64, mask }
+    }
+}
+
+/// Appends a frame with this payload.
+pub fn write_frame(out: &mut Vec<u8>, head: FrameHead, payload: &[u8]) {
+    let (header, header_bytes) = head.header(payload.len()).write();
+    out.reserve(header_bytes + payload.len());
+    out.extend_from_slice(&header[..header_bytes]);
+    let start = out.len();
+    out.extend_from_slice(payload);
+    if let Some(key) = head.mask {
+        mask(&mut out[start..], key);
+    }
+}
+
+/// Begins a frame whose payload is then written to the end of `out`, so that a message need not be built elsewhere and
+/// copied. Returns the mark that [`finish_frame`] wants.
+pub fn begin_frame(out: &mut Vec<u8>) -> usize {
+    let start = out.len();
+    out.resize(start + HEADER_BYTES_GUESS, 0);
+    start
+}
+
+/// Ends the frame that was begun at `start`: all that was appended to `out` since is its payload.
+pub fn finish_frame(out: &mut Vec<u8>, start: usize, head: FrameHead) {
+    let payload_start = start + HEADER_BYTES_GUESS;
+    if let Some(key) = head.mask {
+        mask(&mut out[payload_start..], key);
+    }
+    let (header, header_bytes) = head.header(out.len() - payload_start).write();
+    // Where the guess fits, as it mostly does, this moves nothing.
+    out.splice(start..payload_start, header[..header_bytes].iter().copied());
+}
+
+/// Appends a close frame. Without a code it is empty. A reason that is too long is cut at a character.
+pub fn write_close(out: &mut Vec<u8>, code: Option<u16>, reason: &str, mask: Option<[u8; 4]>) {
+    let head = FrameHead { mask, ..FrameHead::CLOSE };
+    let mut payload = Vec::new();
+    if let Some(code) = code {
+        payload.extend_from_slice(&code.to_be_bytes());
+        payload.extend_from_slice(&reason.as_bytes()[..reason.floor_char_boundary(REASON_BYTES_MAX)]);
+    }
+    write_frame(out, head, &payload);
+}
