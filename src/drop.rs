@@ -49,6 +49,7 @@ drop_reasons! {
     Shutdown = "shutdown", "The node is draining or shutting down.";
     PeerLost = "peer_lost", "The peer closed or reset the transport.";
     CallerGone = "caller_gone", "A result arrived for a caller that has left or has cancelled.";
+    PublishRefused = "publish_refused", "A PUBLISH without acknowledge was refused: its publisher asked not to be told.";
     LinkQueueFull = "link_queue_full", "The queue towards a peer node was full.";
 }
 

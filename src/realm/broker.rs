@@ -1,1 +1,104 @@
-//! Publish and subscribe.
+//! Publish and subscribe: who listens to what, and what is kept for those who come later.
+
+mod filter;
+mod history;
+mod publish;
+mod retained;
+mod subscriptions;
+
+pub use history::{HistoryEntry, HistoryError, HistoryQuery};
+pub use publish::{Publication, Publisher};
+pub use subscriptions::Subscription;
+
+use super::{MemberKind, RealmConfig, pattern::PatternTable};
+use crate::time::Now;
+use crate::wamp::{Id, SessionKey, uri::Match};
+use history::Histories;
+use retained::RetainedEvents;
+use slab::Slab;
+use std::collections::{BTreeMap, HashMap};
+
+/// The broker of one realm.
+#[derive(Debug, Default)]
+pub struct Broker {
+    subscriptions: Slab<Subscription>,
+    /// Places in `subscriptions`, by id and by pattern.
+    by_id: HashMap<Id, usize>,
+    by_pattern: PatternTable<usize>,
+    /// What each member has subscribed to: the place of the subscription, and the member's place among its receivers.
+    held: HashMap<SessionKey, BTreeMap<usize, usize>>,
+    retained: RetainedEvents,
+    histories: Histories,
+    /// The subscriptions that match the publication at hand; kept for its memory.
+    matches: Vec<usize>,
+}
+
+impl Broker {
+    /// Takes over what the configuration says about event history. What was kept under a rule that stays is kept.
+    pub fn configure(&mut self, now: Now, config: &RealmConfig) {
+        for place in self.histories.places() {
+            let subscription = &self.subscriptions[place];
+            let stays = |rule: &_| history::rule_is(rule, &subscription.uri, subscription.policy);
+            if !config.history.iter().any(stays) {
+                self.histories.remove(place);
+                self.release_if_unused(place);
+            }
+        }
+        for rule in &config.history {
+            let place = self.place_or_create(now, &rule.uri, rule.policy);
+            self.histories.configure(place, rule.entries_max);
+        }
+    }
+
+    /// Every subscription that a client has, or that has a history, in the order of their places.
+    pub fn subscriptions(&self) -> impl Iterator<Item = &Subscription> {
+        self.subscriptions.iter().filter(|(place, _)| self.is_visible(*place)).map(|(_, subscription)| subscription)
+    }
+
+    /// The subscription with this id, if a client has it or it has a history.
+    pub fn subscription(&self, id: Id) -> Option<&Subscription> {
+        let place = *self.by_id.get(&id)?;
+        self.is_visible(place).then(|| &self.subscriptions[place])
+    }
+
+    /// The subscription of exactly this pattern.
+    pub fn lookup(&self, uri: &str, policy: Match) -> Option<&Subscription> {
+        let place = *self.by_pattern.value(uri, policy)?;
+        self.is_visible(place).then(|| &self.subscriptions[place])
+    }
+
+    /// The ids of all subscriptions that an event on `topic` goes to.
+    pub fn matching(&self, topic: &str) -> Vec<Id> {
+        let mut ids = Vec::new();
+        self.by_pattern.for_each_match(topic, |place| {
+            if self.is_visible(*place) {
+                ids.push(self.subscriptions[*place].id);
+            }
+        });
+        ids
+    }
+
+    /// The kept events of a subscription that `query` asks for.
+    pub fn history(&self, id: Id, query: &HistoryQuery) -> Result<Vec<&HistoryEntry>, HistoryError> {
+        let place = *self.by_id.get(&id).ok_or(HistoryError::NoSuchSubscription)?;
+        self.histories.query(place, query)
+    }
+
+    /// How many events are retained.
+    pub fn n_retained(&self) -> usize {
+        self.retained.len()
+    }
+
+    /// Links to other nodes are of no concern to those who ask.
+    fn is_visible(&self, place: usize) -> bool {
+        !self.subscriptions[place].clients.is_empty() || self.histories.has(place)
+    }
+}
+
+/// Which receivers of a subscription a member of this kind is among.
+fn receivers(subscription: &mut Subscription, kind: MemberKind) -> &mut Vec<SessionKey> {
+    match kind {
+        MemberKind::Client => &mut subscription.clients,
+        MemberKind::Peer | MemberKind::Uplink => &mut subscription.peers,
+    }
+}

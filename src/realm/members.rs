@@ -24,48 +24,90 @@ pub struct Member {
     pub identity: Identity,
     /// The id that the next INVOCATION to this member gets; session scope, so it starts at 1.
     pub next_invocation: Id,
+    /// Set when it was told to go: it counts no more, and what it still sends is not routed.
+    pub ending: Option<Ending>,
+}
+
+impl Member {
+    /// Whether it is a session to anybody who asks: links are not, nor is who was told to go.
+    pub fn is_visible(&self) -> bool {
+        self.kind == MemberKind::Client && self.ending.is_none()
+    }
+}
+
+/// How a member goes that was told to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// As if it left by itself, with testaments and meta events.
+    Announced,
+    /// Without either: everybody is told to go.
+    Silent,
 }
 
 /// All members, by their place in the shard and by session id.
 #[derive(Debug, Default)]
 pub struct Members {
-    by_key: HashMap<SessionKey, Member>,
+    /// Places in the shard are dense, and every message looks its sender up.
+    by_key: Vec<Option<Box<Member>>>,
     by_id: HashMap<Id, SessionKey>,
+    n_clients: usize,
 }
 
 impl Members {
+    /// Adds a member. Its place and its session id are not in use.
     pub fn insert(&mut self, key: SessionKey, kind: MemberKind, identity: Identity) {
+        let place = key.0 as usize;
+        if self.by_key.len() <= place {
+            self.by_key.resize_with(place + 1, || None);
+        }
+        debug_assert!(self.by_key[place].is_none(), "place {place} in the shard is taken");
         self.by_id.insert(identity.session, key);
-        self.by_key.insert(key, Member { kind, identity, next_invocation: 1 });
+        self.by_key[place] = Some(Box::new(Member { kind, identity, next_invocation: 1, ending: None }));
+        self.n_clients += usize::from(kind == MemberKind::Client);
     }
 
     pub fn remove(&mut self, key: SessionKey) -> Option<Member> {
-        let member = self.by_key.remove(&key)?;
+        let member = *self.by_key.get_mut(key.0 as usize)?.take()?;
         self.by_id.remove(&member.identity.session);
+        self.n_clients -= usize::from(member.kind == MemberKind::Client);
         Some(member)
     }
 
     pub fn member(&self, key: SessionKey) -> Option<&Member> {
-        self.by_key.get(&key)
+        self.by_key.get(key.0 as usize)?.as_deref()
     }
 
     pub fn member_mut(&mut self, key: SessionKey) -> Option<&mut Member> {
-        self.by_key.get_mut(&key)
+        self.by_key.get_mut(key.0 as usize)?.as_deref_mut()
     }
 
     pub fn key_of(&self, session: Id) -> Option<SessionKey> {
         self.by_id.get(&session).copied()
     }
 
+    /// All members, in the order of their places.
     pub fn iter(&self) -> impl Iterator<Item = (SessionKey, &Member)> {
-        self.by_key.iter().map(|(key, member)| (*key, member))
+        let members = self.by_key.iter().enumerate();
+        members.filter_map(|(place, member)| Some((SessionKey(place as u32), member.as_deref()?)))
+    }
+
+    /// How many members are clients of this shard.
+    pub fn n_clients(&self) -> usize {
+        self.n_clients
+    }
+
+    /// The members that are sessions to anybody who asks, by session id: the same order in every run.
+    pub fn visible(&self) -> Vec<(SessionKey, &Member)> {
+        let mut visible: Vec<_> = self.iter().filter(|(_, member)| member.is_visible()).collect();
+        visible.sort_unstable_by_key(|(_, member)| member.identity.session);
+        visible
     }
 
     pub fn len(&self) -> usize {
-        self.by_key.len()
+        self.by_id.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.by_key.is_empty()
+        self.by_id.is_empty()
     }
 }

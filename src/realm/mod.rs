@@ -5,20 +5,56 @@
 //! (call and register); both see the world through a `Context`. What happened that others may want to know (a session
 //! joined, a registration was made) is noted as a `MetaEvent` and published after the message is done.
 
+pub mod authorize;
 pub mod broker;
 pub mod dealer;
+mod dispatch;
 pub mod effect;
 pub mod ids;
 pub mod members;
+pub mod meta;
 pub mod pattern;
 pub mod permission;
+pub mod testament;
+pub mod timestamp;
 
-pub use effect::{Effect, MetaEvent, Origin};
-pub use members::{Member, MemberKind, Members};
+#[cfg(test)]
+mod tests;
+
+pub use effect::{CallError, Effect, MetaEvent, Origin};
+pub use members::{Ending, Member, MemberKind, Members};
 pub use permission::{Action, Permission, RealmConfig, Role};
 
 use crate::time::Now;
+use crate::wamp::{Identity, Message, SessionKey};
+use crate::wire::Payload;
+use authorize::Authority;
+use broker::Broker;
+use dealer::Dealer;
 use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use std::time::Duration;
+use testament::{Scope, Testaments};
+
+/// One realm on one shard.
+#[derive(Debug)]
+pub struct Realm {
+    config: RealmConfig,
+    members: Members,
+    rng: ChaCha8Rng,
+    /// What has happened and is not published yet; empty between two calls.
+    meta: Vec<MetaEvent>,
+    desks: Desks,
+}
+
+/// Those who handle messages within a `Context`.
+#[derive(Debug, Default)]
+pub(crate) struct Desks {
+    pub(crate) broker: Broker,
+    pub(crate) dealer: Dealer,
+    pub(crate) testaments: Testaments,
+    pub(crate) authority: Authority,
+}
 
 /// What the broker and the dealer may use while they handle one message.
 pub struct Context<'a> {
@@ -30,4 +66,166 @@ pub struct Context<'a> {
     pub out: &'a mut Vec<Effect>,
     /// What happened, to be published as meta events once the message is done.
     pub meta: &'a mut Vec<MetaEvent>,
+}
+
+impl Realm {
+    /// An empty realm. All that it ever chooses at random comes from `seed`.
+    pub fn new(now: Now, config: RealmConfig, seed: [u8; 32]) -> Realm {
+        let mut realm = Realm {
+            config: config.clone(),
+            members: Members::default(),
+            rng: ChaCha8Rng::from_seed(seed),
+            meta: Vec::new(),
+            desks: Desks::default(),
+        };
+        realm.reconfigure(now, config);
+        realm
+    }
+
+    /// Takes over a changed configuration. Sessions, subscriptions and registrations stay as they are; what they do from now on
+    /// is judged by the new rules.
+    pub fn reconfigure(&mut self, now: Now, config: RealmConfig) {
+        self.desks.authority.configure(&config);
+        self.desks.broker.configure(now, &config);
+        self.config = config;
+    }
+
+    /// A session has been welcomed. `key` and its session id are not in use.
+    pub fn join(&mut self, now: Now, key: SessionKey, kind: MemberKind, identity: Identity, out: &mut Vec<Effect>) {
+        if kind == MemberKind::Client {
+            let args = vec![meta::session_summary(&identity).into()];
+            self.meta.push(MetaEvent { topic: "wamp.session.on_join", args });
+        }
+        self.members.insert(key, kind, identity);
+        self.settle(now, out, out.len());
+    }
+
+    /// A session has ended, for whatever reason: what it held is given up, what it left behind is published.
+    pub fn leave(&mut self, now: Now, key: SessionKey, out: &mut Vec<Effect>) {
+        let Some(member) = self.members.member(key) else { return };
+        let (kind, ending, identity) = (member.kind, member.ending, member.identity.clone());
+        let first = out.len();
+        let (mut cx, desks) = self.enter(now, out);
+        desks.authority.handle_leave(key);
+        desks.broker.handle_leave(&mut cx, key);
+        let testaments = desks.testaments.take(key);
+        if ending != Some(Ending::Silent) {
+            for scope in [Scope::Detached, Scope::Destroyed] {
+                testaments.publish(scope, &mut cx, &mut desks.broker, &identity);
+            }
+        }
+        desks.dealer.handle_leave(&mut cx, key);
+        self.members.remove(key);
+        if ending == Some(Ending::Silent) {
+            self.meta.clear();
+        } else if kind == MemberKind::Client {
+            let args = vec![identity.session.into(), identity.authid.into(), identity.authrole.into()];
+            self.meta.push(MetaEvent { topic: "wamp.session.on_leave", args });
+        }
+        self.settle(now, out, first);
+    }
+
+    /// A message of a session that has joined. While the session is suspended (`Effect::Suspend`) there must be none.
+    pub fn handle_message(&mut self, now: Now, key: SessionKey, message: Message, out: &mut Vec<Effect>) {
+        let first = out.len();
+        let (mut cx, desks) = self.enter(now, out);
+        desks.handle_message(&mut cx, key, message);
+        self.settle(now, out, first);
+    }
+
+    /// Does what is due at this time.
+    pub fn handle_timeout(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let first = out.len();
+        let (mut cx, desks) = self.enter(now, out);
+        desks.dealer.handle_timeout(&mut cx);
+        self.settle(now, out, first);
+    }
+
+    /// The uptime at which `handle_timeout` has something to do.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        self.desks.dealer.poll_timeout()
+    }
+
+    /// A call that the router itself makes, without any check. It is answered by exactly one `Effect::Answer` with `token`, which is
+    /// below 2^63, after `timeout` at the latest.
+    pub fn call(
+        &mut self,
+        now: Now,
+        token: u64,
+        procedure: &str,
+        payload: Payload,
+        timeout: Duration,
+        out: &mut Vec<Effect>,
+    ) {
+        debug_assert!(!Authority::owns(token), "tokens from 2^63 on are the realm's own");
+        let first = out.len();
+        let (mut cx, desks) = self.enter(now, out);
+        desks.handle_router_call(&mut cx, token, procedure, payload, timeout);
+        self.settle(now, out, first);
+    }
+
+    pub fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    pub fn config(&self) -> &RealmConfig {
+        &self.config
+    }
+
+    pub fn members(&self) -> &Members {
+        &self.members
+    }
+
+    pub fn broker(&self) -> &Broker {
+        &self.desks.broker
+    }
+
+    pub fn dealer(&self) -> &Dealer {
+        &self.desks.dealer
+    }
+
+    /// How many clients have joined. Links to other nodes are not counted.
+    pub fn n_sessions(&self) -> usize {
+        self.members.n_clients()
+    }
+
+    /// How many subscriptions clients have (or a history keeps). Counted on demand: for pages, not for the message path.
+    pub fn n_subscriptions(&self) -> usize {
+        self.desks.broker.subscriptions().count()
+    }
+
+    /// How many registrations clients have. Counted on demand, as above.
+    pub fn n_registrations(&self) -> usize {
+        self.desks.dealer.registrations().filter(|registration| registration.client_callees().next().is_some()).count()
+    }
+
+    fn enter<'a>(&'a mut self, now: Now, out: &'a mut Vec<Effect>) -> (Context<'a>, &'a mut Desks) {
+        let Realm { config, members, rng, meta, desks } = self;
+        (Context { now, config, members, rng, out, meta }, desks)
+    }
+
+    /// Completes what the effects from `first` on have begun: messages that waited for an authorizer go on, and what has
+    /// happened is published.
+    fn settle(&mut self, now: Now, out: &mut Vec<Effect>, first: usize) {
+        while self.desks.authority.is_waiting() {
+            let own = |effect: &mut Effect| matches!(effect, Effect::Answer { token, .. } if Authority::owns(*token));
+            let answers: Vec<Effect> = out.extract_if(first.., own).collect();
+            if answers.is_empty() {
+                break;
+            }
+            let (mut cx, desks) = self.enter(now, out);
+            for answer in answers {
+                if let Effect::Answer { token, result } = answer {
+                    desks.handle_authorizer_answer(&mut cx, token, result);
+                }
+            }
+        }
+        if !self.meta.is_empty() {
+            let events = std::mem::take(&mut self.meta);
+            let (mut cx, desks) = self.enter(now, out);
+            for event in events {
+                desks.broker.publish_meta(&mut cx, event);
+            }
+        }
+    }
 }

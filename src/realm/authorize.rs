@@ -1,0 +1,141 @@
+//! Who may do what: the rules of a role, or the answers of its dynamic authorizer.
+//!
+//! A dynamic authorizer is a procedure that the router calls with `[session, uri, action, options]` before the action
+//! takes place. It answers a bool, or a dict of `allow`, `disclose` and `cache`. Only an answer that says `cache: true`
+//! is kept, for `authorizer_cache_ttl`: what an authorizer decides by the hour or by quota must not be decided for it.
+
+mod cache;
+mod question;
+mod rules;
+
+pub use question::Question;
+
+use super::{Action, CallError, Context, RealmConfig};
+use crate::wamp::uri::Match;
+use crate::wamp::{Message, SessionKey, error};
+use crate::wire::Payload;
+use cache::{AnswerCache, CacheKey};
+use question::Questions;
+use rules::Rules;
+use std::collections::HashMap;
+
+/// The authority of one realm.
+#[derive(Debug, Default)]
+pub struct Authority {
+    roles: HashMap<String, RoleAuthority>,
+    cache: AnswerCache,
+    questions: Questions,
+}
+
+#[derive(Debug)]
+enum RoleAuthority {
+    Rules(Rules),
+    /// The procedure of the authorizer.
+    Authorizer(String),
+}
+
+/// What somebody wants to do.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Demand {
+    pub action: Action,
+    pub uri: String,
+    pub policy: Match,
+}
+
+/// What an authority says to a demand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may be done; `disclosed` says whether the receivers are told who does it.
+    Granted { disclosed: bool },
+    /// It may not be done, for this reason.
+    Refused { error: &'static str, sentence: String },
+    /// This procedure has to be asked.
+    Ask { procedure: String, demand: Demand },
+}
+
+impl Authority {
+    /// Takes over the roles of the configuration. Answers that were kept under the old one are forgotten.
+    pub fn configure(&mut self, config: &RealmConfig) {
+        self.cache = AnswerCache::default();
+        self.roles.clear();
+        for role in &config.roles {
+            let authority = match &role.authorizer {
+                Some(procedure) => RoleAuthority::Authorizer(procedure.clone()),
+                None => RoleAuthority::Rules(Rules::new(&role.permissions)),
+            };
+            self.roles.insert(role.name.clone(), authority);
+        }
+    }
+
+    /// Whether the member may do `action` to `uri`, which is a pattern when `policy` says so. Without a rule that says yes
+    /// the answer is no.
+    pub fn judge(&mut self, cx: &Context, key: SessionKey, action: Action, uri: &str, policy: Match) -> Verdict {
+        let Some(member) = cx.members.member(key) else { return refused(action, uri) };
+        match self.roles.get(&member.identity.authrole) {
+            None => refused(action, uri),
+            Some(RoleAuthority::Rules(rules)) => match rules.grant(action, uri, policy) {
+                Some(disclosed) => Verdict::Granted { disclosed },
+                None => refused(action, uri),
+            },
+            Some(RoleAuthority::Authorizer(procedure)) => {
+                let demand = Demand { action, uri: uri.to_owned(), policy };
+                match self.cache.answer(&CacheKey::of(&member.identity, &demand), cx.now) {
+                    Some(answer) => answer.verdict(&demand),
+                    None => Verdict::Ask { procedure: procedure.clone(), demand },
+                }
+            }
+        }
+    }
+
+    /// Keeps the message of a session until its authorizer has answered. Gives the token of the call.
+    pub fn ask(&mut self, session: SessionKey, message: Message, demand: Demand) -> u64 {
+        self.questions.ask(Question { session, message, demand })
+    }
+
+    /// Whether `token` is that of a call to an authorizer.
+    pub fn owns(token: u64) -> bool {
+        Questions::owns(token)
+    }
+
+    /// Whether a message of this session waits for an answer.
+    pub fn is_asking(&self, session: SessionKey) -> bool {
+        self.questions.is_asking(session)
+    }
+
+    /// Whether answers of authorizers may come.
+    pub fn is_waiting(&self) -> bool {
+        self.questions.is_waiting()
+    }
+
+    /// Takes the answer to a question and gives what was waiting for it, unless its session has left.
+    pub fn handle_answer(
+        &mut self,
+        cx: &Context,
+        token: u64,
+        result: Result<Payload, CallError>,
+    ) -> Option<(Question, Verdict)> {
+        let question = self.questions.take(token)?;
+        let identity = &cx.members.member(question.session)?.identity;
+        let verdict = match question::Answer::from_result(result) {
+            Ok(answer) => {
+                if answer.cache {
+                    let limits = &cx.config.limits;
+                    self.cache.insert(CacheKey::of(identity, &question.demand), answer, cx.now, limits);
+                }
+                answer.verdict(&question.demand)
+            }
+            Err(sentence) => Verdict::Refused { error: error::AUTHORIZATION_FAILED, sentence },
+        };
+        Some((question, verdict))
+    }
+
+    /// Forgets what a session was waiting for.
+    pub fn handle_leave(&mut self, session: SessionKey) {
+        self.questions.forget(session);
+    }
+}
+
+fn refused(action: Action, uri: &str) -> Verdict {
+    let sentence = format!("not authorized to {} {uri:?}", action.name());
+    Verdict::Refused { error: error::NOT_AUTHORIZED, sentence }
+}

@@ -1,0 +1,99 @@
+//! What is being asked of dynamic authorizers, and what they answer.
+
+use super::{Demand, Verdict, refused};
+use crate::realm::effect::CallError;
+use crate::wamp::{Message, SessionKey};
+use crate::wire::{Payload, Value};
+use std::collections::HashMap;
+
+/// A message that waits for the answer of an authorizer. Its session is suspended meanwhile, so it has only one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Question {
+    pub session: SessionKey,
+    pub message: Message,
+    /// What was asked about the message. A message may make more than one demand, one after the other.
+    pub demand: Demand,
+}
+
+/// All questions that are open.
+#[derive(Debug, Default)]
+pub(super) struct Questions {
+    by_token: HashMap<u64, Question>,
+    token_of: HashMap<SessionKey, u64>,
+    /// Calls that have not been answered, those included whose question is no longer of interest.
+    calls_open: usize,
+    number_next: u64,
+}
+
+/// What an authorizer has answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) allow: bool,
+    pub(super) disclose: bool,
+    pub(super) cache: bool,
+}
+
+impl Questions {
+    pub(super) fn ask(&mut self, question: Question) -> u64 {
+        let token = self.number_next | OWN_TOKEN;
+        self.number_next += 1;
+        self.calls_open += 1;
+        let old = self.token_of.insert(question.session, token);
+        debug_assert!(old.is_none(), "a suspended session sends nothing");
+        self.by_token.insert(token, question);
+        token
+    }
+
+    pub(super) fn owns(token: u64) -> bool {
+        token & OWN_TOKEN != 0
+    }
+
+    pub(super) fn is_asking(&self, session: SessionKey) -> bool {
+        self.token_of.contains_key(&session)
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        self.calls_open > 0
+    }
+
+    pub(super) fn take(&mut self, token: u64) -> Option<Question> {
+        self.calls_open -= 1;
+        let question = self.by_token.remove(&token)?;
+        self.token_of.remove(&question.session);
+        Some(question)
+    }
+
+    pub(super) fn forget(&mut self, session: SessionKey) {
+        if let Some(token) = self.token_of.remove(&session) {
+            self.by_token.remove(&token);
+        }
+    }
+}
+
+impl Answer {
+    /// Reads what came back from the call. The error is a sentence for the one who wanted to act.
+    pub(super) fn from_result(result: Result<Payload, CallError>) -> Result<Answer, String> {
+        let payload = result.map_err(|error| format!("the authorizer failed with {}", error.error))?;
+        let args = payload.args().map_err(|error| format!("the authorizer's answer cannot be read: {error}"))?;
+        match args.first() {
+            Some(Value::Bool(allow)) => Ok(Answer { allow: *allow, disclose: false, cache: false }),
+            Some(Value::Dict(answer)) => {
+                let allow = answer.bool("allow").ok_or("the authorizer answered a dict without a bool \"allow\"")?;
+                let is_set = |key| answer.bool(key) == Some(true);
+                Ok(Answer { allow, disclose: is_set("disclose"), cache: is_set("cache") })
+            }
+            Some(other) => Err(format!("the authorizer answered {}, expected bool or dict", other.kind_name())),
+            None => Err("the authorizer answered nothing, expected bool or dict".to_owned()),
+        }
+    }
+
+    pub(super) fn verdict(self, demand: &Demand) -> Verdict {
+        match self.allow {
+            true => Verdict::Granted { disclosed: self.disclose },
+            false => refused(demand.action, &demand.uri),
+        }
+    }
+}
+
+/// Marks the tokens of our own calls among those of `Realm::call`.
+const OWN_TOKEN: u64 = 1 << 63;

@@ -1,0 +1,185 @@
+//! Event history: what was published on the topics of each configured rule, whoever listened.
+
+use super::{Publication, filter::Filter};
+use crate::realm::permission::HistoryRule;
+use crate::wamp::{Id, Identity, uri::Match};
+use crate::wire::{Dict, Payload};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// The histories of a realm, by the place of their subscription.
+#[derive(Debug, Default)]
+pub(super) struct Histories {
+    by_place: BTreeMap<usize, History>,
+    bytes: usize,
+    /// Counts every entry of every history, to find the oldest.
+    number_next: u64,
+}
+
+#[derive(Debug, Default)]
+struct History {
+    entries: VecDeque<HistoryEntry>,
+    entries_max: usize,
+}
+
+/// One kept event.
+#[derive(Clone, Debug)]
+pub struct HistoryEntry {
+    pub publication: Id,
+    /// Wall time since the Unix epoch.
+    pub published: Duration,
+    pub topic: String,
+    pub details: Dict,
+    pub payload: Payload,
+    filter: Option<Box<Filter>>,
+    number: u64,
+}
+
+/// What `wamp.subscription.get_events` asks for. All conditions hold together.
+#[derive(Clone, Debug, Default)]
+pub struct HistoryQuery<'a> {
+    /// Who asks: it gets what it would have been eligible for. `None` is the router itself.
+    pub requester: Option<&'a Identity>,
+    /// The latest first.
+    pub reverse: bool,
+    pub limit: Option<usize>,
+    pub from_time: Option<Duration>,
+    pub after_time: Option<Duration>,
+    pub before_time: Option<Duration>,
+    pub until_time: Option<Duration>,
+    pub topic: Option<String>,
+    pub from_publication: Option<Id>,
+    pub after_publication: Option<Id>,
+    pub before_publication: Option<Id>,
+    pub until_publication: Option<Id>,
+}
+
+/// Why there are no events to give.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HistoryError {
+    NoSuchSubscription,
+    /// No rule keeps the events of this subscription.
+    Unavailable,
+    /// The publication that the named condition speaks of is not kept (any more): what came before or after it cannot be told.
+    UnknownPublication(&'static str, Id),
+}
+
+impl Histories {
+    pub(super) fn has(&self, place: usize) -> bool {
+        self.by_place.contains_key(&place)
+    }
+
+    pub(super) fn places(&self) -> Vec<usize> {
+        self.by_place.keys().copied().collect()
+    }
+
+    pub(super) fn configure(&mut self, place: usize, entries_max: usize) {
+        self.by_place.entry(place).or_default().entries_max = entries_max;
+        self.trim(place, usize::MAX);
+    }
+
+    pub(super) fn remove(&mut self, place: usize) {
+        if let Some(history) = self.by_place.remove(&place) {
+            self.bytes -= history.entries.iter().map(HistoryEntry::bytes).sum::<usize>();
+        }
+    }
+
+    /// Keeps a publication that the subscription at `place` covers, if that has a history. What names sessions is not
+    /// kept: it would be for nobody who comes later.
+    pub(super) fn record(
+        &mut self,
+        place: usize,
+        publication: &Publication,
+        details: &Dict,
+        now: Duration,
+        bytes_max: usize,
+    ) {
+        let Some(history) = self.by_place.get_mut(&place) else { return };
+        if publication.filter.as_ref().is_some_and(|filter| filter.names_sessions()) {
+            return;
+        }
+        let entry = HistoryEntry {
+            publication: publication.id,
+            published: now,
+            topic: publication.topic.to_owned(),
+            details: details.clone(),
+            payload: publication.payload.clone(),
+            filter: publication.filter.clone(),
+            number: self.number_next,
+        };
+        self.number_next += 1;
+        self.bytes += entry.bytes();
+        history.entries.push_back(entry);
+        self.trim(place, bytes_max);
+    }
+
+    /// Lets the oldest entries go: of one history while it has too many, of all while they fill too many bytes.
+    fn trim(&mut self, place: usize, bytes_max: usize) {
+        if let Some(history) = self.by_place.get_mut(&place) {
+            while history.entries.len() > history.entries_max {
+                self.bytes -= history.entries.pop_front().map_or(0, |entry| entry.bytes());
+            }
+        }
+        while self.bytes > bytes_max {
+            let with_oldest = self
+                .by_place
+                .values_mut()
+                .filter(|history| !history.entries.is_empty())
+                .min_by_key(|history| history.entries[0].number)
+                .expect("bytes are counted for entries only");
+            self.bytes -= with_oldest.entries.pop_front().map_or(0, |entry| entry.bytes());
+        }
+    }
+
+    /// The events of the history at `place` that `query` asks for, in the order in which it wants them.
+    pub(super) fn query(&self, place: usize, query: &HistoryQuery) -> Result<Vec<&HistoryEntry>, HistoryError> {
+        let entries = &self.by_place.get(&place).ok_or(HistoryError::Unavailable)?.entries;
+        let index_of = |condition: &'static str, publication: Option<Id>| match publication {
+            None => Ok(None),
+            Some(id) => match entries.iter().position(|entry| entry.publication == id) {
+                Some(index) => Ok(Some(index)),
+                None => Err(HistoryError::UnknownPublication(condition, id)),
+            },
+        };
+        let from = index_of("from_publication", query.from_publication)?.unwrap_or(0);
+        let after = index_of("after_publication", query.after_publication)?.map_or(0, |index| index + 1);
+        let before = index_of("before_publication", query.before_publication)?.unwrap_or(entries.len());
+        let until = index_of("until_publication", query.until_publication)?.map_or(entries.len(), |index| index + 1);
+        let (start, end) = (from.max(after), before.min(until));
+        let asked = |entry: &&HistoryEntry| query.asks_for(entry);
+        let limit = query.limit.unwrap_or(usize::MAX);
+        let range = entries.range(start.min(end)..end);
+        Ok(if query.reverse {
+            range.rev().filter(asked).take(limit).collect()
+        } else {
+            range.filter(asked).take(limit).collect()
+        })
+    }
+}
+
+impl HistoryQuery<'_> {
+    fn asks_for(&self, entry: &HistoryEntry) -> bool {
+        let holds = |bound: Option<Duration>, test: fn(Duration, Duration) -> bool| {
+            bound.is_none_or(|bound| test(entry.published, bound))
+        };
+        holds(self.from_time, |time, bound| time >= bound)
+            && holds(self.after_time, |time, bound| time > bound)
+            && holds(self.before_time, |time, bound| time < bound)
+            && holds(self.until_time, |time, bound| time <= bound)
+            && self.topic.as_ref().is_none_or(|topic| *topic == entry.topic)
+            && match (self.requester, &entry.filter) {
+                (Some(identity), Some(filter)) => filter.admits(identity),
+                _ => true,
+            }
+    }
+}
+
+impl HistoryEntry {
+    fn bytes(&self) -> usize {
+        self.topic.len() + self.payload.len()
+    }
+}
+
+pub(super) fn rule_is(rule: &HistoryRule, uri: &str, policy: Match) -> bool {
+    rule.uri == uri && rule.policy == policy
+}

@@ -1,0 +1,251 @@
+//! PUBLISH: one publication, and everybody who gets it.
+
+use super::{Broker, Subscription, filter::Filter};
+use crate::drop::DropReason;
+use crate::realm::ids::random_id;
+use crate::realm::{Context, Effect, MemberKind, Members, MetaEvent, Origin};
+use crate::wamp::message::code;
+use crate::wamp::uri::Match;
+use crate::wamp::{Id, Identity, Message, SessionKey, error};
+use crate::wire::{Dict, Payload};
+
+/// One publication, as the broker routes it: what a client has published, or what a link has brought.
+#[derive(Debug)]
+pub struct Publication<'a> {
+    /// The same on every node that it reaches.
+    pub id: Id,
+    pub origin: Origin,
+    /// The member that is left out although it may have subscribed.
+    pub excluded: Option<SessionKey>,
+    pub topic: &'a str,
+    pub options: &'a Dict,
+    /// What EVENT.Details says to every receiver.
+    pub(super) details: Dict,
+    pub payload: Payload,
+    pub(super) filter: Option<Box<Filter>>,
+}
+
+/// Who has published, where the receivers may know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publisher {
+    pub session: Id,
+    pub authid: String,
+    pub authrole: String,
+}
+
+impl Publisher {
+    pub fn of(identity: &Identity) -> Publisher {
+        Publisher { session: identity.session, authid: identity.authid.clone(), authrole: identity.authrole.clone() }
+    }
+}
+
+impl Broker {
+    /// Publishes for a member. URI, reserved names and authorization have been checked; `disclosed` says that the
+    /// publisher's role discloses publishers, which a client may also ask for itself.
+    #[allow(clippy::too_many_arguments)]
+    pub fn handle_publish(
+        &mut self,
+        cx: &mut Context,
+        key: SessionKey,
+        request: Id,
+        options: &Dict,
+        topic: &str,
+        payload: Payload,
+        disclosed: bool,
+    ) {
+        let Some(member) = cx.members.member(key) else { return };
+        let publication = match member.kind {
+            MemberKind::Client => {
+                let disclosed = disclosed || options.bool("disclose_me") == Some(true);
+                let publisher = disclosed.then(|| Publisher::of(&member.identity));
+                let excluded = (options.bool("exclude_me") != Some(false)).then_some(key);
+                Publication::new(random_id(cx.rng), Origin::Client, publisher, excluded, topic, options, payload)
+            }
+            // The seam for the mesh: the options say what the origin node has decided, the id and the publisher included.
+            MemberKind::Peer | MemberKind::Uplink => {
+                let id = options.uint("publication").unwrap_or_else(|| random_id(cx.rng));
+                Publication::new(id, Origin::Node, forwarded_publisher(options), None, topic, options, payload)
+            }
+        };
+        let acknowledge = options.bool("acknowledge") == Some(true);
+        let accepted = self.accept(cx, publication);
+        let answer = match &accepted {
+            Ok(publication) => Message::Published { request, publication: publication.id },
+            Err(sentence) => Message::error(code::PUBLISH, request, error::LIMIT_EXCEEDED, sentence.as_str()),
+        };
+        match acknowledge {
+            true => cx.out.push(Effect::Send { to: key, message: answer }),
+            false if accepted.is_err() => cx.out.push(Effect::Drop { reason: DropReason::PublishRefused }),
+            false => {}
+        }
+        if let Ok(publication) = accepted {
+            self.route(cx, &publication);
+        }
+    }
+
+    /// Publishes what nobody waits to hear the fate of: a testament. The error says which limit was in the way.
+    pub fn publish(
+        &mut self,
+        cx: &mut Context,
+        publisher: Option<Publisher>,
+        topic: &str,
+        options: &Dict,
+        payload: Payload,
+    ) -> Result<(), String> {
+        let id = random_id(cx.rng);
+        let publication = Publication::new(id, Origin::Client, publisher, None, topic, options, payload);
+        let publication = self.accept(cx, publication)?;
+        self.route(cx, &publication);
+        Ok(())
+    }
+
+    /// Publishes what has happened in the realm. Every node tells its own clients.
+    pub fn publish_meta(&mut self, cx: &mut Context, event: MetaEvent) {
+        let mut heard = false;
+        self.by_pattern.for_each_match(event.topic, |_| heard = true);
+        if heard {
+            let payload = Payload::from_values(event.args, Dict::new());
+            let (id, options) = (random_id(cx.rng), Dict::new());
+            let publication = Publication::new(id, Origin::Shard, None, None, event.topic, &options, payload);
+            self.route(cx, &publication);
+        }
+    }
+
+    /// Reads the lists and retains the event where the options ask for it. After this the publication takes place.
+    fn accept<'a>(&mut self, cx: &Context, mut publication: Publication<'a>) -> Result<Publication<'a>, String> {
+        publication.filter = Filter::from_options(publication.options, &cx.config.limits)?;
+        if publication.options.bool("retain") == Some(true) {
+            self.retained.retain(&publication, &cx.config.limits)?;
+        }
+        Ok(publication)
+    }
+
+    /// Records a publication and sends it to all receivers: one effect per subscription.
+    fn route(&mut self, cx: &mut Context, publication: &Publication) {
+        let mut matches = std::mem::take(&mut self.matches);
+        self.by_pattern.for_each_match(publication.topic, |place| matches.push(*place));
+        let mut peers_served = Vec::new();
+        for place in matches.drain(..) {
+            let subscription = &self.subscriptions[place];
+            let details = publication.details_for(subscription.policy);
+            let bytes_max = cx.config.limits.history_bytes_max;
+            self.histories.record(place, publication, &details, cx.now.wall, bytes_max);
+            let event = |details| Message::Event {
+                subscription: subscription.id,
+                publication: publication.id,
+                details,
+                payload: publication.payload.clone(),
+            };
+            let to = self.receiving_clients(cx.members, subscription, place, publication);
+            if !to.is_empty() {
+                cx.out.push(Effect::Fanout { to, message: event(details) });
+            }
+            match publication.origin {
+                Origin::Client => {
+                    let to = receiving_peers(subscription, &mut peers_served);
+                    if !to.is_empty() {
+                        cx.out.push(Effect::Fanout { to, message: event(publication.details_for_peers()) });
+                    }
+                }
+                // What came from elsewhere has come to its last stop.
+                Origin::Shard | Origin::Node => {}
+            }
+        }
+        self.matches = matches;
+    }
+
+    /// The clients of one subscription that get the publication. Without lists it is a copy of the receivers.
+    fn receiving_clients(
+        &self,
+        members: &Members,
+        subscription: &Subscription,
+        place: usize,
+        publication: &Publication,
+    ) -> Vec<SessionKey> {
+        let clients = &subscription.clients;
+        let held_by = |key: SessionKey| self.held.get(&key).and_then(|held| held.get(&place)).copied();
+        let Some(filter) = &publication.filter else {
+            return match publication.excluded.and_then(held_by) {
+                None => clients.clone(),
+                Some(position) => [&clients[..position], &clients[position + 1..]].concat(),
+            };
+        };
+        let admitted = |key: &SessionKey| {
+            let member = members.member(*key).expect("a receiver is a member");
+            publication.excluded != Some(*key) && member.kind == MemberKind::Client && filter.admits(&member.identity)
+        };
+        match filter.eligible_sessions() {
+            // A message to few of very many: to look for those few is quicker than to look at everybody.
+            Some(sessions) if sessions.len() < clients.len() => {
+                let keys = sessions.iter().filter_map(|session| members.key_of(*session));
+                keys.filter(|key| held_by(*key).is_some()).filter(admitted).collect()
+            }
+            _ => clients.iter().copied().filter(admitted).collect(),
+        }
+    }
+}
+
+/// The peers of one subscription that have not got the publication through another: each gets one copy.
+fn receiving_peers(subscription: &Subscription, served: &mut Vec<SessionKey>) -> Vec<SessionKey> {
+    let to: Vec<SessionKey> = subscription.peers.iter().copied().filter(|peer| !served.contains(peer)).collect();
+    served.extend(&to);
+    to
+}
+
+impl<'a> Publication<'a> {
+    fn new(
+        id: Id,
+        origin: Origin,
+        publisher: Option<Publisher>,
+        excluded: Option<SessionKey>,
+        topic: &'a str,
+        options: &'a Dict,
+        payload: Payload,
+    ) -> Publication<'a> {
+        let mut details = Dict::new();
+        if let Some(publisher) = publisher {
+            details = details
+                .with("publisher", publisher.session)
+                .with("publisher_authid", publisher.authid)
+                .with("publisher_authrole", publisher.authrole);
+        }
+        for (key, value) in options.iter().filter(|(key, _)| CARRIED.contains(key)) {
+            details.set(key, value.clone());
+        }
+        Publication { id, origin, excluded, topic, options, details, payload, filter: None }
+    }
+
+    /// A subscriber to a pattern is told which topic it was.
+    fn details_for(&self, policy: Match) -> Dict {
+        match policy {
+            Match::Exact => self.details.clone(),
+            Match::Prefix | Match::Wildcard => self.details.clone().with("topic", self.topic),
+        }
+    }
+
+    /// A peer matches again against its own sessions, so it gets the topic and the options that say whom it is for.
+    fn details_for_peers(&self) -> Dict {
+        self.details.clone().with("topic", self.topic).with("options", self.options.clone())
+    }
+}
+
+/// The publisher that a link says the origin node discloses.
+fn forwarded_publisher(options: &Dict) -> Option<Publisher> {
+    let word = |key| options.str(key).unwrap_or_default().to_owned();
+    let session = options.uint("publisher")?;
+    Some(Publisher { session, authid: word("publisher_authid"), authrole: word("publisher_authrole") })
+}
+
+/// What PUBLISH.Options says to the receivers and not to the router: payload passthru in its two forms, and what deployed
+/// routers carry. `forward_for` is refused before it comes here from anyone but a link.
+const CARRIED: [&str; 9] = [
+    "ppt_scheme",
+    "ppt_serializer",
+    "ppt_cipher",
+    "ppt_keyid",
+    "enc_algo",
+    "enc_key",
+    "enc_serializer",
+    "transaction_hash",
+    "forward_for",
+];

@@ -1,0 +1,199 @@
+//! SUBSCRIBE and UNSUBSCRIBE.
+
+use super::{Broker, receivers};
+use crate::realm::ids::{IdKind, id_of};
+use crate::realm::{Context, Effect, MemberKind, MetaEvent, timestamp};
+use crate::time::Now;
+use crate::wamp::message::code;
+use crate::wamp::uri::{Match, is_reserved};
+use crate::wamp::{Id, Message, SessionKey, error};
+use crate::wire::{Dict, Value};
+use std::time::Duration;
+
+/// A topic, or a pattern of topics, that somebody listens to.
+#[derive(Debug)]
+pub struct Subscription {
+    pub id: Id,
+    pub uri: String,
+    pub policy: Match,
+    /// Wall time since the Unix epoch.
+    pub created: Duration,
+    /// Dense, because a publication copies it; in no particular order.
+    pub(super) clients: Vec<SessionKey>,
+    pub(super) peers: Vec<SessionKey>,
+}
+
+impl Subscription {
+    /// The clients that listen. Links to other nodes are not subscribers to anybody who asks.
+    pub fn clients(&self) -> &[SessionKey] {
+        &self.clients
+    }
+
+    /// As `wamp.subscription.get` and `on_create` tell it.
+    pub fn details(&self) -> Dict {
+        Dict::new()
+            .with("id", self.id)
+            .with("created", timestamp::to_text(self.created))
+            .with("uri", self.uri.as_str())
+            .with("match", self.policy.name())
+    }
+}
+
+impl Broker {
+    /// Makes `key` a subscriber of `topic`. URI, reserved names and authorization have been checked.
+    pub fn handle_subscribe(
+        &mut self,
+        cx: &mut Context,
+        key: SessionKey,
+        request: Id,
+        options: &Dict,
+        topic: &str,
+        policy: Match,
+    ) {
+        let Some(member) = cx.members.member(key) else { return };
+        let kind = member.kind;
+        let held = self.held.get(&key);
+        let known = self.by_pattern.value(topic, policy).copied();
+        let again = known.is_some_and(|place| held.is_some_and(|held| held.contains_key(&place)));
+        let count_max = cx.config.limits.subscriptions_per_session_max;
+        if !again && kind == MemberKind::Client && held.is_some_and(|held| held.len() >= count_max) {
+            let sentence = format!("the session has subscriptions_per_session_max = {count_max} subscriptions");
+            let message = Message::error(code::SUBSCRIBE, request, error::LIMIT_EXCEEDED, sentence);
+            cx.out.push(Effect::Send { to: key, message });
+            return;
+        }
+        let place = if again { known.expect("it is held") } else { self.add(cx, key, kind, topic, policy) };
+        let subscription = self.subscriptions[place].id;
+        cx.out.push(Effect::Send { to: key, message: Message::Subscribed { request, subscription } });
+        if options.bool("get_retained") == Some(true) {
+            self.send_retained(cx, key, place);
+        }
+    }
+
+    /// Ends a subscription of `key`.
+    pub fn handle_unsubscribe(&mut self, cx: &mut Context, key: SessionKey, request: Id, subscription: Id) {
+        let place = self.by_id.get(&subscription).copied().filter(|place| self.holds(key, *place));
+        let message = match place {
+            Some(place) => {
+                self.take_away(cx, key, place);
+                Message::Unsubscribed { request, details: Dict::new() }
+            }
+            None => {
+                let sentence = format!("the session has no subscription {subscription}");
+                Message::error(code::UNSUBSCRIBE, request, error::NO_SUCH_SUBSCRIPTION, sentence)
+            }
+        };
+        cx.out.push(Effect::Send { to: key, message });
+    }
+
+    /// Ends all subscriptions of `key`, which must still be in `cx.members`. Nothing is sent to it.
+    pub fn handle_leave(&mut self, cx: &mut Context, key: SessionKey) {
+        let places: Vec<usize> = self.held.get(&key).into_iter().flat_map(|held| held.keys().copied()).collect();
+        for place in places {
+            self.take_away(cx, key, place);
+        }
+    }
+
+    /// Takes a subscription away from one subscriber, which hears of it (UNSUBSCRIBED with request 0) if it announced that it
+    /// understands. `false` when it was not a subscriber.
+    pub fn revoke(&mut self, cx: &mut Context, subscription: Id, key: SessionKey, reason: Option<&str>) -> bool {
+        let Some(place) = self.by_id.get(&subscription).copied().filter(|place| self.holds(key, *place)) else {
+            return false;
+        };
+        if cx.members.member(key).is_some_and(|member| member.identity.features.subscriber_subscription_revocation) {
+            let mut details = Dict::new().with("subscription", subscription);
+            if let Some(reason) = reason {
+                details.set("reason", reason);
+            }
+            cx.out.push(Effect::Send { to: key, message: Message::Unsubscribed { request: 0, details } });
+        }
+        self.take_away(cx, key, place);
+        true
+    }
+
+    pub(super) fn holds(&self, key: SessionKey, place: usize) -> bool {
+        self.held.get(&key).is_some_and(|held| held.contains_key(&place))
+    }
+
+    /// The place of the subscription of this pattern.
+    pub(super) fn place_or_create(&mut self, now: Now, uri: &str, policy: Match) -> usize {
+        if let Some(place) = self.by_pattern.value(uri, policy) {
+            return *place;
+        }
+        let id = id_of(IdKind::Subscription, policy, uri, |id| self.by_id.contains_key(&id));
+        let place = self.subscriptions.insert(Subscription {
+            id,
+            uri: uri.to_owned(),
+            policy,
+            created: now.wall,
+            clients: Vec::new(),
+            peers: Vec::new(),
+        });
+        self.by_id.insert(id, place);
+        self.by_pattern.insert(uri, policy, place);
+        place
+    }
+
+    /// Forgets a subscription that nobody has and that keeps no history.
+    pub(super) fn release_if_unused(&mut self, place: usize) {
+        let subscription = &self.subscriptions[place];
+        if subscription.clients.is_empty() && subscription.peers.is_empty() && !self.histories.has(place) {
+            let subscription = self.subscriptions.remove(place);
+            self.by_id.remove(&subscription.id);
+            self.by_pattern.remove(&subscription.uri, subscription.policy);
+        }
+    }
+
+    fn add(&mut self, cx: &mut Context, key: SessionKey, kind: MemberKind, topic: &str, policy: Match) -> usize {
+        let place = self.place_or_create(cx.now, topic, policy);
+        let was_visible = self.is_visible(place);
+        let subscription = &mut self.subscriptions[place];
+        let receivers = receivers(subscription, kind);
+        self.held.entry(key).or_default().insert(place, receivers.len());
+        receivers.push(key);
+        if !was_visible {
+            // Links may have had it before, but for those who ask it begins now.
+            subscription.created = cx.now.wall;
+        }
+        if let Some(session) = teller(cx, key, kind, topic) {
+            if !was_visible {
+                let args = vec![session.into(), subscription.details().into()];
+                cx.meta.push(MetaEvent { topic: "wamp.subscription.on_create", args });
+            }
+            let args = vec![session.into(), subscription.id.into()];
+            cx.meta.push(MetaEvent { topic: "wamp.subscription.on_subscribe", args });
+        }
+        place
+    }
+
+    fn take_away(&mut self, cx: &mut Context, key: SessionKey, place: usize) {
+        let kind = cx.members.member(key).expect("who holds a subscription is a member").kind;
+        let held = self.held.get_mut(&key).expect("take_away is called for holders only");
+        let position = held.remove(&place).expect("take_away is called for what is held only");
+        if held.is_empty() {
+            self.held.remove(&key);
+        }
+        let subscription = &mut self.subscriptions[place];
+        let receivers = receivers(subscription, kind);
+        receivers.swap_remove(position);
+        if let Some(moved) = receivers.get(position) {
+            let held = self.held.get_mut(moved).expect("a receiver holds what it receives from");
+            held.insert(place, position);
+        }
+        if let Some(session) = teller(cx, key, kind, &subscription.uri) {
+            let args: Vec<Value> = vec![session.into(), subscription.id.into()];
+            cx.meta.push(MetaEvent { topic: "wamp.subscription.on_unsubscribe", args: args.clone() });
+            if !self.is_visible(place) {
+                cx.meta.push(MetaEvent { topic: "wamp.subscription.on_delete", args });
+            }
+        }
+        self.release_if_unused(place);
+    }
+}
+
+/// The session that meta events about a subscription to `uri` name; None when there are to be none: interest of links is
+/// told where it comes from, and events about the subscriptions to such events would never end.
+fn teller(cx: &Context, key: SessionKey, kind: MemberKind, uri: &str) -> Option<Id> {
+    let told = kind == MemberKind::Client && !is_reserved(uri);
+    told.then(|| cx.members.member(key).expect("the member was looked up before").identity.session)
+}

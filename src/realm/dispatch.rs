@@ -1,0 +1,272 @@
+//! The way of a message through the realm: is its URI one, may its sender do this, and who handles it.
+//!
+//! Where a dynamic authorizer has to be asked, the message is kept and its session suspended; it goes on from the same place
+//! when the answer has come. The sessions that answer for an authorizer need a role of their own with static rules.
+
+use super::authorize::{Demand, Verdict};
+use super::dealer::Caller;
+use super::effect::CallError;
+use super::{Action, Context, Desks, Effect, MemberKind, meta};
+use crate::drop::DropReason;
+use crate::wamp::message::code;
+use crate::wamp::uri::{Match, is_reserved};
+use crate::wamp::{Message, SessionKey, error};
+use crate::wire::{Dict, Payload};
+use std::time::Duration;
+
+impl Desks {
+    pub(super) fn handle_message(&mut self, cx: &mut Context, key: SessionKey, message: Message) {
+        let Some(member) = cx.members.member(key) else { return };
+        if member.ending.is_some() {
+            return;
+        }
+        let kind = member.kind;
+        match message {
+            Message::Publish { .. } | Message::Subscribe { .. } | Message::Register { .. } => {
+                self.handle_request(cx, key, kind, message);
+            }
+            Message::Call { request, options, procedure, payload } => {
+                if self.dealer.begins_call(cx, key, request) {
+                    self.handle_request(cx, key, kind, Message::Call { request, options, procedure, payload });
+                } else {
+                    self.dealer.handle_continuation(cx, key, request, options, procedure, payload);
+                }
+            }
+            Message::Unsubscribe { request, subscription, .. } => {
+                self.broker.handle_unsubscribe(cx, key, request, subscription);
+            }
+            Message::Unregister { request, registration, .. } => {
+                self.dealer.handle_unregister(cx, key, request, registration);
+            }
+            Message::Cancel { request, options } => self.dealer.handle_cancel(cx, key, request, options),
+            Message::Yield { request, options, payload } => {
+                self.dealer.handle_yield(cx, key, request, options, payload)
+            }
+            Message::Error { request_type: code::INVOCATION, request, details, error, payload } => {
+                self.dealer.handle_error(cx, key, request, details, error, payload);
+            }
+            // Acknowledgement by receivers is not announced; deployed clients send it all the same.
+            Message::EventReceived { .. } => {}
+            _ => {
+                let sentence = format!("message {} is not for a client to send in a realm", message.code());
+                cx.out.push(Effect::Abort { session: key, reason: error::PROTOCOL_VIOLATION, sentence });
+            }
+        }
+    }
+
+    /// A call of the router itself, with its answer in `Effect::Answer`.
+    pub(super) fn handle_router_call(
+        &mut self,
+        cx: &mut Context,
+        token: u64,
+        procedure: &str,
+        payload: Payload,
+        timeout: Duration,
+    ) {
+        if is_reserved(procedure) {
+            let result = meta::answer(self, cx, None, procedure, &payload, false);
+            let result = match result {
+                Ok(args) => Ok(Payload::from_values(args, Dict::new())),
+                Err(refusal) => {
+                    let payload = Payload::from_values(vec![refusal.sentence.into()], Dict::new());
+                    Err(CallError { error: refusal.error.to_owned(), payload })
+                }
+            };
+            cx.out.push(Effect::Answer { token, result });
+        } else {
+            let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+            let options = Dict::new().with("timeout", timeout_ms);
+            self.dealer.handle_call(cx, Caller::Router(token), 1, options, procedure.to_owned(), payload, false);
+        }
+    }
+
+    /// An authorizer has answered (or failed): the message that waited goes on.
+    pub(super) fn handle_authorizer_answer(
+        &mut self,
+        cx: &mut Context,
+        token: u64,
+        result: Result<Payload, CallError>,
+    ) {
+        let Some((question, verdict)) = self.authority.handle_answer(cx, token, result) else { return };
+        let session = question.session;
+        match verdict {
+            Verdict::Granted { disclosed } if question.demand.action == first_action(&question.message) => {
+                self.handle_granted(cx, session, question.message, disclosed);
+            }
+            verdict => self.handle_verdict(cx, session, question.message, verdict),
+        }
+        if !self.authority.is_asking(session) {
+            cx.out.push(Effect::Resume { session });
+        }
+    }
+
+    /// PUBLISH, SUBSCRIBE, CALL and REGISTER: what needs a URI and a permission.
+    fn handle_request(&mut self, cx: &mut Context, key: SessionKey, kind: MemberKind, message: Message) {
+        let (action, uri, policy) = match demand_of(&message) {
+            Ok(demand) => demand,
+            Err(sentence) => return refuse(cx, key, &message, error::INVALID_ARGUMENT, sentence),
+        };
+        if let Err(sentence) = check_uri(cx, kind, action, uri, policy) {
+            return refuse(cx, key, &message, error::INVALID_URI, sentence);
+        }
+        if kind != MemberKind::Client {
+            // Links are trusted: the node at the other end has authorized what its clients do.
+            return self.execute(cx, key, message, true);
+        }
+        match self.authority.judge(cx, key, action, uri, policy) {
+            Verdict::Granted { disclosed } => self.handle_granted(cx, key, message, disclosed),
+            verdict => self.handle_verdict(cx, key, message, verdict),
+        }
+        if self.authority.is_asking(key) {
+            cx.out.push(Effect::Suspend { session: key });
+        }
+    }
+
+    /// The message's first demand was granted. Few calls of the meta API make a second one, on a URI in their arguments.
+    fn handle_granted(&mut self, cx: &mut Context, key: SessionKey, message: Message, disclosed: bool) {
+        let further = match &message {
+            Message::Call { procedure, payload, .. } if is_reserved(procedure) => {
+                meta::further_demand(&self.broker, procedure, payload)
+            }
+            _ => None,
+        };
+        match further {
+            None => self.execute(cx, key, message, disclosed),
+            Some(demand) => {
+                let verdict = self.authority.judge(cx, key, demand.action, &demand.uri, demand.policy);
+                self.handle_verdict(cx, key, message, verdict);
+            }
+        }
+    }
+
+    fn handle_verdict(&mut self, cx: &mut Context, key: SessionKey, message: Message, verdict: Verdict) {
+        match verdict {
+            Verdict::Granted { disclosed } => self.execute(cx, key, message, disclosed),
+            Verdict::Refused { error, sentence } => refuse(cx, key, &message, error, sentence),
+            Verdict::Ask { procedure, demand } => self.ask(cx, key, message, procedure, demand),
+        }
+    }
+
+    /// Keeps the message and calls the authorizer.
+    fn ask(&mut self, cx: &mut Context, key: SessionKey, message: Message, procedure: String, demand: Demand) {
+        let registration = self.dealer.best_match(&procedure);
+        if registration.is_some_and(|registration| registration.client_callees().eq([key])) {
+            // It would wait for its own answer, which is not read while it waits.
+            let sentence = format!("the session is itself the authorizer {procedure:?} and cannot be asked");
+            return refuse(cx, key, &message, error::AUTHORIZATION_FAILED, sentence);
+        }
+        let Some(member) = cx.members.member(key) else { return };
+        let args = vec![
+            meta::session_details(&member.identity).into(),
+            demand.uri.as_str().into(),
+            demand.action.name().into(),
+            options_of(&message).clone().into(),
+        ];
+        let token = self.authority.ask(key, message, demand);
+        let timeout = cx.config.limits.authorizer_timeout;
+        self.handle_router_call(cx, token, &procedure, Payload::from_values(args, Dict::new()), timeout);
+    }
+
+    /// Does what was asked. All checks have been passed.
+    fn execute(&mut self, cx: &mut Context, key: SessionKey, message: Message, disclosed: bool) {
+        match message {
+            Message::Publish { request, options, topic, payload } => {
+                self.broker.handle_publish(cx, key, request, &options, &topic, payload, disclosed);
+            }
+            Message::Subscribe { request, options, topic } => {
+                let policy = policy_of(&options).expect("the match policy was checked with the URI");
+                self.broker.handle_subscribe(cx, key, request, &options, &topic, policy);
+            }
+            Message::Register { request, options, procedure } => {
+                self.dealer.handle_register(cx, key, request, options, procedure);
+            }
+            Message::Call { request, procedure, payload, .. } if is_reserved(&procedure) => {
+                let message = match meta::answer(self, cx, Some(key), &procedure, &payload, disclosed) {
+                    Ok(args) => {
+                        let payload = Payload::from_values(args, Dict::new());
+                        Message::Result { request, details: Dict::new(), payload }
+                    }
+                    Err(refusal) => Message::error(code::CALL, request, refusal.error, refusal.sentence),
+                };
+                cx.out.push(Effect::Send { to: key, message });
+            }
+            Message::Call { request, options, procedure, payload } => {
+                let caller = Caller::Session(key);
+                self.dealer.handle_call(cx, caller, request, options, procedure, payload, disclosed);
+            }
+            _ => unreachable!("only these four messages need a permission"),
+        }
+    }
+}
+
+/// What a message asks to do: the action, the URI, and how that is to be taken.
+fn demand_of(message: &Message) -> Result<(Action, &str, Match), String> {
+    let action = first_action(message);
+    match message {
+        Message::Publish { topic, .. } => Ok((action, topic, Match::Exact)),
+        Message::Subscribe { options, topic, .. } => Ok((action, topic, policy_of(options)?)),
+        Message::Register { options, procedure, .. } => Ok((action, procedure, policy_of(options)?)),
+        Message::Call { procedure, .. } => Ok((action, procedure, Match::Exact)),
+        _ => unreachable!("only these four messages need a permission"),
+    }
+}
+
+fn first_action(message: &Message) -> Action {
+    match message {
+        Message::Publish { .. } => Action::Publish,
+        Message::Subscribe { .. } => Action::Subscribe,
+        Message::Register { .. } => Action::Register,
+        _ => Action::Call,
+    }
+}
+
+fn policy_of(options: &Dict) -> Result<Match, String> {
+    match options.str("match") {
+        None => Ok(Match::Exact),
+        Some(name) => {
+            Match::from_name(name).ok_or_else(|| format!("match is {name:?}, expected exact, prefix or wildcard"))
+        }
+    }
+}
+
+fn options_of(message: &Message) -> &Dict {
+    match message {
+        Message::Publish { options, .. }
+        | Message::Subscribe { options, .. }
+        | Message::Register { options, .. }
+        | Message::Call { options, .. } => options,
+        _ => unreachable!("only these four messages need a permission"),
+    }
+}
+
+/// Whether the URI may stand where it stands. The error is a sentence for the sender.
+fn check_uri(cx: &Context, kind: MemberKind, action: Action, uri: &str, policy: Match) -> Result<(), String> {
+    let bytes_max = cx.config.limits.uri_bytes_max;
+    if uri.len() > bytes_max {
+        return Err(format!("the URI has {} bytes, uri_bytes_max is {bytes_max}", uri.len()));
+    }
+    if !cx.config.uri_check.is_pattern(uri, policy) {
+        return Err(format!("{uri:?} is not a URI for match policy {}", policy.name()));
+    }
+    let makes = matches!(action, Action::Publish | Action::Register);
+    if makes && is_reserved(uri) && kind == MemberKind::Client {
+        return Err(format!("{uri:?} is reserved for the router"));
+    }
+    Ok(())
+}
+
+/// Answers a request with an ERROR; a PUBLISH only if it wants to know, else it is counted.
+fn refuse(cx: &mut Context, key: SessionKey, message: &Message, error: &str, sentence: String) {
+    let request = match message {
+        Message::Publish { options, .. } if options.bool("acknowledge") != Some(true) => {
+            cx.out.push(Effect::Drop { reason: DropReason::PublishRefused });
+            return;
+        }
+        Message::Publish { request, .. }
+        | Message::Subscribe { request, .. }
+        | Message::Register { request, .. }
+        | Message::Call { request, .. } => *request,
+        _ => unreachable!("only these four messages need a permission"),
+    };
+    cx.out.push(Effect::Send { to: key, message: Message::error(message.code(), request, error, sentence) });
+}

@@ -1,0 +1,43 @@
+//! `wamp.session.{add,flush}_testament(s)`: what the caller wants published when it is gone.
+
+use super::{Answer, Arguments, MetaCall, Refusal, refusal};
+use crate::realm::testament::{Scope, Testament};
+use crate::wamp::uri::is_reserved;
+use crate::wamp::{SessionKey, error};
+use crate::wire::{Payload, Value};
+
+/// That the caller may publish to the topic has been checked.
+pub(super) fn add(call: &mut MetaCall, arguments: &Arguments) -> Answer {
+    let key = caller(call)?;
+    let topic = arguments.string(0, "topic")?.to_owned();
+    let limits = &call.cx.config.limits;
+    if !call.cx.config.uri_check.is_name(&topic) || is_reserved(&topic) || topic.len() > limits.uri_bytes_max {
+        return Err(refusal(error::INVALID_URI, format!("topic is {topic:?}, expected a URI outside of \"wamp\"")));
+    }
+    let args = arguments.optional_list(1, "args")?.unwrap_or_default().to_vec();
+    let kwargs = arguments.optional_dict(2, "kwargs")?.cloned().unwrap_or_default();
+    let options = arguments.keyword("publish_options", "dict", Value::as_dict)?.cloned().unwrap_or_default();
+    let scope = scope(arguments)?;
+    let payload = Payload::from_values(args, kwargs);
+    let testament = Testament { scope, topic, options, payload, disclosed: call.disclosed };
+    match call.desks.testaments.add(key, testament, limits.testaments_per_session_max) {
+        Ok(()) => Ok(Vec::new()),
+        Err(sentence) => Err(refusal(error::LIMIT_EXCEEDED, sentence)),
+    }
+}
+
+/// Forgets the testaments of one scope. Gives how many there were.
+pub(super) fn flush(call: &mut MetaCall, arguments: &Arguments) -> Answer {
+    let key = caller(call)?;
+    let scope = scope(arguments)?;
+    Ok(vec![call.desks.testaments.flush(key, scope).into()])
+}
+
+fn caller(call: &MetaCall) -> Result<SessionKey, Refusal> {
+    call.caller.ok_or_else(|| refusal(error::NO_SUCH_SESSION, "the router has no testaments"))
+}
+
+fn scope(arguments: &Arguments) -> Result<Scope, Refusal> {
+    let read = |value: &Value| value.as_str().and_then(Scope::from_name);
+    Ok(arguments.keyword("scope", "destroyed or detached", read)?.unwrap_or_default())
+}

@@ -1,0 +1,87 @@
+//! Testaments: what a session wants published when it is gone.
+
+use super::broker::{Broker, Publisher};
+use super::{Context, Effect};
+use crate::drop::DropReason;
+use crate::wamp::{Identity, SessionKey};
+use crate::wire::{Dict, Payload};
+use std::collections::HashMap;
+
+/// When a testament is published. Sessions do not outlive their transport here, so both come at the same time, the detached
+/// ones first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    #[default]
+    Destroyed,
+    Detached,
+}
+
+impl Scope {
+    pub fn from_name(name: &str) -> Option<Scope> {
+        match name {
+            "destroyed" => Some(Scope::Destroyed),
+            "detached" => Some(Scope::Detached),
+            _ => None,
+        }
+    }
+}
+
+/// One event to come.
+#[derive(Clone, Debug)]
+pub struct Testament {
+    pub scope: Scope,
+    pub topic: String,
+    pub options: Dict,
+    pub payload: Payload,
+    /// Whether the session's role discloses publishers.
+    pub disclosed: bool,
+}
+
+/// The testaments of all sessions.
+#[derive(Debug, Default)]
+pub struct Testaments {
+    by_session: HashMap<SessionKey, SessionTestaments>,
+}
+
+/// Those of one session, in the order in which they were added.
+#[derive(Debug, Default)]
+pub struct SessionTestaments(Vec<Testament>);
+
+impl Testaments {
+    /// Adds one, unless the session has `count_max` already.
+    pub fn add(&mut self, key: SessionKey, testament: Testament, count_max: usize) -> Result<(), String> {
+        let SessionTestaments(testaments) = self.by_session.entry(key).or_default();
+        if testaments.len() >= count_max {
+            return Err(format!("the session has testaments_per_session_max = {count_max} testaments"));
+        }
+        testaments.push(testament);
+        Ok(())
+    }
+
+    /// Forgets those of one scope. Gives how many there were.
+    pub fn flush(&mut self, key: SessionKey, scope: Scope) -> usize {
+        let Some(SessionTestaments(testaments)) = self.by_session.get_mut(&key) else { return 0 };
+        let before = testaments.len();
+        testaments.retain(|testament| testament.scope != scope);
+        before - testaments.len()
+    }
+
+    /// Takes those of a session that leaves.
+    pub fn take(&mut self, key: SessionKey) -> SessionTestaments {
+        self.by_session.remove(&key).unwrap_or_default()
+    }
+}
+
+impl SessionTestaments {
+    /// Publishes those of one scope for the session that has left.
+    pub fn publish(&self, scope: Scope, cx: &mut Context, broker: &mut Broker, identity: &Identity) {
+        for testament in self.0.iter().filter(|testament| testament.scope == scope) {
+            let disclosed = testament.disclosed || testament.options.bool("disclose_me") == Some(true);
+            let publisher = disclosed.then(|| Publisher::of(identity));
+            let Testament { topic, options, payload, .. } = testament;
+            if broker.publish(cx, publisher, topic, options, payload.clone()).is_err() {
+                cx.out.push(Effect::Drop { reason: DropReason::PublishRefused });
+            }
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! What the tests of this room share.
+
+use crate::wamp::{Identity, feature::Features};
+use crate::wire::Dict;
+
+/// Somebody who announced nothing.
+pub(crate) fn identity(session: u64, authid: &str, authrole: &str) -> Identity {
+    Identity {
+        session,
+        authid: authid.to_owned(),
+        authrole: authrole.to_owned(),
+        authmethod: "anonymous".to_owned(),
+        authprovider: "static".to_owned(),
+        authextra: Dict::new(),
+        transport: Dict::new(),
+        features: Features::default(),
+    }
+}
