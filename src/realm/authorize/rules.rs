@@ -31,7 +31,7 @@ impl Rules {
             Match::Exact => &self.all[*self.by_pattern.best_match(uri)?],
             Match::Prefix | Match::Wildcard => self.rule_for_pattern(action, uri, policy)?,
         };
-        allows(rule, action).then(|| match action {
+        allows(rule, action).then_some(match action {
             Action::Call => rule.disclose_caller,
             Action::Publish => rule.disclose_publisher,
             Action::Register | Action::Subscribe => false,
@@ -88,7 +88,7 @@ fn covers_pattern(rule: &Permission, uri: &str, policy: Match) -> bool {
             rule.uri.split('.').count() == uri.split('.').count()
                 && rule.uri.split('.').zip(uri.split('.')).all(|(rule, part)| rule.is_empty() || rule == part)
         }
-        (Match::Exact, Match::Wildcard) => rule.uri == uri && given_head(uri) == uri,
+        (Match::Exact, Match::Wildcard) => rule.uri == uri && !uri.split('.').any(str::is_empty),
         // A prefix stands for names of any number of components.
         (Match::Exact | Match::Wildcard, Match::Prefix) => false,
     }
