@@ -1,19 +1,43 @@
-//! Call and register: who answers what, and the calls that wait for an answer. Every CALL gets exactly one final RESULT or
-//! ERROR, whatever its caller, its callee and the clock do in the meantime.
+//! Call and register: who answers what, and the calls that wait for an answer. Every CALL gets exactly one final
+//! RESULT or ERROR while its caller is here, whatever its caller, its callee and the clock do in the meantime.
+//!
+//! Two tables hold everything: `registrations` says who answers what, `calls` who waits for what. A call either waits
+//! in the queue of its registration or is an invocation of one callee. How it gets there is told in `routing`, how it
+//! ends in `answers`.
 
+mod answers;
+mod calls;
+mod register;
 mod registrations;
+mod routing;
+mod select;
+
+#[cfg(test)]
+mod tests;
 
 pub use registrations::{Invoke, Registration};
 
 use super::Context;
 use crate::wamp::uri::Match;
-use crate::wamp::{Id, SessionKey};
-use crate::wire::{Dict, Payload};
+use crate::wamp::{Id, SessionKey, error};
+use calls::{Calls, Work};
+use registrations::Registrations;
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// The dealer of one realm.
+///
+/// `Realm` has checked URIs, reserved names and authorization when it calls `handle_register` and `handle_call`, and
+/// the codec the types of options and details.
 #[derive(Debug, Default)]
-pub struct Dealer {}
+pub struct Dealer {
+    registrations: Registrations,
+    calls: Calls,
+    /// The highest CALL id of each session that may send parts of progressive calls: a CALL up to it begins nothing.
+    last_call_ids: HashMap<SessionKey, Id>,
+    /// For `Callee::serial`.
+    n_callees_added: u64,
+}
 
 /// Who waits for the answer to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,119 +47,90 @@ pub enum Caller {
     Router(u64),
 }
 
-// URIs, reserved names and authorization have been checked by `Realm` when it calls these.
-#[allow(unused_variables)]
 impl Dealer {
-    /// Makes `key` a callee of `procedure`, or answers ERROR.
-    pub fn handle_register(
-        &mut self,
-        cx: &mut Context,
-        key: SessionKey,
-        request: Id,
-        options: Dict,
-        procedure: String,
-    ) {
-        todo!()
-    }
-
-    pub fn handle_unregister(&mut self, cx: &mut Context, key: SessionKey, request: Id, registration: Id) {
-        todo!()
-    }
-
-    /// Whether a CALL of `key` begins a call. If not, it continues one that is progressive (or has ended), and goes to
-    /// `handle_continuation` without any check of its URI and of the right to call, so that a call never gets a second answer.
-    ///
-    /// To be asked once for every CALL of a session, before anything else is checked: it counts the request id.
-    pub fn begins_call(&mut self, cx: &Context, key: SessionKey, request: Id) -> bool {
-        todo!()
-    }
-
-    /// Routes a new call. `disclosed` says that the caller's role discloses callers to the callee.
-    #[allow(clippy::too_many_arguments)]
-    pub fn handle_call(
-        &mut self,
-        cx: &mut Context,
-        caller: Caller,
-        request: Id,
-        options: Dict,
-        procedure: String,
-        payload: Payload,
-        disclosed: bool,
-    ) {
-        todo!()
-    }
-
-    /// Routes one more part of a progressive call to the callee that has the first one.
-    pub fn handle_continuation(
-        &mut self,
-        cx: &mut Context,
-        key: SessionKey,
-        request: Id,
-        options: Dict,
-        procedure: String,
-        payload: Payload,
-    ) {
-        todo!()
-    }
-
-    pub fn handle_cancel(&mut self, cx: &mut Context, key: SessionKey, request: Id, options: Dict) {
-        todo!()
-    }
-
-    pub fn handle_yield(&mut self, cx: &mut Context, key: SessionKey, request: Id, options: Dict, payload: Payload) {
-        todo!()
-    }
-
-    /// An ERROR that answers an INVOCATION.
-    pub fn handle_error(
-        &mut self,
-        cx: &mut Context,
-        key: SessionKey,
-        request: Id,
-        details: Dict,
-        error: String,
-        payload: Payload,
-    ) {
-        todo!()
-    }
-
-    /// Ends all that `key` had as a callee and as a caller. It must still be in `cx.members`; nothing is sent to it.
-    pub fn handle_leave(&mut self, cx: &mut Context, key: SessionKey) {
-        todo!()
-    }
-
-    /// Ends the calls whose time has come.
-    pub fn handle_timeout(&mut self, cx: &mut Context) {
-        todo!()
-    }
-
-    /// The uptime at which `handle_timeout` has something to do.
-    pub fn poll_timeout(&self) -> Option<Duration> {
-        todo!()
-    }
-
     /// Every registration, by id.
     pub fn registrations(&self) -> impl Iterator<Item = &Registration> {
-        std::iter::empty()
+        self.registrations.iter()
     }
 
     pub fn registration(&self, id: Id) -> Option<&Registration> {
-        todo!()
+        self.registrations.registration(id)
     }
 
     /// The registration of exactly this pattern.
     pub fn lookup(&self, uri: &str, policy: Match) -> Option<&Registration> {
-        todo!()
+        self.registrations.lookup(uri, policy)
     }
 
     /// The registration that a call of `uri` goes to.
     pub fn best_match(&self, uri: &str) -> Option<&Registration> {
-        todo!()
+        self.registrations.best_match(uri)
     }
 
-    /// Takes a registration away from one callee, which hears of it (UNREGISTERED with request 0) if it announced that it
-    /// understands. `false` when it was not a callee of it.
-    pub fn revoke(&mut self, cx: &mut Context, registration: Id, session: SessionKey, reason: &str) -> bool {
-        todo!()
+    /// Ends all that `key` had as a caller and as a callee. It must still be in `cx.members`; nothing is sent to it.
+    pub fn handle_leave(&mut self, cx: &mut Context, key: SessionKey) {
+        self.last_call_ids.remove(&key);
+        let caller = Caller::Session(key);
+        for call in self.calls.of_caller(caller) {
+            let Some(call) = self.take(call) else { continue };
+            if call.invocation().is_some_and(|invocation| invocation.callee != key) {
+                self.abandon(cx, call, Some(error::CANCELED));
+            }
+        }
+        for work in self.calls.take_work(key).into_values() {
+            let Work::Call(call) = work else { continue };
+            self.fail(cx, call, error::CANCELED, "the callee has left");
+        }
+        let registrations: Vec<Id> = self.registrations.of_session(key).collect();
+        for registration in registrations {
+            self.remove_callee(cx, registration, key);
+        }
+    }
+
+    /// Ends the calls whose time has come.
+    pub fn handle_timeout(&mut self, cx: &mut Context) {
+        while let Some((deadline, call)) = self.calls.first_deadline()
+            && deadline <= cx.now.uptime
+        {
+            if let Some(call) = self.fail(cx, call, error::TIMEOUT, "the call took too long") {
+                self.abandon(cx, call, Some(error::TIMEOUT));
+            }
+        }
+    }
+
+    /// The uptime at which `handle_timeout` has something to do.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        self.calls.first_deadline().map(|(deadline, _)| deadline)
+    }
+
+    /// Asserts that all tables agree with one another. For tests and simulations: it looks at everything.
+    pub fn check(&self) {
+        self.registrations.check();
+        self.calls.check();
+        let mut n_taken = HashMap::new();
+        for slot in self.calls.slots() {
+            *n_taken.entry((slot.registration, slot.callee)).or_insert(0) += 1;
+        }
+        let mut n_queued = 0;
+        for registration in self.registrations.iter() {
+            for callee in registration.callees.iter().filter(|callee| callee.concurrency.is_some()) {
+                let taken = n_taken.get(&(registration.id, callee.serial)).copied().unwrap_or(0);
+                assert_eq!(callee.in_flight, taken, "{callee:?}");
+            }
+            for call in &registration.queue {
+                let call = self.calls.call(*call).expect("what waits in a queue is a call");
+                assert!(call.invocation().is_none() && call.registration == registration.id, "{call:?}");
+                let mut fitting = registration.callees.iter().filter(|callee| call.fits(callee)).peekable();
+                assert!(fitting.peek().is_some(), "{call:?} waits for nobody");
+                assert!(fitting.all(|callee| !callee.is_free()), "{call:?} waits though a callee is free");
+            }
+            n_queued += registration.queue.len();
+        }
+        assert_eq!(n_queued, self.calls.iter().filter(|(_, call)| call.invocation().is_none()).count());
+    }
+
+    /// Whether nothing is registered and nobody waits for anything.
+    pub fn is_empty(&self) -> bool {
+        self.registrations.iter().next().is_none() && self.calls.is_empty() && self.last_call_ids.is_empty()
     }
 }

@@ -1,8 +1,48 @@
-//! Who answers what: a registration, its callees, and how they come and go.
+//! Who answers what: a registration, its callees, and the table of all registrations.
 
-use crate::realm::MemberKind;
+use super::calls::{CallKey, Slot};
+use crate::realm::ids::{IdKind, id_of};
+use crate::realm::pattern::PatternTable;
+use crate::realm::{MemberKind, Origin};
+use crate::wamp::feature::Features;
 use crate::wamp::{Id, SessionKey, uri::Match};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
+
+/// A procedure, or a pattern of procedures, that somebody answers.
+#[derive(Debug)]
+pub struct Registration {
+    pub id: Id,
+    pub uri: String,
+    pub policy: Match,
+    pub invoke: Invoke,
+    /// Wall time since the Unix epoch.
+    pub created: Duration,
+    /// In the order in which they registered; never empty while the registration is in the table.
+    pub(super) callees: Vec<Callee>,
+    /// Whose turn it is with `Invoke::RoundRobin`, and how many calls it has had in this turn.
+    pub(super) turn: usize,
+    pub(super) turn_calls: u32,
+    /// Calls that wait for a callee to come below its concurrency, in the order in which they arrived.
+    pub(super) queue: BTreeSet<CallKey>,
+}
+
+/// One member that answers a registration.
+#[derive(Debug)]
+pub(super) struct Callee {
+    pub(super) session: SessionKey,
+    /// Tells this entry from an earlier one of the same session, whose calls may still be in flight.
+    pub(super) serial: u64,
+    pub(super) kind: MemberKind,
+    pub(super) features: Features,
+    /// For how many callees it stands: 1 for a client, all of its node's for a link.
+    pub(super) weight: u32,
+    /// The most invocations that it wants to work on at a time. Only then is `in_flight` counted.
+    pub(super) concurrency: Option<u32>,
+    pub(super) in_flight: u32,
+    pub(super) disclose_caller: bool,
+    pub(super) forward_timeout: bool,
+}
 
 /// How a registration with several callees chooses among them. The first registrant decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +57,40 @@ pub enum Invoke {
     First,
     /// The one that registered last.
     Last,
+}
+
+/// Every registration of the realm, by id, by pattern and by session.
+#[derive(Debug, Default)]
+pub(super) struct Registrations {
+    by_id: BTreeMap<Id, Registration>,
+    by_pattern: PatternTable<Id>,
+    by_session: HashMap<SessionKey, BTreeSet<Id>>,
+}
+
+impl Registration {
+    /// The clients that answer it, in the order in which they registered. Links to other nodes are not callees to
+    /// anybody who asks.
+    pub fn client_callees(&self) -> impl Iterator<Item = SessionKey> {
+        self.callees.iter().filter(|callee| callee.kind == MemberKind::Client).map(|callee| callee.session)
+    }
+
+    fn position(&self, session: SessionKey) -> Option<usize> {
+        self.callees.iter().position(|callee| callee.session == session)
+    }
+}
+
+impl Callee {
+    /// Whether a call from there may come here: what came from another shard or node stays with this shard's clients.
+    pub(super) fn may_take(&self, origin: Origin) -> bool {
+        match origin {
+            Origin::Client => true,
+            Origin::Shard | Origin::Node => self.kind == MemberKind::Client,
+        }
+    }
+
+    pub(super) fn is_free(&self) -> bool {
+        self.concurrency.is_none_or(|concurrency| self.in_flight < concurrency)
+    }
 }
 
 impl Invoke {
@@ -37,29 +111,109 @@ impl Invoke {
     }
 }
 
-/// A procedure, or a pattern of procedures, that somebody answers.
-#[derive(Debug)]
-pub struct Registration {
-    pub id: Id,
-    pub uri: String,
-    pub policy: Match,
-    pub invoke: Invoke,
-    /// Wall time since the Unix epoch.
-    pub created: Duration,
-    callees: Vec<Callee>,
-}
+impl Registrations {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Registration> {
+        self.by_id.values()
+    }
 
-impl Registration {
-    /// The clients that answer it, in the order in which they registered. Links to other nodes are not callees to anybody
-    /// who asks.
-    pub fn client_callees(&self) -> impl Iterator<Item = SessionKey> {
-        self.callees.iter().filter(|callee| callee.kind == MemberKind::Client).map(|callee| callee.session)
+    pub(super) fn registration(&self, id: Id) -> Option<&Registration> {
+        self.by_id.get(&id)
+    }
+
+    pub(super) fn registration_mut(&mut self, id: Id) -> Option<&mut Registration> {
+        self.by_id.get_mut(&id)
+    }
+
+    /// The callee that the slot is of, unless it has unregistered since.
+    pub(super) fn callee_mut(&mut self, slot: Slot) -> Option<&mut Callee> {
+        let registration = self.by_id.get_mut(&slot.registration)?;
+        registration.callees.iter_mut().find(|callee| callee.serial == slot.callee)
+    }
+
+    pub(super) fn lookup(&self, uri: &str, policy: Match) -> Option<&Registration> {
+        self.by_id.get(self.by_pattern.value(uri, policy)?)
+    }
+
+    pub(super) fn best_match(&self, uri: &str) -> Option<&Registration> {
+        self.by_id.get(self.by_pattern.best_match(uri)?)
+    }
+
+    pub(super) fn of_session(&self, session: SessionKey) -> impl Iterator<Item = Id> {
+        self.by_session.get(&session).into_iter().flatten().copied()
+    }
+
+    pub(super) fn n_of_session(&self, session: SessionKey) -> usize {
+        self.by_session.get(&session).map_or(0, BTreeSet::len)
+    }
+
+    pub(super) fn is_callee(&self, session: SessionKey, id: Id) -> bool {
+        self.by_session.get(&session).is_some_and(|ids| ids.contains(&id))
+    }
+
+    /// Makes a registration that has no callee yet; `add_callee` is to follow at once.
+    pub(super) fn create(&mut self, uri: String, policy: Match, invoke: Invoke, created: Duration) -> Id {
+        let id = id_of(IdKind::Registration, policy, &uri, |id| self.by_id.contains_key(&id));
+        self.by_pattern.insert(&uri, policy, id);
+        let (callees, queue) = (Vec::new(), BTreeSet::new());
+        let registration = Registration { id, uri, policy, invoke, created, callees, turn: 0, turn_calls: 0, queue };
+        self.by_id.insert(id, registration);
+        id
+    }
+
+    pub(super) fn add_callee(&mut self, id: Id, callee: Callee) {
+        if let Some(registration) = self.by_id.get_mut(&id) {
+            self.by_session.entry(callee.session).or_default().insert(id);
+            registration.callees.push(callee);
+        }
+    }
+
+    /// Takes one callee out, and the registration with its last one; then the calls that waited in it are returned.
+    pub(super) fn remove_callee(&mut self, id: Id, session: SessionKey) -> Option<Removed> {
+        let registration = self.by_id.get_mut(&id)?;
+        let index = registration.position(session)?;
+        let callee = registration.callees.remove(index);
+        if index < registration.turn {
+            registration.turn -= 1;
+        } else if index == registration.turn {
+            registration.turn_calls = 0;
+        }
+        let is_last = registration.callees.is_empty();
+        if let Some(ids) = self.by_session.get_mut(&session) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.by_session.remove(&session);
+            }
+        }
+        let deleted = if is_last { self.by_id.remove(&id) } else { None };
+        if let Some(registration) = &deleted {
+            self.by_pattern.remove(&registration.uri, registration.policy);
+        }
+        Some(Removed { callee, deleted })
+    }
+
+    /// Asserts that the three tables agree. For tests and simulations.
+    pub(super) fn check(&self) {
+        let mut n_callees = 0;
+        for (id, registration) in &self.by_id {
+            assert_eq!(*id, registration.id);
+            assert_eq!(self.by_pattern.value(&registration.uri, registration.policy), Some(id));
+            assert!(!registration.callees.is_empty(), "registration {id} has no callee");
+            assert!(registration.invoke != Invoke::Single || registration.callees.len() == 1);
+            for callee in &registration.callees {
+                assert!(self.is_callee(callee.session, *id), "{callee:?} does not know of registration {id}");
+                assert!(callee.concurrency.is_none_or(|concurrency| callee.in_flight <= concurrency), "{callee:?}");
+            }
+            n_callees += registration.callees.len();
+        }
+        assert_eq!(n_callees, self.by_session.values().map(BTreeSet::len).sum::<usize>());
+        assert!(self.by_session.values().all(|ids| !ids.is_empty()));
     }
 }
 
-/// One member that answers a registration.
+/// What `Registrations::remove_callee` took out.
 #[derive(Debug)]
-pub(super) struct Callee {
-    session: SessionKey,
-    kind: MemberKind,
+pub(super) struct Removed {
+    pub(super) callee: Callee,
+    /// The registration, if this was its last callee.
+    pub(super) deleted: Option<Registration>,
 }

@@ -1,0 +1,221 @@
+//! REGISTER, UNREGISTER and revocation: how callees come and go, and what the meta events say of it.
+
+use super::Dealer;
+use super::registrations::{Callee, Invoke, Registration};
+use crate::realm::timestamp;
+use crate::realm::{Context, Effect, MemberKind, MetaEvent};
+use crate::wamp::message::code;
+use crate::wamp::uri::Match;
+use crate::wamp::{Id, Message, SessionKey, error};
+use crate::wire::{Dict, Value};
+
+impl Dealer {
+    /// Makes `key` a callee of `procedure`.
+    pub fn handle_register(
+        &mut self,
+        cx: &mut Context,
+        key: SessionKey,
+        request: Id,
+        options: Dict,
+        procedure: String,
+    ) {
+        match self.register(cx, key, request, &options, procedure) {
+            Ok(registration) => {
+                // A registration that was made anew may hold calls that its new callee cannot take.
+                self.fail_unservable(cx, registration);
+                self.serve_queue(cx, registration);
+            }
+            Err((error, sentence)) => {
+                let message = Message::error(code::REGISTER, request, error, sentence);
+                cx.out.push(Effect::Send { to: key, message });
+            }
+        }
+    }
+
+    fn register(
+        &mut self,
+        cx: &mut Context,
+        key: SessionKey,
+        request: Id,
+        options: &Dict,
+        procedure: String,
+    ) -> Result<Id, (&'static str, String)> {
+        // Other words than these have not passed the codec.
+        let policy = options.str("match").and_then(Match::from_name).unwrap_or(Match::Exact);
+        let invoke = options.str("invoke").and_then(Invoke::from_name).unwrap_or_default();
+        let force = options.bool("force_reregister") == Some(true);
+        let existing = self.lookup(&procedure, policy).map(|existing| (existing.id, existing.invoke));
+        if let Some((id, existing_invoke)) = existing
+            && !force
+        {
+            if existing_invoke != invoke {
+                let sentence = format!("{procedure} is registered with invoke {}", existing_invoke.name());
+                return Err((error::INVOCATION_POLICY_MISMATCH, sentence));
+            }
+            if invoke == Invoke::Single {
+                return Err((error::PROCEDURE_ALREADY_EXISTS, format!("{procedure} is already registered")));
+            }
+            if self.registrations.is_callee(key, id) {
+                self.update_weight(cx, key, id, options);
+                cx.out.push(Effect::Send { to: key, message: Message::Registered { request, registration: id } });
+                return Ok(id);
+            }
+        }
+        let registrations_max = cx.config.limits.registrations_per_session_max;
+        // A link holds the registrations of all clients of its node, each of which that node has counted.
+        let is_client = cx.members.member(key).is_some_and(|member| member.kind == MemberKind::Client);
+        if is_client && self.registrations.n_of_session(key) >= registrations_max {
+            let sentence = format!("registrations_per_session_max is {registrations_max}");
+            return Err((error::LIMIT_EXCEEDED, sentence));
+        }
+        let id = match existing {
+            Some((id, _)) if force => self.replace(cx, id, key, invoke),
+            Some((id, _)) => id,
+            None => self.registrations.create(procedure, policy, invoke, cx.now.wall),
+        };
+        self.add_callee(cx, id, key, options);
+        cx.out.push(Effect::Send { to: key, message: Message::Registered { request, registration: id } });
+        Ok(id)
+    }
+
+    pub fn handle_unregister(&mut self, cx: &mut Context, key: SessionKey, request: Id, registration: Id) {
+        if !self.registrations.is_callee(key, registration) {
+            let sentence = format!("registration {registration} is none of this session's");
+            let message = Message::error(code::UNREGISTER, request, error::NO_SUCH_REGISTRATION, sentence);
+            cx.out.push(Effect::Send { to: key, message });
+            return;
+        }
+        cx.out.push(Effect::Send { to: key, message: Message::Unregistered { request, details: Dict::new() } });
+        self.remove_callee(cx, registration, key);
+    }
+
+    /// Takes a registration away from one callee, which hears of it (UNREGISTERED with request 0) if it announced
+    /// that it understands. `false` when it was not a callee of it.
+    pub fn revoke(&mut self, cx: &mut Context, registration: Id, session: SessionKey, reason: &str) -> bool {
+        if !self.registrations.is_callee(session, registration) {
+            return false;
+        }
+        announce_revocation(cx, registration, session, reason);
+        self.remove_callee(cx, registration, session);
+        true
+    }
+
+    /// Ends a registration for all of its callees and makes it anew, with the calls that waited in it, for `key` to
+    /// register.
+    fn replace(&mut self, cx: &mut Context, id: Id, key: SessionKey, invoke: Invoke) -> Id {
+        let mut id = id;
+        let callees: Vec<SessionKey> =
+            self.registration(id).into_iter().flat_map(|old| old.callees.iter().map(|callee| callee.session)).collect();
+        for callee in callees {
+            if callee != key {
+                announce_revocation(cx, id, callee, "the procedure was registered anew with force_reregister");
+            }
+            if let Some(old) = self.take_callee(cx, id, callee) {
+                let waiting = old.queue;
+                id = self.registrations.create(old.uri, old.policy, invoke, cx.now.wall);
+                for call in &waiting {
+                    if let Some(call) = self.calls.call_mut(*call) {
+                        call.registration = id;
+                    }
+                }
+                if let Some(new) = self.registrations.registration_mut(id) {
+                    new.queue = waiting;
+                }
+            }
+        }
+        id
+    }
+
+    fn add_callee(&mut self, cx: &mut Context, id: Id, key: SessionKey, options: &Dict) {
+        let (Some(member), Some(registration)) = (cx.members.member(key), self.registrations.registration(id)) else {
+            return;
+        };
+        if member.kind == MemberKind::Client {
+            let session = Value::from(member.identity.session);
+            if registration.callees.is_empty() {
+                let details = Dict::new()
+                    .with("id", id)
+                    .with("created", timestamp::to_text(registration.created))
+                    .with("uri", registration.uri.as_str())
+                    .with("match", registration.policy.name())
+                    .with("invoke", registration.invoke.name());
+                cx.meta.push(MetaEvent { topic: ON_CREATE, args: vec![session.clone(), details.into()] });
+            }
+            cx.meta.push(MetaEvent { topic: ON_REGISTER, args: vec![session, id.into()] });
+        }
+        self.n_callees_added += 1;
+        let concurrency = options.uint("concurrency").map(|limit| u32::try_from(limit).unwrap_or(u32::MAX).max(1));
+        let callee = Callee {
+            session: key,
+            serial: self.n_callees_added,
+            kind: member.kind,
+            features: member.identity.features,
+            weight: weight(member.kind, options),
+            concurrency,
+            in_flight: 0,
+            disclose_caller: options.bool("disclose_caller") == Some(true),
+            forward_timeout: options.bool("forward_timeout") == Some(true),
+        };
+        self.registrations.add_callee(id, callee);
+    }
+
+    /// A link registers again what it has when its node's callees have become more or fewer.
+    fn update_weight(&mut self, cx: &Context, key: SessionKey, id: Id, options: &Dict) {
+        let kind = cx.members.member(key).map_or(MemberKind::Client, |member| member.kind);
+        let callees =
+            self.registrations.registration_mut(id).into_iter().flat_map(|registration| &mut registration.callees);
+        for callee in callees.filter(|callee| callee.session == key) {
+            callee.weight = weight(kind, options);
+        }
+    }
+
+    /// Takes one callee out of a registration. Calls that can wait for nobody else any more get an ERROR; what the
+    /// callee already works on it may still answer.
+    pub(super) fn remove_callee(&mut self, cx: &mut Context, id: Id, key: SessionKey) {
+        match self.take_callee(cx, id, key) {
+            Some(deleted) => {
+                for call in deleted.queue {
+                    self.fail(cx, call, error::CANCELED, "the last callee is gone");
+                }
+            }
+            None => self.fail_unservable(cx, id),
+        }
+    }
+
+    fn take_callee(&mut self, cx: &mut Context, id: Id, key: SessionKey) -> Option<Registration> {
+        let removed = self.registrations.remove_callee(id, key)?;
+        self.calls.forget_slots(key, removed.callee.serial);
+        if removed.callee.kind == MemberKind::Client
+            && let Some(member) = cx.members.member(key)
+        {
+            let args = vec![Value::from(member.identity.session), Value::from(id)];
+            cx.meta.push(MetaEvent { topic: ON_UNREGISTER, args: args.clone() });
+            if removed.deleted.is_some() {
+                cx.meta.push(MetaEvent { topic: ON_DELETE, args });
+            }
+        }
+        removed.deleted
+    }
+}
+
+fn announce_revocation(cx: &mut Context, registration: Id, session: SessionKey, reason: &str) {
+    if cx.members.member(session).is_some_and(|member| member.identity.features.callee_registration_revocation) {
+        let details = Dict::new().with("registration", registration).with("reason", reason);
+        cx.out.push(Effect::Send { to: session, message: Message::Unregistered { request: 0, details } });
+    }
+}
+
+/// Only a link may stand for more callees than itself.
+fn weight(kind: MemberKind, options: &Dict) -> u32 {
+    match kind {
+        MemberKind::Client => 1,
+        MemberKind::Peer | MemberKind::Uplink => {
+            options.uint("weight").map_or(1, |weight| u32::try_from(weight).unwrap_or(u32::MAX).max(1))
+        }
+    }
+}
+
+const ON_CREATE: &str = "wamp.registration.on_create";
+const ON_REGISTER: &str = "wamp.registration.on_register";
+const ON_UNREGISTER: &str = "wamp.registration.on_unregister";
+const ON_DELETE: &str = "wamp.registration.on_delete";

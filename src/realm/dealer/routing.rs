@@ -1,0 +1,321 @@
+//! CALL: how a call finds its callee, waits for one, and is sent on in parts.
+
+use super::answers::{Answer, send_answer};
+use super::calls::{Call, CallKey, Invocation, Place, Slot};
+use super::registrations::{Callee, Registration};
+use super::select::Choice;
+use super::{Caller, Dealer};
+use crate::realm::{Context, Effect, MemberKind, Origin};
+use crate::wamp::uri::Match;
+use crate::wamp::{Id, Message, SessionKey, error, options::is_passthru};
+use crate::wire::{Dict, Payload};
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::time::Duration;
+
+impl Dealer {
+    /// Whether a CALL of `key` begins a call. If not, it continues one that is progressive (or has ended), and goes
+    /// to `handle_continuation` without any check of its URI and of the right to call, so that no call gets a second
+    /// answer.
+    ///
+    /// To be asked once for every CALL of a session, before anything else is checked: it counts the request id.
+    pub fn begins_call(&mut self, cx: &Context, key: SessionKey, request: Id) -> bool {
+        let Some(member) = cx.members.member(key) else { return false };
+        // Who cannot continue a call begins one with every CALL: in realms with lenient ids, in any order of ids.
+        if !member.identity.features.caller_progressive_invocations {
+            return self.calls.of_request(Caller::Session(key), request).is_none();
+        }
+        let last = self.last_call_ids.entry(key).or_default();
+        let begins = request > *last;
+        *last = request.max(*last);
+        begins
+    }
+
+    /// Routes a new call. `disclosed` says that the caller's role discloses callers to callees.
+    #[expect(clippy::too_many_arguments, reason = "the elements of CALL, and who sent it")]
+    pub fn handle_call(
+        &mut self,
+        cx: &mut Context,
+        caller: Caller,
+        request: Id,
+        options: Dict,
+        procedure: String,
+        payload: Payload,
+        disclosed: bool,
+    ) {
+        let origin = origin(cx, caller);
+        let calls_max = cx.config.limits.calls_per_session_max;
+        // A link carries the calls of all clients of its node, each of which that node has counted.
+        if origin == Origin::Client
+            && matches!(caller, Caller::Session(_))
+            && self.calls.n_of_caller(caller) >= calls_max
+        {
+            let answer = Answer::error(error::LIMIT_EXCEEDED, &format!("calls_per_session_max is {calls_max}"));
+            return send_answer(cx, caller, request, answer);
+        }
+        let Some(registration) = self.registrations.best_match(&procedure) else {
+            let answer = Answer::error(error::NO_SUCH_PROCEDURE, &format!("no callee has registered {procedure}"));
+            return send_answer(cx, caller, request, answer);
+        };
+        let call = self.calls.insert(Call {
+            caller,
+            request,
+            origin,
+            procedure,
+            disclosed,
+            registration: registration.id,
+            payload: Some(payload),
+            input_open: options.bool("progress") == Some(true),
+            place: Place::Waiting,
+            tried: BTreeSet::new(),
+            gap_max: timeout(&options),
+            end: end(cx),
+            options,
+            deadline: None,
+        });
+        self.calls.start_timer(call, cx.now.uptime);
+        self.route(cx, call);
+    }
+
+    /// Sends one more part of a progressive call to the callee that has the first one. Only `progress` of its options
+    /// counts.
+    pub fn handle_continuation(
+        &mut self,
+        cx: &mut Context,
+        key: SessionKey,
+        request: Id,
+        options: Dict,
+        procedure: String,
+        payload: Payload,
+    ) {
+        // A part that comes after the final answer was on its way when the caller could not know of it.
+        let Some(call) = self.calls.of_request(Caller::Session(key), request) else { return };
+        let Some(call) = self.calls.call_mut(call) else { return };
+        if !call.input_open || call.procedure != procedure {
+            let sentence = format!("CALL {request} is still open and not continued by a CALL of {procedure}");
+            return cx.out.push(Effect::Abort { session: key, reason: error::PROTOCOL_VIOLATION, sentence });
+        }
+        call.input_open = options.bool("progress") == Some(true);
+        let registration = call.registration;
+        let Some(invocation) = call.invocation().filter(|invocation| !invocation.interrupted) else { return };
+        let mut details = invocation.details.clone().unwrap_or_default();
+        if !call.input_open {
+            details.remove("progress");
+        }
+        let message = Message::Invocation { request: invocation.id, registration, details, payload };
+        cx.out.push(Effect::Send { to: invocation.callee, message });
+    }
+
+    /// Finds a callee for a call that has none: sends it there, lets it wait, or answers that there is none.
+    pub(super) fn route(&mut self, cx: &mut Context, key: CallKey) {
+        let Some(call) = self.calls.call(key) else { return };
+        let Some(registration) = self.registrations.registration_mut(call.registration) else {
+            self.fail(cx, key, error::NO_AVAILABLE_CALLEE, "all callees are gone");
+            return;
+        };
+        match registration.choose(cx.rng, cx.config.local_first, |callee| call.fits(callee)) {
+            Choice::Callee(index) => self.invoke(cx, key, index),
+            // Its parts would have to wait with it.
+            Choice::Busy if call.input_open => {
+                self.fail(
+                    cx,
+                    key,
+                    error::NO_AVAILABLE_CALLEE,
+                    "all callees are busy, and a progressive call cannot wait",
+                );
+            }
+            Choice::Busy if registration.queue.len() >= cx.config.limits.calls_queued_max => {
+                let sentence = format!("calls_queued_max is {}", cx.config.limits.calls_queued_max);
+                self.fail(cx, key, error::LIMIT_EXCEEDED, &sentence);
+            }
+            Choice::Busy => {
+                registration.queue.insert(key);
+            }
+            Choice::Nobody => {
+                let (error, sentence) = why_nobody(call, registration);
+                self.fail(cx, key, error, &sentence);
+            }
+        }
+    }
+
+    /// Sends calls that wait in a registration to callees that have become free.
+    pub(super) fn serve_queue(&mut self, cx: &mut Context, id: Id) {
+        if self.registrations.registration(id).is_none_or(|registration| registration.queue.is_empty()) {
+            return;
+        }
+        let mut last = Bound::Unbounded;
+        while let Some(registration) = self.registrations.registration_mut(id)
+            && registration.has_free_callee()
+            && let Some(key) = registration.queue.range((last, Bound::Unbounded)).next().copied()
+        {
+            last = Bound::Excluded(key);
+            let Some(call) = self.calls.call(key) else { continue };
+            let choice = registration.choose(cx.rng, cx.config.local_first, |callee| call.fits(callee));
+            if let Choice::Callee(index) = choice {
+                registration.queue.remove(&key);
+                self.invoke(cx, key, index);
+            }
+        }
+    }
+
+    /// Answers the calls that wait in a registration though no callee is left that might take them.
+    pub(super) fn fail_unservable(&mut self, cx: &mut Context, id: Id) {
+        let Some(registration) = self.registrations.registration(id) else { return };
+        let is_servable = |key: &CallKey| {
+            self.calls.call(*key).is_some_and(|call| registration.callees.iter().any(|callee| call.fits(callee)))
+        };
+        let unservable: Vec<CallKey> = registration.queue.iter().filter(|key| !is_servable(key)).copied().collect();
+        for key in unservable {
+            self.fail(cx, key, error::NO_AVAILABLE_CALLEE, "the callees that might have taken the call are gone");
+        }
+    }
+
+    /// Sends a call to the callee at place `index` of its registration.
+    fn invoke(&mut self, cx: &mut Context, key: CallKey, index: usize) {
+        let Some(call) = self.calls.call_mut(key) else { return };
+        let Some(registration) = self.registrations.registration_mut(call.registration) else { return };
+        let id = registration.id;
+        let details = invocation_details(cx, call, registration, &registration.callees[index]);
+        let callee = &mut registration.callees[index];
+        let member = cx.members.member_mut(callee.session).expect("a callee is a member until handle_leave");
+        let request = member.next_invocation;
+        member.next_invocation += 1;
+        let slot = callee.concurrency.map(|_| Slot { registration: id, callee: callee.serial });
+        callee.in_flight += u32::from(slot.is_some());
+        let is_forwarded = details.get("timeout").is_some();
+        let invocation = Invocation {
+            callee: callee.session,
+            id: request,
+            interruptible: callee.features.callee_call_canceling,
+            interrupted: false,
+            progressive: details.get("receive_progress").is_some(),
+            progressed: false,
+            slot,
+            details: call.input_open.then(|| details.clone()),
+        };
+        let to = callee.session;
+        // With one callee, or parts still to come, it cannot go to another one.
+        let is_final_try = registration.callees.len() == 1 || call.input_open;
+        let payload = if is_final_try { call.payload.take() } else { call.payload.clone() };
+        if is_forwarded {
+            call.gap_max = timeout(&call.options).map(|gap| gap.saturating_mul(FORWARDED_TIMEOUT_FACTOR));
+        }
+        self.calls.assign(key, invocation);
+        if is_forwarded {
+            self.calls.start_timer(key, cx.now.uptime);
+        }
+        let payload = payload.unwrap_or(Payload::empty());
+        cx.out.push(Effect::Send { to, message: Message::Invocation { request, registration: id, details, payload } });
+    }
+}
+
+impl Call {
+    /// Whether `callee` may ever take this call.
+    pub(super) fn fits(&self, callee: &Callee) -> bool {
+        callee.may_take(self.origin) && self.is_understood(callee) && !self.tried.contains(&callee.session)
+    }
+
+    /// Whether `callee` announced what the call cannot do without.
+    fn is_understood(&self, callee: &Callee) -> bool {
+        let features = &callee.features;
+        let takes_parts = features.callee_progressive_invocations && features.callee_call_canceling;
+        (takes_parts || !self.input_open) && (features.callee_passthru || !is_passthru(&self.options))
+    }
+}
+
+/// Why no callee of the registration may take the call.
+fn why_nobody(call: &Call, registration: &Registration) -> (&'static str, String) {
+    let procedure = &call.procedure;
+    let within_reach: Vec<&Callee> =
+        registration.callees.iter().filter(|callee| callee.may_take(call.origin)).collect();
+    if within_reach.is_empty() {
+        (error::NO_SUCH_PROCEDURE, format!("no callee within reach has registered {procedure}"))
+    } else if within_reach.iter().all(|callee| !call.is_understood(callee)) {
+        let feature = if is_passthru(&call.options) { "payload_passthru_mode" } else { "progressive_call_invocations" };
+        (error::FEATURE_NOT_SUPPORTED, format!("no callee of {procedure} announced {feature}"))
+    } else {
+        (error::NO_AVAILABLE_CALLEE, format!("every callee of {procedure} is unavailable"))
+    }
+}
+
+/// The details of an INVOCATION, in the order of the specification's tables.
+fn invocation_details(cx: &Context, call: &Call, registration: &Registration, callee: &Callee) -> Dict {
+    let (options, features) = (&call.options, &callee.features);
+    let mut details = Dict::new();
+    if options.bool("receive_progress") == Some(true)
+        && features.callee_progressive_results
+        && features.callee_call_canceling
+    {
+        details.set("receive_progress", true);
+    }
+    if call.input_open {
+        details.set("progress", true);
+    }
+    if registration.policy != Match::Exact {
+        details.set("procedure", call.procedure.as_str());
+    }
+    if call.disclosed || callee.disclose_caller || options.bool("disclose_me") == Some(true) {
+        disclose_caller(cx, call, &mut details);
+    }
+    if callee.forward_timeout
+        && features.callee_call_timeout
+        && let Some(timeout_ms) = options.uint("timeout").filter(|timeout_ms| *timeout_ms > 0)
+    {
+        details.set("timeout", timeout_ms);
+    }
+    copy_carried(options, &mut details);
+    details
+}
+
+/// Says who calls. A link speaks for a client of another node, and its CALL says for which.
+fn disclose_caller(cx: &Context, call: &Call, details: &mut Dict) {
+    let Caller::Session(caller) = call.caller else { return };
+    let Some(member) = cx.members.member(caller) else { return };
+    if member.kind == MemberKind::Client {
+        details.set("caller", member.identity.session);
+        details.set("caller_authid", member.identity.authid.as_str());
+        details.set("caller_authrole", member.identity.authrole.as_str());
+        return;
+    }
+    for key in ["caller", "caller_authid", "caller_authrole"] {
+        if let Some(value) = call.options.get(key) {
+            details.set(key, value.clone());
+        }
+    }
+}
+
+/// Copies what one application tells the other about its payload.
+pub(super) fn copy_carried(from: &Dict, to: &mut Dict) {
+    for (key, value) in from.iter() {
+        if key.starts_with("ppt_") || key.starts_with("enc_") || key == "transaction_hash" {
+            to.set(key, value.clone());
+        }
+    }
+}
+
+/// How long the caller wants to wait for the answer, or for the next part of it.
+fn timeout(options: &Dict) -> Option<Duration> {
+    options.uint("timeout").filter(|timeout_ms| *timeout_ms > 0).map(Duration::from_millis)
+}
+
+/// The uptime at which a call that begins now ends in any case.
+fn end(cx: &Context) -> Option<Duration> {
+    let call_timeout_max = cx.config.limits.call_timeout_max;
+    (!call_timeout_max.is_zero()).then(|| cx.now.uptime.saturating_add(call_timeout_max))
+}
+
+/// Where a call comes from: links carry calls of other nodes.
+fn origin(cx: &Context, caller: Caller) -> Origin {
+    let kind = match caller {
+        Caller::Router(_) => MemberKind::Client,
+        Caller::Session(key) => cx.members.member(key).map_or(MemberKind::Client, |member| member.kind),
+    };
+    match kind {
+        MemberKind::Client => Origin::Client,
+        MemberKind::Peer | MemberKind::Uplink => Origin::Node,
+    }
+}
+
+/// A callee that is told the timeout is to end the call itself; the dealer only does when the callee fails to, this
+/// many times later.
+const FORWARDED_TIMEOUT_FACTOR: u32 = 2;
