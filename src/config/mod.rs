@@ -1,7 +1,102 @@
 //! The configuration file: read, checked and explained. `raw` is what the file says, `resolved` is what it means; every
 //! mistake on the way is one sentence for the operator.
 
+pub mod host;
+mod limit_table;
+pub mod live;
+mod mistake;
+pub mod node_key;
 pub mod origin;
+mod raw;
+mod resolve;
+mod resolve_auth;
+mod resolve_listen;
 pub mod resolved;
+mod table;
+#[cfg(test)]
+mod tests;
+mod value;
 
+pub use host::Host;
+pub use live::Changes;
+pub use mistake::{Mistake, Mistakes};
 pub use resolved::{Address, Config, Listener, Realm};
+
+use crate::auth::Secret;
+use crate::session::admission::{self, Admission};
+use mistake::Findings;
+use std::path::Path;
+use table::{Header, Table};
+use toml::de::DeTable;
+
+/// Reads, checks and resolves a configuration file on this machine.
+pub fn load(path: &Path) -> Result<Config, Mistakes> {
+    let name = path.display().to_string();
+    let read = |path: &Path| -> Result<(String, std::path::PathBuf), String> {
+        let bytes = host::read_file(path).map_err(|error| error.to_string())?;
+        let text = String::from_utf8(bytes).map_err(|_| "the file is not UTF-8 text".to_owned())?;
+        Ok((text, std::path::absolute(path).map_err(|error| error.to_string())?))
+    };
+    match read(path) {
+        Ok((text, path)) => {
+            let mut config = parse_named(&name, &text, &path, &Host::SYSTEM)?;
+            // A key that cannot be used is the business of whoever needs it; unknown users then get other decoys.
+            if let (None, Ok(Some(key))) = (&config.node.decoy_key, node_key::read(&config.node.state_dir)) {
+                config.node.decoy_key = Some(node_key::decoy_key(&key));
+            }
+            Ok(config)
+        }
+        Err(sentence) => Err(Mistakes(vec![Mistake { file: name, place: None, sentence }])),
+    }
+}
+
+/// Checks and resolves `text` as if it were the file `path` of `host`.
+pub fn parse(text: &str, path: &Path, host: &Host) -> Result<Config, Mistakes> {
+    let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.display().to_string());
+    parse_named(&name, text, path, host)
+}
+
+fn parse_named(name: &str, text: &str, path: &Path, host: &Host) -> Result<Config, Mistakes> {
+    let mut findings = Findings::new(name, text);
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        findings.add(error.span().map(|span| span.start), error.message().lines().collect::<Vec<_>>().join(", "));
+    }
+    // What follows a syntax error would be a mistake only because of it.
+    if !errors.is_empty() {
+        return findings.finish(None);
+    }
+    let file = raw::File::read_table(document.get_ref(), &Header::top(), None, &mut findings);
+    let config = file.and_then(|mut file| resolve::resolve(&mut file, path, host, &mut findings));
+    findings.finish(config)
+}
+
+impl Config {
+    /// The configuration in force as a file: every default filled in, secrets masked. It loads again, unless secrets were
+    /// written into the file, which then have to be filled in.
+    pub fn to_toml(&self) -> String {
+        let mut out = String::new();
+        self.effective.0.write_table("", &mut out);
+        out.trim_start().to_owned()
+    }
+
+    /// What `session` needs to decide who comes in through `listener`.
+    pub fn admission(&self, listener: &Listener) -> Admission {
+        let realm = |realm: &Realm| {
+            let roles = realm.core.roles.iter().map(|role| role.name.clone()).collect();
+            (realm.core.name.clone(), admission::Realm { roles, request_ids: realm.request_ids })
+        };
+        Admission {
+            // The node key signs as a client of other nodes, so it must not also answer for the node here.
+            node: admission::Node { id: self.node.id.clone(), pid: std::process::id(), key: None },
+            realms: self.realms.iter().map(realm).collect(),
+            methods: listener.auth.clone(),
+            decoy_key: self
+                .node
+                .decoy_key
+                .clone()
+                .unwrap_or_else(|| Secret::new(hex::encode(rand::random::<[u8; 32]>()))),
+            limits: listener.limits.clone(),
+        }
+    }
+}

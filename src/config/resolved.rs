@@ -2,6 +2,7 @@
 //! in, every reference checked. `raw` is what the file says; this is what it means.
 
 use super::origin::Origins;
+use super::raw;
 use crate::auth::Secret;
 use crate::auth::cryptosign::PublicKey;
 use crate::limits::Limits;
@@ -30,7 +31,13 @@ pub struct Config {
     pub master: Option<Master>,
     /// What `[limits]` says; listeners and realms carry their own, with their overrides applied.
     pub limits: Limits,
+    /// The file with all defaults filled in, for printing.
+    pub(super) effective: Effective,
 }
+
+/// How a configuration is spelled. Two that mean the same are equal, however they are spelled.
+#[derive(Clone)]
+pub(super) struct Effective(pub(super) raw::File);
 
 /// `[node]`: who this node is and what it runs on.
 #[derive(Clone, Debug, PartialEq)]
@@ -220,6 +227,18 @@ impl Config {
     /// The realm with this name.
     pub fn realm(&self, name: &str) -> Option<&Realm> {
         self.realms.iter().find(|realm| realm.core.name == name)
+    }
+}
+
+impl PartialEq for Effective {
+    fn eq(&self, _: &Effective) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for Effective {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
     }
 }
 

@@ -1,0 +1,140 @@
+//! The key by which a node is known: `node.key` in its state directory, an ed25519 seed as 64 hex digits that only the
+//! node's own user may read.
+
+use crate::auth::Secret;
+use crate::auth::cryptosign::{PublicKey, SecretKey, parse_challenge};
+use rand::CryptoRng;
+use sha2::{Digest, Sha256};
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Why there is no key to use. Each names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeKeyError {
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("{}: mode {mode:04o} lets others read the node key, it must be 0600 (chmod 600)", path.display())]
+    Mode { path: PathBuf, mode: u32 },
+    #[error("{}: a node key is 64 hex digits", path.display())]
+    Malformed { path: PathBuf },
+}
+
+/// The key of the node with this state directory, None where `keygen` has not been run.
+pub fn read(state_dir: &Path) -> Result<Option<SecretKey>, NodeKeyError> {
+    let path = key_path(state_dir);
+    let mode = match fs::metadata(&path) {
+        Ok(metadata) => metadata.permissions().mode() & 0o777,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(NodeKeyError::Io { path, source }),
+    };
+    if mode & 0o077 != 0 {
+        return Err(NodeKeyError::Mode { path, mode });
+    }
+    let text = match super::host::read_file(&path) {
+        Ok(bytes) => String::from_utf8(bytes).unwrap_or_default(),
+        Err(source) => return Err(NodeKeyError::Io { path, source }),
+    };
+    match parse_challenge(text.trim()) {
+        Some(seed) => Ok(Some(SecretKey::from_seed(seed))),
+        None => Err(NodeKeyError::Malformed { path }),
+    }
+}
+
+/// The public half of the key, None where there is none.
+pub fn public_key(state_dir: &Path) -> Result<Option<PublicKey>, NodeKeyError> {
+    Ok(read(state_dir)?.map(|key| key.public()))
+}
+
+/// The key that is there, or else a new one. The directory is made, for its owner alone, where it is missing.
+pub fn read_or_generate(state_dir: &Path, rng: &mut dyn CryptoRng) -> Result<SecretKey, NodeKeyError> {
+    if let Some(key) = read(state_dir)? {
+        return Ok(key);
+    }
+    let key = SecretKey::generate(rng);
+    match write(state_dir, &key) {
+        Ok(true) => Ok(key),
+        // Somebody else has just made one.
+        Ok(false) => read(state_dir)?.ok_or_else(|| NodeKeyError::Malformed { path: key_path(state_dir) }),
+        Err(source) => Err(NodeKeyError::Io { path: key_path(state_dir), source }),
+    }
+}
+
+/// The secret that decoys for unknown users are made with: it stays the same over restarts, and tells nothing of the key.
+pub(super) fn decoy_key(key: &SecretKey) -> Secret {
+    let digest = Sha256::new().chain_update(b"crossbar decoy key").chain_update(key.to_seed()).finalize();
+    Secret::new(hex::encode(digest))
+}
+
+/// Whether this key is now the node's: false when the node has one already. A key appears whole or not at all, so that
+/// losing power leaves no half of one.
+fn write(state_dir: &Path, key: &SecretKey) -> io::Result<bool> {
+    DirBuilder::new().recursive(true).mode(0o700).create(state_dir)?;
+    let draft = state_dir.join(format!("node.key.{}", std::process::id()));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    let written = writeln!(file, "{}", hex::encode(key.to_seed())).and_then(|()| file.sync_all());
+    // A hard link, unlike a rename, never replaces a key that is there.
+    let linked = written.and_then(|()| fs::hard_link(&draft, key_path(state_dir)));
+    fs::remove_file(&draft)?;
+    match linked {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn key_path(state_dir: &Path) -> PathBuf {
+    state_dir.join("node.key")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha12Rng;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_key_is_made_once_and_for_its_owner_alone() {
+        let temporary = tempfile::tempdir().unwrap();
+        let state_dir = temporary.path().join("crossbar/edge1");
+        let mut rng = ChaCha12Rng::seed_from_u64(1);
+        assert!(read(&state_dir).unwrap().is_none());
+        let key = read_or_generate(&state_dir, &mut rng).unwrap();
+        assert_eq!((mode(&state_dir), mode(&key_path(&state_dir))), (0o700, 0o600));
+        assert_eq!(fs::read_dir(&state_dir).unwrap().count(), 1);
+        assert_eq!(read_or_generate(&state_dir, &mut rng).unwrap().to_seed(), key.to_seed());
+        assert_eq!(public_key(&state_dir).unwrap(), Some(key.public()));
+        assert!(!write(&state_dir, &SecretKey::generate(&mut rng)).unwrap());
+        assert_eq!(public_key(&state_dir).unwrap(), Some(key.public()));
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        let temporary = tempfile::tempdir().unwrap();
+        let state_dir = temporary.path();
+        read_or_generate(state_dir, &mut ChaCha12Rng::seed_from_u64(1)).unwrap();
+        let path = key_path(state_dir);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let refusal = read(state_dir).err().unwrap().to_string();
+        let expected =
+            format!("{}: mode 0640 lets others read the node key, it must be 0600 (chmod 600)", path.display());
+        assert_eq!(refusal, expected);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+        assert!(read(state_dir).unwrap().is_some());
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = key_path(temporary.path());
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).unwrap();
+        file.write_all(b"not a key").unwrap();
+        let refusal = read(temporary.path()).err().unwrap().to_string();
+        assert_eq!(refusal, format!("{}: a node key is 64 hex digits", path.display()));
+    }
+}

@@ -1,0 +1,299 @@
+//! What a configuration file may say: every table, every key, its type, its default and the sentence that explains it, once.
+//! Reading, refusing, printing and the reference page follow from these declarations.
+
+use super::limit_table::{ListenerLimits, NodeLimits, RealmLimits};
+use super::origin::OriginPattern;
+use super::resolved::{Address, LogFormat, ProxyProtocol, Purpose, SlowConsumer, Transport};
+use super::table::{At, tables};
+use super::value::{Disclose, HttpPath, Int, LogLevel, Mode, NodeId, SecretText, Size, Span, Text, WebSocketUrl};
+use crate::auth::cryptosign::PublicKey;
+use crate::realm::Action;
+use crate::session::admission::RequestIds;
+use crate::wamp::uri::{Match, UriCheck};
+use crate::wire::Serializer;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+tables! {
+    /// The whole file.
+    File {
+        /// Who this node is and what it runs on.
+        node: Node;
+        /// What is logged, and how it looks.
+        log: Log;
+        /// Where operators' tools and HAProxy ask.
+        admin: Admin;
+        /// The bounds of the whole node. Listeners and realms take them over where they do not set their own.
+        limits: NodeLimits;
+        /// A port (or socket file) that clients or other nodes connect to. At least one.
+        listen: Vec<At<Listen>>;
+        /// A realm that sessions can join. At least one.
+        realm: Vec<At<Realm>>;
+        /// The links to the other nodes.
+        mesh: Mesh;
+        /// The master that this node reports to and gets its membership from; without this table there is none.
+        master: Option<Master>;
+    }
+
+    Node {
+        /// The name of this node, unique in the cluster.
+        id: At<NodeId>;
+        /// Where the node key and the cached membership are kept; by default a directory of the node's name in
+        /// `/var/lib/crossbar`.
+        state_dir: Option<At<PathBuf>>;
+        /// Threads that route, each with its own sessions; by default one.
+        shards: At<Int<1, 256>> = "1";
+        /// SIGTERM spreads the GOODBYEs over this time, so that clients do not all reconnect at once.
+        drain_time: At<Span> = "\"10s\"";
+        /// Makes up what unknown users are challenged with, so that asking does not tell who exists. Nodes behind one address
+        /// should share it; by default it is derived from the node key.
+        decoy_key: Option<At<SecretText>>;
+    }
+
+    Log {
+        /// What is logged: `error`, `warn`, `info`, `debug` or `trace`, or a list of `module=level`. The environment
+        /// variable `RUST_LOG` goes before it.
+        level: At<LogLevel> = "\"info\"";
+        /// How: `auto` writes to the journal when run by systemd and for people otherwise.
+        format: At<LogFormat> = "\"auto\"";
+    }
+
+    Admin {
+        /// Answers `/healthz`, `/readyz`, `/metrics` and `/info` here. Keep it private.
+        listen: Option<At<Address>>;
+        /// Answers HAProxy's agent check here.
+        agent_listen: Option<At<Address>>;
+    }
+
+    Listen {
+        /// What is spoken: `websocket` serves the status page and WAMP over WebSocket, `rawsocket` WAMP over RawSocket,
+        /// `universal` both on one port, told apart by the first byte of a connection.
+        r#type: At<Transport>;
+        /// Where. Port 0 takes any free port.
+        address: At<Address>;
+        /// The mode of the socket file, where the address is one.
+        socket_mode: Option<At<Mode>>;
+        /// Who it is for: `mesh` admits only the other nodes of the cluster, by their keys.
+        purpose: At<Purpose> = "\"client\"";
+        /// The path that speaks WAMP over WebSocket; `/` does too.
+        path: At<HttpPath> = "\"/ws\"";
+        /// What clients may choose from, in the order in which the router prefers.
+        serializers: At<Vec<Serializer>> = "[\"cbor\", \"msgpack\", \"json\"]";
+        /// Whether the batched subprotocols are offered too.
+        batched: At<bool> = "true";
+        /// Whether connections start with a PROXY protocol header (v1 or v2) that names the real client. Where it is not
+        /// `off`, only proxies may reach the port: whoever does can claim any address.
+        proxy_protocol: At<ProxyProtocol> = "\"off\"";
+        /// How often a silent client is pinged; `"0s"` never does.
+        ping_interval: At<Span> = "\"10s\"";
+        /// How long the answer to a ping may take.
+        ping_timeout: At<Span> = "\"5s\"";
+        /// Pages of these origins may open a WebSocket; `*` stands for any characters.
+        allowed_origins: At<Vec<OriginPattern>> = "[\"*\"]";
+        /// Whether pages without an origin may (files, sandboxed frames).
+        allow_null_origin: At<bool> = "true";
+        /// Whether a WebSocket that names no WAMP subprotocol is refused; otherwise it speaks JSON.
+        require_subprotocol: At<bool> = "true";
+        /// Sends every WebSocket message back instead of speaking WAMP; for the Autobahn testsuite.
+        echo: At<bool> = "false";
+        /// Connections that the kernel completes before they are accepted.
+        backlog: At<Int<1, 65535>> = "4096";
+        /// permessage-deflate; without this table it is not offered.
+        compression: Option<Compression>;
+        /// TLS; without this table connections are not encrypted.
+        tls: Option<Tls>;
+        /// Who may come in; without this table everybody, with the role `anonymous`.
+        auth: Option<Auth>;
+        /// The bounds of this listener and its connections, where they differ from `[limits]`.
+        limits: ListenerLimits;
+    }
+
+    Compression {
+        /// Whether it is offered.
+        enabled: At<bool> = "true";
+        /// The window of what the router sends, in bits; memory per connection doubles with each.
+        server_window_bits_max: At<Int<9, 15>> = "15";
+        /// The window that clients are asked to send with, in bits.
+        client_window_bits_max: At<Int<9, 15>> = "15";
+        /// Whether the router forgets its window after each message: less memory, less compression.
+        server_no_context_takeover: At<bool> = "false";
+        /// Whether clients are asked to do the same.
+        client_no_context_takeover: At<bool> = "false";
+        /// How hard to try, from 1 (fast) to 9 (small).
+        level: At<Int<1, 9>> = "4";
+        /// Messages below this size go out as they are.
+        message_bytes_min: At<Size> = "64";
+    }
+
+    Tls {
+        /// The certificate and those between it and the root, PEM.
+        certificate: At<PathBuf>;
+        /// Its private key, PEM.
+        key: At<PathBuf>;
+        /// Clients must show a certificate signed by one of these, PEM.
+        client_ca: Option<At<PathBuf>>;
+    }
+
+    Auth {
+        /// Everybody comes in.
+        anonymous: Option<Anonymous>;
+        /// A ticket (a password) as it is.
+        ticket: Option<Ticket>;
+        /// A shared secret that does not travel.
+        wampcra: Option<Wampcra>;
+        /// An ed25519 key.
+        cryptosign: Option<Cryptosign>;
+    }
+
+    Anonymous {
+        /// The role of whoever comes.
+        role: Option<At<Text>>;
+        /// A procedure that decides instead.
+        authenticator: Option<At<Text>>;
+        /// The realm in which it is registered.
+        authenticator_realm: Option<At<Text>>;
+    }
+
+    Ticket {
+        /// Who is known, by authid.
+        principals: BTreeMap<String, At<TicketPrincipal>>;
+        /// A procedure that decides instead.
+        authenticator: Option<At<Text>>;
+        /// The realm in which it is registered.
+        authenticator_realm: Option<At<Text>>;
+    }
+
+    TicketPrincipal {
+        /// The ticket, or where it is: `env:NAME` or `file:/path`.
+        ticket: At<SecretText>;
+        /// The role they get.
+        role: At<Text>;
+        /// The realm they get, whichever they asked for.
+        realm: Option<At<Text>>;
+    }
+
+    Wampcra {
+        /// Who is known, by authid.
+        users: BTreeMap<String, At<WampcraUser>>;
+        /// A procedure that decides instead.
+        authenticator: Option<At<Text>>;
+        /// The realm in which it is registered.
+        authenticator_realm: Option<At<Text>>;
+    }
+
+    WampcraUser {
+        /// The shared secret, or where it is: `env:NAME` or `file:/path`. With a salt: the derived key in base64.
+        secret: At<SecretText>;
+        /// The role they get.
+        role: At<Text>;
+        /// The realm they get, whichever they asked for.
+        realm: Option<At<Text>>;
+        /// What the client's password is salted with, so that it need not be kept here.
+        salt: Option<At<Text>>;
+        /// Rounds of PBKDF2; by default 1000.
+        iterations: Option<At<Int<1, 100_000_000>>>;
+        /// Length of the derived key in bytes; by default 32.
+        keylen: Option<At<Int<1, 1024>>>;
+    }
+
+    Cryptosign {
+        /// Who is known, by authid.
+        principals: BTreeMap<String, At<CryptosignPrincipal>>;
+        /// A procedure that decides instead.
+        authenticator: Option<At<Text>>;
+        /// The realm in which it is registered.
+        authenticator_realm: Option<At<Text>>;
+    }
+
+    CryptosignPrincipal {
+        /// The public keys that prove it, 64 hex digits each.
+        authorized_keys: At<Vec<PublicKey>>;
+        /// The role they get.
+        role: At<Text>;
+        /// The realm they get, whichever they asked for.
+        realm: Option<At<Text>>;
+    }
+
+    Realm {
+        /// What clients ask for in HELLO.
+        name: At<Text>;
+        /// Which URIs are well-formed: `strict` allows only lower-case letters, digits and `_` between the dots.
+        uri_check: At<UriCheck> = "\"loose\"";
+        /// How request ids are checked: `strict` ends sessions whose ids do not count up from 1.
+        request_ids: At<RequestIds> = "\"strict\"";
+        /// Whether calls go to a callee on the caller's node where there is one, before the registration's policy looks
+        /// at other nodes.
+        local_first: At<bool> = "false";
+        /// What happens to a receiver that does not read: it is disconnected, or its oldest events are dropped.
+        slow_consumer: At<SlowConsumer> = "\"disconnect\"";
+        /// The bounds of this realm, where they differ from `[limits]`.
+        limits: RealmLimits;
+        /// A role that sessions can have. At least one.
+        role: Vec<At<Role>>;
+        /// Another answer to slow receivers for some topics; the first rule that covers a topic decides.
+        slow_consumer_rule: Vec<At<SlowConsumerRule>>;
+        /// Topics whose events are kept for `wamp.subscription.get_events`.
+        history: Vec<At<History>>;
+    }
+
+    Role {
+        /// Its name.
+        name: At<Text>;
+        /// A procedure that is asked what a session may do, instead of rules.
+        authorizer: Option<At<Text>>;
+        /// What it may do. The most specific rule decides; without one nothing is allowed.
+        permission: Vec<At<Permission>>;
+    }
+
+    Permission {
+        /// The URI, or with `match` the prefix or pattern, that the rule covers.
+        uri: At<String>;
+        /// How it covers: `prefix` compares the beginning, `wildcard` takes an empty component for any.
+        r#match: At<Match> = "\"exact\"";
+        /// What may be done there.
+        allow: At<Vec<Action>> = "[]";
+        /// Whose identity receivers are told.
+        disclose: At<Vec<Disclose>> = "[]";
+    }
+
+    SlowConsumerRule {
+        /// The topics that the rule covers.
+        uri: At<String>;
+        /// How it covers them, as for permissions.
+        r#match: At<Match> = "\"exact\"";
+        /// What happens.
+        action: At<SlowConsumer>;
+    }
+
+    History {
+        /// The topics that the rule covers.
+        uri: At<String>;
+        /// How it covers them, as for permissions.
+        r#match: At<Match> = "\"exact\"";
+        /// How many events are kept.
+        entries_max: At<Int<1, 10_000_000>>;
+    }
+
+    Mesh {
+        /// Where the other nodes reach this one.
+        advertise: Option<At<Address>>;
+        /// Another node. With a master the membership comes from there, and these are in addition.
+        peer: Vec<At<Peer>>;
+    }
+
+    Peer {
+        /// Its name.
+        id: At<NodeId>;
+        /// Where it listens for links.
+        address: At<Address>;
+        /// The public half of its node key, as its `keygen` prints it.
+        public_key: At<PublicKey>;
+    }
+
+    Master {
+        /// Where it is.
+        url: At<WebSocketUrl>;
+        /// The public half of its key.
+        public_key: At<PublicKey>;
+    }
+}

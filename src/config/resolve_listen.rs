@@ -1,0 +1,189 @@
+//! Listeners: which keys go together, which addresses are free, which files are there, and who comes in.
+
+use super::host::Host;
+use super::mistake::Findings;
+use super::origin::Origins;
+use super::raw;
+use super::resolve_auth::{Realms, methods};
+use super::resolved::{Address, Compression, Listener, Purpose, Tls, Transport};
+use super::table::{At, Scalar, Table};
+use crate::limits::Limits;
+use crate::wire::Serializer;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::path::PathBuf;
+
+/// All listeners; None when one of them cannot be made sense of.
+pub(super) fn listeners(
+    file: &mut raw::File,
+    limits: &Limits,
+    host: &Host,
+    findings: &mut Findings<'_>,
+) -> Option<Vec<Listener>> {
+    if file.listen.is_empty() {
+        findings.add(None, "there is no [[listen]], at least one is needed");
+    }
+    for listen in &mut file.listen {
+        set_socket_mode(&mut listen.value, findings);
+    }
+    refuse_clashes(file, findings);
+    let realms = Realms::of(file);
+    let listeners: Vec<Option<Listener>> =
+        file.listen.iter().map(|raw| listener(raw, &realms, limits, host, findings)).collect();
+    listeners.into_iter().collect()
+}
+
+fn listener(
+    raw: &raw::Listen,
+    realms: &Realms<'_>,
+    limits: &Limits,
+    host: &Host,
+    findings: &mut Findings<'_>,
+) -> Option<Listener> {
+    refuse_contradictions(raw, findings);
+    refuse_serializers(raw, findings);
+    raw.tls.iter().for_each(|tls| refuse_certificates(tls, host, findings));
+    let auth = methods(raw, realms, host, findings);
+    Some(Listener {
+        address: raw.address.value.clone(),
+        transport: *raw.r#type,
+        purpose: *raw.purpose,
+        path: raw.path.0.clone(),
+        serializers: raw.serializers.value.clone(),
+        batched: *raw.batched,
+        proxy_protocol: *raw.proxy_protocol,
+        ping_interval: raw.ping_interval.0,
+        ping_timeout: raw.ping_timeout.0,
+        allowed_origins: Origins::new(raw.allowed_origins.value.clone(), *raw.allow_null_origin),
+        compression: raw.compression.as_ref().filter(|raw| *raw.enabled).map(compression),
+        tls: raw.tls.as_ref().map(|raw| Tls {
+            certificate: raw.certificate.value.clone(),
+            key: raw.key.value.clone(),
+            client_ca: raw.client_ca.as_ref().map(|path| path.value.clone()),
+        }),
+        require_subprotocol: *raw.require_subprotocol,
+        echo: *raw.echo,
+        backlog: raw.backlog.0 as u32,
+        auth: auth?,
+        limits: raw.limits.apply(limits),
+    })
+}
+
+fn compression(raw: &raw::Compression) -> Compression {
+    Compression {
+        server_window_bits_max: raw.server_window_bits_max.0 as u8,
+        client_window_bits_max: raw.client_window_bits_max.0 as u8,
+        server_no_context_takeover: *raw.server_no_context_takeover,
+        client_no_context_takeover: *raw.client_no_context_takeover,
+        level: raw.level.0 as u8,
+        message_bytes_min: raw.message_bytes_min.0 as usize,
+    }
+}
+
+/// The mode of a socket file is a key of its own; in the meaning it belongs to the address.
+fn set_socket_mode(raw: &mut raw::Listen, findings: &mut Findings<'_>) {
+    match (&mut raw.address.value, &raw.socket_mode) {
+        (Address::Unix { mode, .. }, Some(socket_mode)) => *mode = socket_mode.0,
+        (Address::Tcp { .. }, Some(socket_mode)) => {
+            findings.add(socket_mode.at, "socket_mode in [[listen]] is only for an address such as \"unix:/path\"");
+        }
+        (_, None) => {}
+    }
+}
+
+/// Notes keys that have no meaning for what this listener is.
+fn refuse_contradictions(raw: &raw::Listen, findings: &mut Findings<'_>) {
+    if *raw.r#type == Transport::RawSocket {
+        for (key, at, literal) in [
+            ("path", raw.path.at, raw.path.literal()),
+            ("batched", raw.batched.at, raw.batched.literal()),
+            ("allowed_origins", raw.allowed_origins.at, raw.allowed_origins.literal()),
+            ("allow_null_origin", raw.allow_null_origin.at, raw.allow_null_origin.literal()),
+            ("require_subprotocol", raw.require_subprotocol.at, raw.require_subprotocol.literal()),
+            ("echo", raw.echo.at, raw.echo.literal()),
+        ] {
+            // A printed configuration shows the defaults of keys without meaning too.
+            if raw::Listen::default_of(key) != Some(literal.as_str()) {
+                let sentence = format!("{key} = {literal} in [[listen]] has no meaning for type = \"rawsocket\"");
+                findings.add(at, sentence);
+            }
+        }
+        if raw.compression.is_some() {
+            findings.add(raw.r#type.at, "[listen.compression] has no meaning for type = \"rawsocket\"");
+        }
+    }
+    if *raw.purpose == Purpose::Mesh {
+        if *raw.r#type != Transport::RawSocket {
+            findings.add(raw.purpose.at, "purpose = \"mesh\" in [[listen]] needs type = \"rawsocket\"");
+        }
+        if !raw.serializers.contains(&Serializer::Cbor) {
+            let sentence = "serializers in a [[listen]] for the mesh must have \"cbor\", which links speak";
+            findings.add(raw.serializers.at, sentence);
+        }
+        if raw.auth.is_some() {
+            let sentence = "[listen.auth] has no meaning for purpose = \"mesh\", where the node keys decide";
+            findings.add(raw.purpose.at, sentence);
+        }
+    }
+}
+
+fn refuse_serializers(raw: &raw::Listen, findings: &mut Findings<'_>) {
+    let serializers = &raw.serializers;
+    if serializers.is_empty() {
+        findings.add(serializers.at, "serializers in [[listen]] is empty, at least one is needed");
+    }
+    if let Some(twice) = (1..serializers.len()).find(|n| serializers[..*n].contains(&serializers[*n])) {
+        let sentence = format!("{:?} is there twice in serializers of [[listen]]", serializers[twice].name());
+        findings.add(serializers.at, sentence);
+    }
+}
+
+/// Notes certificates and keys that are not there or are something else. Whether they fit together shows when the listener
+/// starts.
+fn refuse_certificates(raw: &raw::Tls, host: &Host, findings: &mut Findings<'_>) {
+    let mut check = |key: &str, path: &At<PathBuf>, what: &str, is_there: fn(&[u8]) -> bool| {
+        let problem = match (host.read)(path) {
+            Err(error) => error.to_string(),
+            Ok(bytes) if is_there(&bytes) => return,
+            Ok(_) => format!("there is no {what} in PEM"),
+        };
+        findings.add(path.at, format!("{key} = {:?} in [listen.tls]: {problem}", path.display().to_string()));
+    };
+    let has_certificate = |bytes: &[u8]| {
+        let mut certificates = CertificateDer::pem_slice_iter(bytes).peekable();
+        certificates.peek().is_some() && certificates.all(|certificate| certificate.is_ok())
+    };
+    check("certificate", &raw.certificate, "certificate", has_certificate);
+    check("key", &raw.key, "private key", |bytes| PrivateKeyDer::from_pem_slice(bytes).is_ok());
+    raw.client_ca.iter().for_each(|path| check("client_ca", path, "certificate", has_certificate));
+}
+
+/// Notes addresses that are listened on twice. A wildcard address takes its port on all addresses of its kind.
+fn refuse_clashes(file: &raw::File, findings: &mut Findings<'_>) {
+    let of_listen = file.listen.iter().map(|listen| ("address", "[[listen]]", &listen.address));
+    let of_admin = [("listen", &file.admin.listen), ("agent_listen", &file.admin.agent_listen)]
+        .into_iter()
+        .filter_map(|(key, address)| Some((key, "[admin]", address.as_ref()?)));
+    let mut taken: Vec<&At<Address>> = Vec::new();
+    for (key, table, address) in of_listen.chain(of_admin) {
+        if let Some(other) = taken.iter().find(|other| clash(other, address)) {
+            let line = findings.line(other.at).map_or_else(String::new, |line| format!(" in line {line}"));
+            let sentence = format!("{key} = \"{}\" in {table} is taken by \"{}\"{line}", address.value, other.value);
+            findings.add(address.at, sentence);
+        }
+        taken.push(address);
+    }
+}
+
+fn clash(one: &Address, other: &Address) -> bool {
+    match (one, other) {
+        (Address::Tcp { port: 0, .. }, _) => false,
+        (Address::Tcp { host: one, port }, Address::Tcp { host: other, port: other_port }) => {
+            let is_wildcard = |host: &str| host == "0.0.0.0" || host == "::";
+            let is_same_kind = one.contains(':') == other.contains(':');
+            port == other_port && (one == other || is_same_kind && (is_wildcard(one) || is_wildcard(other)))
+        }
+        (Address::Unix { path, .. }, Address::Unix { path: other, .. }) => path == other,
+        _ => false,
+    }
+}

@@ -1,0 +1,254 @@
+//! What configurations mean, and what is said about those that mean nothing.
+
+use super::resolved::{Compression, Purpose, SlowConsumer, Transport};
+use super::*;
+use crate::limits::Limits;
+use crate::session::admission::{Anonymous, Grant, Methods, Source};
+use crate::wire::Serializer;
+use std::io;
+use std::time::Duration;
+
+const MINIMAL: &str = r#"
+[node]
+id = "edge1"
+
+[[listen]]
+type = "websocket"
+address = "127.0.0.1:8081"
+
+[[realm]]
+name = "realm1"
+[[realm.role]]
+name = "anonymous"
+"#;
+
+/// A machine with one variable and a few files.
+const HOST: Host = Host {
+    environment: |name| (name == "TICKET").then(|| "from the environment".to_owned()),
+    read: |path| match path.to_str() {
+        Some("/secrets/joe") => Ok(b"from a file\n".to_vec()),
+        Some("/etc/crossbar/relative") => Ok(b"beside the configuration".to_vec()),
+        Some("/secrets/empty") => Ok(Vec::new()),
+        Some("/tls/text.pem") => Ok(b"no PEM".to_vec()),
+        _ => Err(io::Error::other("no such file")),
+    },
+};
+
+fn parse(text: &str) -> Result<Config, Mistakes> {
+    super::parse(text, Path::new("/etc/crossbar/edge-1.toml"), &HOST)
+}
+
+fn good(text: &str) -> Config {
+    parse(text).unwrap_or_else(|mistakes| panic!("{mistakes}\n{text}"))
+}
+
+/// The mistakes of the minimal configuration with something added.
+fn mistakes(added: &str) -> String {
+    let text = format!("{MINIMAL}{added}");
+    parse(&text).map_or_else(|mistakes| mistakes.to_string(), |_| format!("no mistake in\n{text}"))
+}
+
+#[test]
+fn little_is_needed() {
+    let config = good(MINIMAL);
+    assert_eq!(config.node.id, "edge1");
+    assert_eq!(config.node.state_dir, Path::new("/var/lib/crossbar/edge1"));
+    assert_eq!(config.limits, Limits::default());
+    let listener = &config.listeners[0];
+    assert_eq!(listener.address.to_string(), "127.0.0.1:8081");
+    assert_eq!((listener.transport, listener.purpose), (Transport::WebSocket, Purpose::Client));
+    assert_eq!(listener.serializers, Serializer::ALL);
+    assert_eq!(listener.auth, Methods::default());
+    assert_eq!(config.realm("realm1").unwrap().core.roles[0].name, "anonymous");
+}
+
+#[test]
+fn the_example_of_the_design_means_what_it_says() {
+    let config = good(
+        r#"
+[node]
+id = "edge1"
+state_dir = "/var/lib/crossbar/edge-1"
+shards = 1
+[admin]
+listen = "127.0.0.1:9081"
+agent_listen = "127.0.0.1:9181"
+[[listen]]
+type = "websocket"
+address = "0.0.0.0:8081"
+path = "/ws"
+serializers = ["cbor", "msgpack", "json"]
+proxy_protocol = "off"
+ping_interval = "10s"
+ping_timeout = "5s"
+[[listen]]
+type = "rawsocket"
+address = "0.0.0.0:5081"
+purpose = "mesh"
+[[realm]]
+name = "realm1"
+[[realm.role]]
+name = "anonymous"
+[[realm.role.permission]]
+uri = ""
+match = "prefix"
+allow = ["call", "register", "publish", "subscribe"]
+disclose = ["caller", "publisher"]
+[mesh]
+advertise = "brummer1:5081"
+[[mesh.peer]]
+id = "edge2"
+address = "brummer1:5082"
+public_key = "b45d9693346a5327f2b7f59b9fc04f2822b18c2be970938ea53564003aa2083d"
+[master]
+url = "ws://matterhorn:9000/ws"
+public_key = "3a88bcd446482d38dd492b9a4b285a560659abffed3ec73920b277767e802f6c"
+[limits]
+message_bytes_max = "1MiB"
+outbox_bytes_max = "8MiB"
+event_delay_max = "0ms"
+"#,
+    );
+    assert_eq!(config.listeners.len(), 2);
+    assert_eq!(config.listeners[1].auth.anonymous, None);
+    assert_eq!(config.mesh.peers[0].address.to_string(), "brummer1:5082");
+    assert_eq!(config.master.as_ref().unwrap().url, "ws://matterhorn:9000/ws");
+    assert_eq!((config.limits.outbox_bytes_max, config.limits.event_delay_max), (8 << 20, Duration::ZERO));
+    let permission = &config.realms[0].core.roles[0].permissions[0];
+    assert!(permission.call && permission.subscribe && permission.disclose_publisher);
+    assert_eq!(good(&config.to_toml()), config);
+}
+
+#[test]
+fn limits_hold_for_the_part_that_sets_them() {
+    let config = good(
+        &(MINIMAL.replace("[[realm]]", "[listen.limits]\nconnections_max = 7\n[[realm]]")
+            + "[realm.limits]\nsessions_max = 3\n[limits]\nconnections_max = 9\nhello_timeout = \"1s\"\n"),
+    );
+    let listener = &config.listeners[0].limits;
+    assert_eq!((listener.connections_max, listener.hello_timeout), (7, Duration::from_secs(1)));
+    let realm = &config.realms[0].core.limits;
+    assert_eq!((realm.sessions_max, realm.connections_max), (3, 9));
+    assert_eq!(config.limits.sessions_max, Limits::default().sessions_max);
+    assert_eq!(good(&config.to_toml()), config);
+}
+
+#[test]
+fn principals_get_what_they_are_configured_to_be() {
+    let auth = r#"
+[listen.auth.anonymous]
+[listen.auth.ticket.principals.joe]
+ticket = "file:/secrets/joe"
+role = "user"
+realm = "realm2"
+[listen.auth.ticket.principals."jane doe"]
+ticket = "env:TICKET"
+role = "anonymous"
+[listen.auth.wampcra.users.peter]
+secret = "file:relative"
+role = "user"
+salt = "salt123"
+[listen.auth.cryptosign]
+authenticator = "com.example.authenticate"
+authenticator_realm = "realm1"
+[[realm]]
+name = "realm2"
+[[realm.role]]
+name = "user"
+[[realm]]"#;
+    let config = good(&MINIMAL.replace("[[realm]]", auth));
+    let methods = &config.listeners[0].auth;
+    assert_eq!(methods.anonymous, Some(Anonymous::Static(Grant::role("anonymous"))));
+    let Some(Source::Static(tickets)) = &methods.ticket else { panic!("{:?}", methods.ticket) };
+    assert!(tickets["joe"].credential.matches("from a file"));
+    assert_eq!(tickets["joe"].grant, Grant { realm: Some("realm2".to_owned()), ..Grant::role("user") });
+    assert!(tickets["jane doe"].credential.matches("from the environment"));
+    let Some(Source::Static(users)) = &methods.wampcra else { panic!("{:?}", methods.wampcra) };
+    assert!(users["peter"].credential.key.matches("beside the configuration"));
+    assert_eq!(users["peter"].credential.salting.as_ref().unwrap().iterations, 1_000);
+    let Some(Source::Dynamic(authenticator)) = &methods.cryptosign else { panic!("{:?}", methods.cryptosign) };
+    assert_eq!(authenticator.procedure, "com.example.authenticate");
+    assert_eq!(good(&config.to_toml()), config);
+    let admission = config.admission(&config.listeners[0]);
+    assert!(admission.realms["realm2"].roles.contains("user"));
+}
+
+#[test]
+fn secrets_are_masked_and_a_mask_is_no_secret() {
+    let ticket = "[listen.auth.ticket.principals.joe]\nticket = \"swordfish\"\nrole = \"anonymous\"\n[[realm]]";
+    let config = good(&MINIMAL.replace("[[realm]]", ticket));
+    let printed = config.to_toml();
+    assert!(printed.contains("ticket = \"***\"\n") && !printed.contains("swordfish"), "{printed}");
+    assert!(!format!("{config:?}").contains("swordfish"));
+    let line = 1 + printed.lines().position(|line| line.contains("***")).unwrap();
+    assert_eq!(
+        parse(&printed).unwrap_err().to_string(),
+        format!(
+            "edge-1.toml:{line}:10: ticket in [listen.auth.ticket.principals] is masked, but it must be the secret itself, \
+             \"env:NAME\" or \"file:/path\""
+        )
+    );
+}
+
+#[test]
+fn everything_that_is_set_is_printed_and_reads_back() {
+    let text = r#"
+[node]
+id = "edge1"
+[[listen]]
+type = "universal"
+address = "unix:edge.sock"
+socket_mode = "0600"
+path = "/wamp"
+serializers = ["json"]
+batched = false
+proxy_protocol = "required"
+ping_interval = "0s"
+allowed_origins = ["https://*.example.com", "http://localhost:*"]
+allow_null_origin = false
+require_subprotocol = false
+backlog = 16
+[listen.compression]
+server_window_bits_max = 9
+client_no_context_takeover = true
+message_bytes_min = "1KiB"
+[[realm]]
+name = "realm.two"
+uri_check = "strict"
+request_ids = "lenient"
+local_first = true
+slow_consumer = "drop_oldest"
+[[realm.role]]
+name = "anonymous"
+authorizer = "com.example.authorize"
+[[realm.slow_consumer_rule]]
+uri = "com..prices"
+match = "wildcard"
+action = "disconnect"
+[[realm.history]]
+uri = "com.example."
+match = "prefix"
+entries_max = 100
+"#;
+    let config = good(text);
+    assert_eq!(good(&config.to_toml()), config);
+    let listener = &config.listeners[0];
+    let Address::Unix { path, mode } = &listener.address else { panic!("{}", listener.address) };
+    assert_eq!((path.as_path(), *mode), (Path::new("/etc/crossbar/edge.sock"), 0o600));
+    assert!(listener.allowed_origins.allows(Some("http://localhost:3000")));
+    assert!(!listener.allowed_origins.allows(Some("null")));
+    let compression = Compression {
+        server_window_bits_max: 9,
+        client_window_bits_max: 15,
+        server_no_context_takeover: false,
+        client_no_context_takeover: true,
+        level: 4,
+        message_bytes_min: 1024,
+    };
+    assert_eq!(listener.compression, Some(compression));
+    let realm = &config.realms[0];
+    assert_eq!(realm.slow_consumer_on("com.a.prices"), SlowConsumer::Disconnect);
+    assert_eq!(realm.slow_consumer_on("com.a.other"), SlowConsumer::DropOldest);
+    assert_eq!(realm.core.history[0].entries_max, 100);
+    assert_eq!(realm.core.roles[0].authorizer.as_deref(), Some("com.example.authorize"));
+}
