@@ -8,6 +8,7 @@ mod mistake;
 pub mod node_key;
 pub mod origin;
 mod raw;
+mod reference;
 mod resolve;
 mod resolve_auth;
 mod resolve_listen;
@@ -20,6 +21,7 @@ mod value;
 pub use host::Host;
 pub use live::Changes;
 pub use mistake::{Mistake, Mistakes};
+pub use reference::reference;
 pub use resolved::{Address, Config, Listener, Realm};
 
 use crate::auth::Secret;

@@ -98,10 +98,6 @@ impl Header {
     pub(super) fn top() -> Header {
         Header { path: String::new(), is_array: false }
     }
-
-    pub(super) fn path(&self) -> &str {
-        &self.path
-    }
 }
 
 impl KeyPath<'_> {

@@ -1,0 +1,74 @@
+//! The reference of all tables and keys, in Markdown, from the declarations themselves.
+
+use super::limit_table;
+use super::raw;
+use super::table::{Key, Shape, Table, join};
+use crate::limits::{Limits, Scope};
+use std::fmt::Write;
+
+/// What `docs/configuration.md` has between its two marks.
+pub fn reference() -> String {
+    let mut out = String::new();
+    tables("", raw::File::KEYS, &mut out);
+    out
+}
+
+/// The tables that stand at `keys`, each followed by those in it.
+fn tables(path: &str, keys: &[Key], out: &mut String) {
+    for key in keys {
+        let path = join(path, key.name);
+        match key.shape {
+            Shape::Value { .. } => {}
+            Shape::Table(keys) => table(&path, &format!("[{path}]"), key, keys, out),
+            Shape::Tables(keys) => table(&path, &format!("[[{path}]]"), key, keys, out),
+            Shape::Map(keys) => {
+                let path = format!("{path}.NAME");
+                table(&path, &format!("[{path}]"), key, keys, out);
+            }
+            Shape::Limits(scopes) => limits(&path, key, scopes, out),
+        }
+    }
+}
+
+fn table(path: &str, header: &str, key: &Key, keys: &[Key], out: &mut String) {
+    let values: Vec<&Key> = keys.iter().filter(|key| matches!(key.shape, Shape::Value { .. })).collect();
+    let _ = writeln!(out, "### `{header}`\n\n{}\n", sentence(key.help));
+    if !values.is_empty() {
+        out.push_str("| key | value | default | |\n| --- | --- | --- | --- |\n");
+    }
+    for value in &values {
+        let Shape::Value { allowed, is_required } = value.shape else { continue };
+        let default = match (value.default, is_required) {
+            (Some(literal), _) => format!("`{literal}`"),
+            (None, true) => "needed".to_owned(),
+            (None, false) => "–".to_owned(),
+        };
+        let allowed = allowed().replace('|', "\\|");
+        let _ = writeln!(out, "| `{}` | {allowed} | {default} | {} |", value.name, sentence(value.help));
+    }
+    if !values.is_empty() {
+        out.push('\n');
+    }
+    tables(path, keys, out);
+}
+
+fn limits(path: &str, key: &Key, scopes: &[Scope], out: &mut String) {
+    let _ = writeln!(out, "### `[{path}]`\n\n{}\n", sentence(key.help));
+    let known = || Limits::ALL.iter().filter(|limit| scopes.contains(&limit.scope));
+    if scopes.len() == 1 {
+        let names: Vec<String> = known().map(|limit| format!("`{}`", limit.name)).collect();
+        let _ = writeln!(out, "Keys: {}.\n", names.join(", "));
+        return;
+    }
+    out.push_str("| key | value | default | |\n| --- | --- | --- | --- |\n");
+    for limit in known() {
+        let (allowed, default) = (limit_table::allowed(limit), limit_table::literal(limit, limit.default));
+        let _ = writeln!(out, "| `{}` | {allowed} | `{default}` | {} |", limit.name, sentence(limit.help));
+    }
+    out.push('\n');
+}
+
+/// The lines of a comment as one.
+fn sentence(help: &str) -> String {
+    help.split_whitespace().collect::<Vec<_>>().join(" ")
+}
