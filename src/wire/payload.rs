@@ -64,12 +64,18 @@ impl Payload {
         (&self.args, &self.kwargs)
     }
 
+    /// The element at the position of `Args`, decoded: a list, or one binary in payload passthru mode; null when absent.
+    pub fn args_value(&self) -> Result<Value, WireError> {
+        if self.args.is_empty() {
+            return Ok(Value::Null);
+        }
+        decode(self.serializer, &self.args, Keys::Any)
+    }
+
     /// The positional arguments, decoded; empty when absent. An error when the element is not a list (passthru).
     pub fn args(&self) -> Result<Vec<Value>, WireError> {
-        if self.args.is_empty() {
-            return Ok(Vec::new());
-        }
-        match decode(self.serializer, &self.args, Keys::Any)? {
+        match self.args_value()? {
+            Value::Null => Ok(Vec::new()),
             Value::List(args) => Ok(args),
             other => Err(WireError::WrongType { expected: "list", got: other.kind_name() }),
         }

@@ -99,9 +99,9 @@ fn event(subscription: Id, entry: &HistoryEntry) -> Dict {
         .with("subscription", subscription)
         .with("publication", entry.publication)
         .with("details", entry.details.clone());
-    // Without arguments there are none to tell.
-    if let Ok(args) = entry.payload.args()
-        && !args.is_empty()
+    // What was checked when it arrived can be read; arguments that are absent are not told.
+    if let Ok(args) = entry.payload.args_value()
+        && args != Value::Null
     {
         event.set("args", args);
     }
