@@ -1,4 +1,6 @@
-//! What the tests of this room share.
+//! What the tests of this room share, and the transcripts.
+
+mod transcript;
 
 use crate::wamp::{Identity, feature::Features};
 use crate::wire::Dict;
@@ -15,4 +17,19 @@ pub(crate) fn identity(session: u64, authid: &str, authrole: &str) -> Identity {
         transport: Dict::new(),
         features: Features::default(),
     }
+}
+
+macro_rules! transcripts {
+    ($($name:ident)*) => {
+        $(#[test]
+        fn $name() {
+            transcript::check(stringify!($name));
+        })*
+    };
+}
+
+transcripts! {
+    subscribing publishing lists retained history links
+    permissions authorizers uris
+    meta_sessions meta_subscriptions meta_registrations meta_events testaments limits
 }
