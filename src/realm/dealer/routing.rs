@@ -257,8 +257,10 @@ fn invocation_details(cx: &Context, call: &Call, registration: &Registration, ca
     if call.disclosed || callee.disclose_caller || options.bool("disclose_me") == Some(true) {
         disclose_caller(cx, call, &mut details);
     }
+    // The router keeps the time of its own calls itself: what waits for them has no other bound.
     if callee.forward_timeout
         && features.callee_call_timeout
+        && matches!(call.caller, Caller::Session(_))
         && let Some(timeout_ms) = options.uint("timeout").filter(|timeout_ms| *timeout_ms > 0)
     {
         details.set("timeout", timeout_ms);
