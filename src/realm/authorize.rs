@@ -129,9 +129,9 @@ impl Authority {
         Some((question, verdict))
     }
 
-    /// Forgets what a session was waiting for.
-    pub fn handle_leave(&mut self, session: SessionKey) {
-        self.questions.forget(session);
+    /// Forgets what a session was waiting for. `false` when it was waiting for nothing.
+    pub fn handle_leave(&mut self, session: SessionKey) -> bool {
+        self.questions.forget(session)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the tests of this room share, and the transcripts.
 
+mod random;
 mod transcript;
 
 use crate::wamp::{Identity, feature::Features};

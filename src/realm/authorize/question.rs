@@ -63,10 +63,9 @@ impl Questions {
         Some(question)
     }
 
-    pub(super) fn forget(&mut self, session: SessionKey) {
-        if let Some(token) = self.token_of.remove(&session) {
-            self.by_token.remove(&token);
-        }
+    pub(super) fn forget(&mut self, session: SessionKey) -> bool {
+        let question = self.token_of.remove(&session).and_then(|token| self.by_token.remove(&token));
+        question.is_some()
     }
 }
 

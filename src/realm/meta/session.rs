@@ -79,11 +79,14 @@ impl Order {
     }
 
     fn carry_out(&self, call: &mut MetaCall, key: SessionKey) {
-        if let Some(member) = call.cx.members.member_mut(key) {
-            member.ending = Some(self.ending);
-            let (reason, message) = (self.reason.clone(), self.message.clone());
-            call.cx.out.push(Effect::Goodbye { session: key, reason, message });
+        let Some(member) = call.cx.members.member_mut(key) else { return };
+        member.ending = Some(self.ending);
+        if call.desks.authority.handle_leave(key) {
+            // What it still wanted is of no interest, but its answer to the GOODBYE has to be read.
+            call.cx.out.push(Effect::Resume { session: key });
         }
+        let (reason, message) = (self.reason.clone(), self.message.clone());
+        call.cx.out.push(Effect::Goodbye { session: key, reason, message });
     }
 
     /// Makes all go whom `condition` names, except the caller. Gives their session ids.

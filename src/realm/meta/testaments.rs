@@ -2,8 +2,9 @@
 
 use super::{Answer, Arguments, MetaCall, Refusal, refusal};
 use crate::realm::testament::{Scope, Testament};
+use crate::wamp::message::code;
 use crate::wamp::uri::is_reserved;
-use crate::wamp::{SessionKey, error};
+use crate::wamp::{SessionKey, error, options};
 use crate::wire::{Payload, Value};
 
 /// That the caller may publish to the topic has been checked.
@@ -17,6 +18,12 @@ pub(super) fn add(call: &mut MetaCall, arguments: &Arguments) -> Answer {
     let args = arguments.optional_list(1, "args")?.unwrap_or_default().to_vec();
     let kwargs = arguments.optional_dict(2, "kwargs")?.cloned().unwrap_or_default();
     let options = arguments.keyword("publish_options", "dict", Value::as_dict)?.cloned().unwrap_or_default();
+    if let Err(wrong) = options::check(code::PUBLISH, &options) {
+        return Err(refusal(error::INVALID_ARGUMENT, format!("in publish_options, {wrong}")));
+    }
+    if options.get("forward_for").is_some() {
+        return Err(refusal(error::OPTION_NOT_ALLOWED, "forward_for is for links between routers"));
+    }
     let scope = scope(arguments)?;
     let payload = Payload::from_values(args, kwargs);
     let testament = Testament { scope, topic, options, payload, disclosed: call.disclosed };

@@ -260,7 +260,7 @@ fn config(name: &str) -> RealmConfig {
             config.limits.retained_max = 2;
             config.limits.retained_bytes_max = 40;
             config.limits.testaments_per_session_max = 1;
-            config.limits.uri_bytes_max = 20;
+            config.limits.uri_bytes_max = 40;
         }
         _ => panic!("no such configuration: {name}"),
     }
