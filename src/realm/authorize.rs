@@ -67,8 +67,8 @@ impl Authority {
         }
     }
 
-    /// Whether the member may do `action` to `uri`, which is a pattern when `policy` says so. Without a rule that says yes
-    /// the answer is no.
+    /// Whether the member may do `action` to `uri`, which is a pattern when `policy` says so. Without a rule that says
+    /// yes the answer is no.
     pub fn judge(&mut self, cx: &Context, key: SessionKey, action: Action, uri: &str, policy: Match) -> Verdict {
         let Some(member) = cx.members.member(key) else { return refused(action, uri) };
         match self.roles.get(&member.identity.authrole) {

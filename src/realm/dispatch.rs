@@ -1,7 +1,8 @@
 //! The way of a message through the realm: is its URI one, may its sender do this, and who handles it.
 //!
-//! Where a dynamic authorizer has to be asked, the message is kept and its session suspended; it goes on from the same place
-//! when the answer has come. The sessions that answer for an authorizer need a role of their own with static rules.
+//! Where a dynamic authorizer has to be asked, the message is kept and its session suspended; it goes on from the same
+//! place when the answer has come. The sessions that answer for an authorizer need a role of their own with static
+//! rules.
 
 use super::authorize::{Demand, Verdict};
 use super::dealer::Caller;
@@ -122,7 +123,8 @@ impl Desks {
         }
     }
 
-    /// The message's first demand was granted. Few calls of the meta API make a second one, on a URI in their arguments.
+    /// The message's first demand was granted. Few calls of the meta API make a second one, on a URI in their
+    /// arguments.
     fn handle_granted(&mut self, cx: &mut Context, key: SessionKey, message: Message, disclosed: bool) {
         let further = match &message {
             Message::Call { procedure, payload, .. } if is_reserved(procedure) => {

@@ -7,8 +7,8 @@ use crate::wire::{Payload, Value};
 /// Where a routed message came from, and so where it may go.
 ///
 /// What came from a client may go anywhere; what came from another shard of this node goes to local sessions only; what
-/// came from another node goes to local sessions and sibling shards, never to another node. No other route can be expressed,
-/// so no message can loop, whatever the permissions say.
+/// came from another node goes to local sessions and sibling shards, never to another node. No other route can be
+/// expressed, so no message can loop, whatever the permissions say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     Client,

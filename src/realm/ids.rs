@@ -1,5 +1,5 @@
-//! Where the ids of a realm come from. Subscriptions and registrations get theirs from what they are, so that every node
-//! of a cluster gives the same object the same id without asking; publications and sessions are random.
+//! Where the ids of a realm come from. Subscriptions and registrations get theirs from what they are, so that every
+//! node of a cluster gives the same object the same id without asking; publications and sessions are random.
 
 use crate::limits::ID_MAX;
 use crate::wamp::{Id, uri::Match};
@@ -16,8 +16,8 @@ pub enum IdKind {
 
 /// The id of the subscription or registration of `uri` with `policy`: the same on every node.
 ///
-/// SHA-256 makes it infeasible to look for two URIs that share an id with less than 2^26 tries; where that happens all the
-/// same, `taken` says that another living object has the id, and the next free one is given.
+/// SHA-256 makes it infeasible to look for two URIs that share an id with less than 2^26 tries; where that happens all
+/// the same, `taken` says that another living object has the id, and the next free one is given.
 pub fn id_of(kind: IdKind, policy: Match, uri: &str, taken: impl Fn(Id) -> bool) -> Id {
     let mut hash = Sha256::new();
     hash.update(match kind {

@@ -9,11 +9,11 @@ use std::collections::HashMap;
 pub enum MemberKind {
     /// A client of this shard.
     Client,
-    /// The session by which a peer node has dialed in. It holds that node's interest: it is sent, as EVENT and INVOCATION, what our
-    /// own clients produce and never what came from another node.
+    /// The session by which a peer node has dialed in. It holds that node's interest: it is sent, as EVENT and
+    /// INVOCATION, what our own clients produce and never what came from another node.
     Peer,
-    /// The stand-in for a link that this node has dialed. It publishes and calls what that peer's clients produced; what it
-    /// brings goes to local sessions only.
+    /// The stand-in for a link that this node has dialed. It publishes and calls what that peer's clients produced;
+    /// what it brings goes to local sessions only.
     Uplink,
 }
 

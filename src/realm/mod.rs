@@ -82,8 +82,8 @@ impl Realm {
         realm
     }
 
-    /// Takes over a changed configuration. Sessions, subscriptions and registrations stay as they are; what they do from now on
-    /// is judged by the new rules.
+    /// Takes over a changed configuration. Sessions, subscriptions and registrations stay as they are; what they do
+    /// from now on is judged by the new rules.
     pub fn reconfigure(&mut self, now: Now, config: RealmConfig) {
         self.desks.authority.configure(&config);
         self.desks.broker.configure(now, &config);
@@ -146,8 +146,8 @@ impl Realm {
         self.desks.dealer.poll_timeout()
     }
 
-    /// A call that the router itself makes, without any check. It is answered by exactly one `Effect::Answer` with `token`, which is
-    /// below 2^63, after `timeout` at the latest.
+    /// A call that the router itself makes, without any check. It is answered by exactly one `Effect::Answer` with
+    /// `token`, which is below 2^63, after `timeout` at the latest.
     pub fn call(
         &mut self,
         now: Now,
@@ -189,7 +189,8 @@ impl Realm {
         self.members.n_clients()
     }
 
-    /// How many subscriptions clients have (or a history keeps). Counted on demand: for pages, not for the message path.
+    /// How many subscriptions clients have (or a history keeps). Counted on demand: for pages, not for the message
+    /// path.
     pub fn n_subscriptions(&self) -> usize {
         self.desks.broker.subscriptions().count()
     }
@@ -204,8 +205,8 @@ impl Realm {
         (Context { now, config, members, rng, out, meta }, desks)
     }
 
-    /// Completes what the effects from `first` on have begun: messages that waited for an authorizer go on, and what has
-    /// happened is published.
+    /// Completes what the effects from `first` on have begun: messages that waited for an authorizer go on, and what
+    /// has happened is published.
     fn settle(&mut self, now: Now, out: &mut Vec<Effect>, first: usize) {
         while self.desks.authority.is_waiting() {
             let own = |effect: &mut Effect| matches!(effect, Effect::Answer { token, .. } if Authority::owns(*token));

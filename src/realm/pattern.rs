@@ -1,5 +1,6 @@
-//! What is known under URIs and patterns of URIs: subscriptions, registrations, permissions. Finds everything that covers a
-//! URI (a publication goes to all of it) or the one best match (a call goes to it) without looking at the rest.
+//! What is known under URIs and patterns of URIs: subscriptions, registrations, permissions. Finds everything that
+//! covers a URI (a publication goes to all of it) or the one best match (a call goes to it) without looking at the
+//! rest.
 
 mod prefix;
 mod wildcard;
@@ -54,7 +55,8 @@ impl<T> PatternTable<T> {
         }
     }
 
-    /// Visits every pattern that covers `uri`: the exact one, prefixes from short to long, wildcards from more to less specific.
+    /// Visits every pattern that covers `uri`: the exact one, prefixes from short to long, wildcards from more to less
+    /// specific.
     pub fn for_each_match<'a>(&'a self, uri: &str, mut visit: impl FnMut(&'a T)) {
         if let Some(value) = self.exact.get(uri) {
             visit(value);
@@ -63,8 +65,8 @@ impl<T> PatternTable<T> {
         self.wildcard.for_each_match(uri, &mut visit);
     }
 
-    /// The one best match, by the specification's precedence: exact, then the longest prefix, then the wildcard pattern with
-    /// the longest run of given components before its first wildcard, then before its second, and so on.
+    /// The one best match, by the specification's precedence: exact, then the longest prefix, then the wildcard pattern
+    /// with the longest run of given components before its first wildcard, then before its second, and so on.
     pub fn best_match(&self, uri: &str) -> Option<&T> {
         self.exact.get(uri).or_else(|| self.prefix.longest_match(uri)).or_else(|| self.wildcard.best_match(uri))
     }

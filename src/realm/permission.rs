@@ -24,7 +24,8 @@ impl Action {
     }
 }
 
-/// One rule of a role. The most specific rule that covers a URI decides: exact, then the longest prefix, then wildcards.
+/// One rule of a role. The most specific rule that covers a URI decides: exact, then the longest prefix, then
+/// wildcards.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Permission {
     pub uri: String,
@@ -62,7 +63,8 @@ pub struct RealmConfig {
     pub uri_check: UriCheck,
     pub roles: Vec<Role>,
     pub history: Vec<HistoryRule>,
-    /// Calls go to a callee on this node where there is one, before the policy of the registration looks at other nodes.
+    /// Calls go to a callee on this node where there is one, before the policy of the registration looks at other
+    /// nodes.
     pub local_first: bool,
     pub limits: Limits,
 }

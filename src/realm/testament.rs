@@ -7,8 +7,8 @@ use crate::wamp::{Identity, SessionKey};
 use crate::wire::{Dict, Payload};
 use std::collections::HashMap;
 
-/// When a testament is published. Sessions do not outlive their transport here, so both come at the same time, the detached
-/// ones first.
+/// When a testament is published. Sessions do not outlive their transport here, so both come at the same time, the
+/// detached ones first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scope {
     #[default]

@@ -42,7 +42,8 @@ impl AnswerCache {
         if limits.authorizer_cache_max == 0 {
             return;
         }
-        // Two sessions of one authid may have asked at the same time: the later answer counts, for the time of the first.
+        // Two sessions of one authid may have asked at the same time: the later answer counts, for the time of the
+        // first.
         if let Some(known) = self.answers.get_mut(&key) {
             *known = answer;
             return;

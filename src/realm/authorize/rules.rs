@@ -1,8 +1,9 @@
 //! The static rules of one role.
 //!
-//! A name (of a topic or procedure) is decided by the most specific rule that covers it. A pattern stands for all names that
-//! it covers: there has to be a rule that covers the whole pattern, and of all rules that cover a part of it and outrank that
-//! rule none may say no. So nobody widens his rights by subscribing to a prefix that is shorter than his permission.
+//! A name (of a topic or procedure) is decided by the most specific rule that covers it. A pattern stands for all names
+//! that it covers: there has to be a rule that covers the whole pattern, and of all rules that cover a part of it and
+//! outrank that rule none may say no. So nobody widens his rights by subscribing to a prefix that is shorter than his
+//! permission.
 
 use crate::realm::pattern::PatternTable;
 use crate::realm::{Action, Permission};
@@ -38,7 +39,8 @@ impl Rules {
         })
     }
 
-    /// The rule that decides about a pattern; `None` when a part of the pattern is forbidden by a rule that outranks it.
+    /// The rule that decides about a pattern; `None` when a part of the pattern is forbidden by a rule that outranks
+    /// it.
     fn rule_for_pattern(&self, action: Action, uri: &str, policy: Match) -> Option<&Permission> {
         let covering = self.all.iter().filter(|rule| covers_pattern(rule, uri, policy));
         let decisive = covering.max_by(|a, b| rank(a, b))?;

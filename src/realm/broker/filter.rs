@@ -17,8 +17,8 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    /// Reads PUBLISH.Options; `None` when there is no list, so that the common case costs nothing per receiver. The error
-    /// names the list that is longer than `publish_list_max`.
+    /// Reads PUBLISH.Options; `None` when there is no list, so that the common case costs nothing per receiver. The
+    /// error names the list that is longer than `publish_list_max`.
     pub(super) fn from_options(options: &Dict, limits: &Limits) -> Result<Option<Box<Filter>>, String> {
         let mut filter = Filter::default();
         let mut any = false;

@@ -60,7 +60,8 @@ pub enum HistoryError {
     NoSuchSubscription,
     /// No rule keeps the events of this subscription.
     Unavailable,
-    /// The publication that the named condition speaks of is not kept (any more): what came before or after it cannot be told.
+    /// The publication that the named condition speaks of is not kept (any more): what came before or after it cannot
+    /// be told.
     UnknownPublication(&'static str, Id),
 }
 

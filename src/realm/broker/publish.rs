@@ -61,7 +61,8 @@ impl Broker {
                 let excluded = (options.bool("exclude_me") != Some(false)).then_some(key);
                 Publication::new(random_id(cx.rng), Origin::Client, publisher, excluded, topic, options, payload)
             }
-            // The seam for the mesh: the options say what the origin node has decided, the id and the publisher included.
+            // The seam for the mesh: the options say what the origin node has decided, the id and the publisher
+            // included.
             MemberKind::Peer | MemberKind::Uplink => {
                 let id = options.uint("publication").unwrap_or_else(|| random_id(cx.rng));
                 Publication::new(id, Origin::Node, forwarded_publisher(options), None, topic, options, payload)
@@ -236,8 +237,8 @@ fn forwarded_publisher(options: &Dict) -> Option<Publisher> {
     Some(Publisher { session, authid: word("publisher_authid"), authrole: word("publisher_authrole") })
 }
 
-/// What PUBLISH.Options says to the receivers and not to the router: payload passthru in its two forms, and what deployed
-/// routers carry. `forward_for` is refused before it comes here from anyone but a link.
+/// What PUBLISH.Options says to the receivers and not to the router: payload passthru in its two forms, and what
+/// deployed routers carry. `forward_for` is refused before it comes here from anyone but a link.
 const CARRIED: [&str; 9] = [
     "ppt_scheme",
     "ppt_serializer",

@@ -11,7 +11,8 @@ use std::ops::Bound;
 /// All retained events of a realm.
 #[derive(Debug, Default)]
 pub(super) struct RetainedEvents {
-    /// By topic, the oldest first. Only the last that is for everybody is kept, and after it the last for each other audience.
+    /// By topic, the oldest first. Only the last that is for everybody is kept, and after it the last for each other
+    /// audience.
     by_topic: BTreeMap<String, Vec<RetainedEvent>>,
     count: usize,
     bytes: usize,

@@ -94,8 +94,8 @@ impl Broker {
         }
     }
 
-    /// Takes a subscription away from one subscriber, which hears of it (UNSUBSCRIBED with request 0) if it announced that it
-    /// understands. `false` when it was not a subscriber.
+    /// Takes a subscription away from one subscriber, which hears of it (UNSUBSCRIBED with request 0) if it announced
+    /// that it understands. `false` when it was not a subscriber.
     pub fn revoke(&mut self, cx: &mut Context, subscription: Id, key: SessionKey, reason: Option<&str>) -> bool {
         let Some(place) = self.by_id.get(&subscription).copied().filter(|place| self.holds(key, *place)) else {
             return false;
@@ -191,8 +191,8 @@ impl Broker {
     }
 }
 
-/// The session that meta events about a subscription to `uri` name; None when there are to be none: interest of links is
-/// told where it comes from, and events about the subscriptions to such events would never end.
+/// The session that meta events about a subscription to `uri` name; None when there are to be none: interest of links
+/// is told where it comes from, and events about the subscriptions to such events would never end.
 fn teller(cx: &Context, key: SessionKey, kind: MemberKind, uri: &str) -> Option<Id> {
     let told = kind == MemberKind::Client && !is_reserved(uri);
     told.then(|| cx.members.member(key).expect("the member was looked up before").identity.session)

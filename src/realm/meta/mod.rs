@@ -1,7 +1,7 @@
 //! The meta API: procedures by which clients look at the realm and act on it, in one table.
 //!
-//! A handler answers for this node: it reads its arguments, does its work and gives the arguments of the RESULT. Sending
-//! the answer, or putting it together with those of other nodes, is not its business.
+//! A handler answers for this node: it reads its arguments, does its work and gives the arguments of the RESULT.
+//! Sending the answer, or putting it together with those of other nodes, is not its business.
 
 mod arguments;
 mod registration;
@@ -88,8 +88,8 @@ pub(super) fn answer(
     handler(&mut MetaCall { desks, cx, caller, disclosed }, &arguments)
 }
 
-/// What a caller must be allowed to do besides calling the procedure, or it could publish by testament and read by history
-/// what its role keeps from it. Arguments that cannot be read demand nothing: the handler refuses them.
+/// What a caller must be allowed to do besides calling the procedure, or it could publish by testament and read by
+/// history what its role keeps from it. Arguments that cannot be read demand nothing: the handler refuses them.
 pub(super) fn further_demand(broker: &Broker, procedure: &str, payload: &Payload) -> Option<Demand> {
     let arguments = match procedure {
         ADD_TESTAMENT | GET_EVENTS => Arguments::read(payload).ok()?,

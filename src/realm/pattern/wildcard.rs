@@ -71,8 +71,9 @@ impl<T> Node<T> {
         }
     }
 
-    /// Offers every value whose pattern covers `rest`, given components first, until `visit` has what it looked for. `rest` is
-    /// None below the last component. The depth of the recursion is bounded by that of the patterns in the tree.
+    /// Offers every value whose pattern covers `rest`, given components first, until `visit` has what it looked for.
+    /// `rest` is None below the last component. The depth of the recursion is bounded by that of the patterns in the
+    /// tree.
     fn find<'a, R>(&'a self, rest: Option<&str>, visit: &mut impl FnMut(&'a T) -> Option<R>) -> Option<R> {
         let Some(rest) = rest else { return self.value.as_ref().and_then(visit) };
         if self.given.is_empty() && self.any.is_none() {

@@ -26,10 +26,12 @@ fn step() -> impl Strategy<Value = Step> {
     let policy = prop_oneof![Just(Match::Exact), Just(Match::Prefix), Just(Match::Wildcard)];
     let list = prop::collection::vec(0..SESSIONS + 1, 0..4);
     prop_oneof![
-        4 => (session.clone(), uri, policy.clone()).prop_map(|(session, uri, policy)| Step::Subscribe(session, uri, policy)),
-        2 => (session.clone(), uri, policy).prop_map(|(session, uri, policy)| Step::Unsubscribe(session, uri, policy)),
+        4 => (session.clone(), uri, policy.clone()).prop_map(|(s, uri, policy)| Step::Subscribe(s, uri, policy)),
+        2 => (session.clone(), uri, policy).prop_map(|(s, uri, policy)| Step::Unsubscribe(s, uri, policy)),
         4 => (session.clone(), uri, any::<bool>(), prop::option::of(list.clone()), list).prop_map(
-            |(session, topic, exclude_me, eligible, exclude)| Step::Publish { session, topic, exclude_me, eligible, exclude }
+            |(session, topic, exclude_me, eligible, exclude)| {
+                Step::Publish { session, topic, exclude_me, eligible, exclude }
+            }
         ),
         1 => session.prop_map(Step::Rejoin),
     ]

@@ -11,8 +11,8 @@
 //! configure CONFIG                    the configuration is read again
 //! ```
 //!
-//! Sessions have the ids 1, 2, 3… in the order in which they join. All other ids are large; they are written `#1`, `#2`… in
-//! the order in which they first come out, and may be used so in what goes in.
+//! Sessions have the ids 1, 2, 3… in the order in which they join. All other ids are large; they are written `#1`,
+//! `#2`… in the order in which they first come out, and may be used so in what goes in.
 //!
 //! With `UPDATE=1` in the environment the files are written anew; read the difference before it is committed.
 
@@ -126,7 +126,7 @@ impl Case {
                 word => plain.push(word),
             }
         }
-        who.authid = plain.first().map_or(name.clone(), |authid| (*authid).to_owned());
+        who.authid = plain.first().map_or_else(|| name.clone(), |authid| (*authid).to_owned());
         who.authrole = plain.get(1).map_or("user", |role| role).to_owned();
         self.names.push(name);
         self.realm.join(self.now, key, kind, who, out);
