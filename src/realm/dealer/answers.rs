@@ -194,7 +194,7 @@ impl Dealer {
             interrupt(cx, invocation, "killnowait", reason);
         }
         if let Some(slot) = invocation.slot
-            && self.registrations.callee_mut(slot).is_some()
+            && self.registrations.callee(slot).is_some()
         {
             self.calls.abandon(invocation.callee, invocation.id, slot);
         }

@@ -228,13 +228,17 @@ impl Calls {
         assert!(self.by_callee.values().all(|work| !work.is_empty()));
     }
 
-    /// How many slots of callees are taken, by registration and callee. For tests and simulations.
+    /// The slots that calls have taken. For tests and simulations.
     pub(super) fn slots(&self) -> impl Iterator<Item = Slot> {
-        let abandoned = self.by_callee.values().flat_map(BTreeMap::values).filter_map(|work| match work {
+        self.by_key.values().filter_map(|call| call.invocation()?.slot)
+    }
+
+    /// The slots that are still taken though their calls have ended. For tests and simulations.
+    pub(super) fn abandoned_slots(&self) -> impl Iterator<Item = Slot> {
+        self.by_callee.values().flat_map(BTreeMap::values).filter_map(|work| match work {
             Work::Call(_) => None,
             Work::Abandoned(slot) => Some(*slot),
-        });
-        self.by_key.values().filter_map(|call| call.invocation()?.slot).chain(abandoned)
+        })
     }
 
     pub(super) fn is_empty(&self) -> bool {

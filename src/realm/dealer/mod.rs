@@ -108,8 +108,11 @@ impl Dealer {
         self.registrations.check();
         self.calls.check();
         let mut n_taken = HashMap::new();
-        for slot in self.calls.slots() {
+        for slot in self.calls.slots().chain(self.calls.abandoned_slots()) {
             *n_taken.entry((slot.registration, slot.callee)).or_insert(0) += 1;
+        }
+        for slot in self.calls.abandoned_slots() {
+            assert!(self.registrations.callee(slot).is_some(), "{slot:?} is of nobody");
         }
         let mut n_queued = 0;
         for registration in self.registrations.iter() {

@@ -125,6 +125,10 @@ impl Registrations {
     }
 
     /// The callee that the slot is of, unless it has unregistered since.
+    pub(super) fn callee(&self, slot: Slot) -> Option<&Callee> {
+        self.by_id.get(&slot.registration)?.callees.iter().find(|callee| callee.serial == slot.callee)
+    }
+
     pub(super) fn callee_mut(&mut self, slot: Slot) -> Option<&mut Callee> {
         let registration = self.by_id.get_mut(&slot.registration)?;
         registration.callees.iter_mut().find(|callee| callee.serial == slot.callee)

@@ -3,6 +3,7 @@
 
 mod calling;
 mod ending;
+mod random;
 mod registering;
 
 use super::{Caller, Dealer};
@@ -124,17 +125,27 @@ impl World {
     }
 
     fn leave(&mut self, key: u32) -> Vec<String> {
+        let effects = self.handle_leave(key);
+        self.tell(effects)
+    }
+
+    fn handle_leave(&mut self, key: u32) -> Vec<Effect> {
         let effects = self.step(|dealer, cx| dealer.handle_leave(cx, SessionKey(key)));
         self.members.remove(SessionKey(key));
-        self.tell(effects)
+        effects
     }
 
     /// What happens in the next `ms` milliseconds.
     fn pass(&mut self, ms: u64) -> Vec<String> {
+        let effects = self.handle_pass(ms);
+        self.tell(effects)
+    }
+
+    fn handle_pass(&mut self, ms: u64) -> Vec<Effect> {
         self.now = self.now.after(Duration::from_millis(ms));
         let effects = self.step(|dealer, cx| dealer.handle_timeout(cx));
         assert!(self.dealer.poll_timeout().is_none_or(|deadline| deadline > self.now.uptime));
-        self.tell(effects)
+        effects
     }
 
     fn tell(&self, effects: Vec<Effect>) -> Vec<String> {

@@ -167,6 +167,18 @@ fn policies_choose_among_those_that_are_there() {
 }
 
 #[test]
+fn a_callee_that_leaves_takes_nobody_elses_turn() {
+    for (leaver, next) in [(1, [4, 2, 3]), (3, [4, 1, 2]), (4, [1, 2, 3])] {
+        let mut world = World::of(5);
+        register(&mut world, &[1, 2, 3, 4], "{'invoke': 'roundrobin'}");
+        assert_eq!(call(&mut world, 5, 1..=3), [1, 2, 3]);
+        world.leave(leaver);
+        assert_eq!(call(&mut world, 5, 4..=6), next, "without {leaver}");
+        world.end();
+    }
+}
+
+#[test]
 fn random_spreads_by_weight() {
     let mut world = World::of(3);
     world.join(4, MemberKind::Peer, EVERYTHING);
