@@ -119,3 +119,53 @@ impl Broker {
 
 /// How many audiences (of eligible and exclude lists) one topic keeps an event for. It bounds the work of a PUBLISH.
 const AUDIENCES_PER_TOPIC_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::realm::Origin;
+    use crate::wire::Value;
+
+    /// Retains an event for one authrole, or for everybody.
+    fn retain(retained: &mut RetainedEvents, id: Id, role: Option<&str>) {
+        let options = Dict::new();
+        let filter = role.map(|role| {
+            let options = Dict::new().with("eligible_authrole", Value::List(vec![role.into()]));
+            Filter::from_options(&options, &Limits::default()).expect("a short list").expect("there is a list")
+        });
+        let publication = Publication {
+            id,
+            origin: Origin::Client,
+            excluded: None,
+            topic: "com.a",
+            options: &options,
+            details: Dict::new(),
+            payload: Payload::from_values(vec![id.into()], Dict::new()),
+            filter,
+        };
+        retained.retain(&publication, &Limits::default()).expect("no limit is near");
+    }
+
+    fn kept(retained: &RetainedEvents) -> Vec<Id> {
+        let events: Vec<&RetainedEvent> = retained.by_topic.values().flatten().collect();
+        assert_eq!(retained.len(), events.len());
+        assert_eq!(retained.bytes, events.iter().map(|event| event.bytes("com.a")).sum::<usize>());
+        events.iter().map(|event| event.publication).collect()
+    }
+
+    #[test]
+    fn a_topic_keeps_few_audiences() {
+        let mut retained = RetainedEvents::default();
+        retain(&mut retained, 1, None);
+        for number in 2..=AUDIENCES_PER_TOPIC_MAX as u64 {
+            retain(&mut retained, number, Some(&format!("role{number}")));
+        }
+        assert_eq!(kept(&retained), (1..=16).collect::<Vec<_>>());
+        retain(&mut retained, 17, Some("role2"));
+        assert_eq!(kept(&retained), [vec![1], (3..=17).collect()].concat(), "the same audience is replaced");
+        retain(&mut retained, 18, Some("role18"));
+        assert_eq!(kept(&retained), (3..=18).collect::<Vec<_>>(), "the oldest makes room");
+        retain(&mut retained, 19, None);
+        assert_eq!(kept(&retained), [19], "what is for everybody replaces all");
+    }
+}

@@ -123,6 +123,7 @@ impl Case {
                     who.features.subscriber_subscription_revocation = true;
                     who.features.callee_registration_revocation = true;
                 }
+                "progressive" => who.features.caller_progressive_invocations = true,
                 word => plain.push(word),
             }
         }
