@@ -3,6 +3,7 @@
 
 pub mod batch;
 mod cbor;
+pub mod deflate;
 pub mod elements;
 mod gather;
 mod json;

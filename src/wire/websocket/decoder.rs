@@ -3,6 +3,7 @@
 use super::close::Close;
 use super::header::{HEADER_BYTES_MAX, Header};
 use super::{FrameError, OpCode, Role, mask};
+use crate::wire::deflate::{DeflateParams, InflateError, Inflater};
 use crate::wire::gather;
 use crate::wire::utf8::{self, Utf8Checker};
 use std::borrow::Cow;
@@ -27,6 +28,8 @@ pub enum Incoming<'i> {
 pub struct Decoder {
     /// Static after construction: the most that a message may have after reassembly and inflation.
     message_bytes_max: usize,
+    /// Present if permessage-deflate was agreed on; it keeps the window where there is context takeover.
+    inflater: Option<Inflater>,
     /// What has arrived in part.
     partial: Option<Box<Partial>>,
     /// Static after construction.
@@ -54,6 +57,8 @@ struct Partial {
 struct Frame {
     opcode: OpCode,
     fin: bool,
+    /// It belongs to a compressed message.
+    compressed: bool,
     /// The mask as it stands at the next byte of the payload.
     mask: Option<[u8; 4]>,
     /// Bytes of the payload that have not arrived.
@@ -64,14 +69,15 @@ struct Frame {
 #[derive(Debug)]
 struct Message {
     text: bool,
+    compressed: bool,
     bytes: Vec<u8>,
     utf8: Utf8Checker,
 }
 
 impl Decoder {
-    /// A decoder for what arrives at the given side of a connection.
-    pub fn new(role: Role, message_bytes_max: usize) -> Decoder {
-        Decoder { message_bytes_max, partial: None, role, ended: false }
+    /// A decoder for what arrives at the given side of a connection, compressed if that was agreed on.
+    pub fn new(role: Role, message_bytes_max: usize, deflate: Option<&DeflateParams>) -> Decoder {
+        Decoder { message_bytes_max, inflater: deflate.map(Inflater::new), partial: None, role, ended: false }
     }
 
     /// Decodes up to the next message or control frame.
@@ -101,7 +107,7 @@ impl Decoder {
 
     /// Takes one frame, or as much of it as there is.
     fn decode_frame<'i>(
-        &self,
+        &mut self,
         input: &'i mut [u8],
         partial: &mut Option<Box<Partial>>,
     ) -> Result<(usize, Option<Incoming<'i>>), FrameError> {
@@ -138,7 +144,7 @@ impl Decoder {
     ) -> Result<Option<(Header, usize)>, FrameError> {
         let kept = partial.as_ref().map_or(0, |partial| partial.header_bytes);
         if kept == 0 {
-            let header = Header::read(input, self.role, false)?;
+            let header = Header::read(input, self.role, self.inflater.is_some())?;
             if header.is_some() {
                 return Ok(header);
             }
@@ -149,7 +155,7 @@ impl Decoder {
             partial.header_bytes += 1;
         }
         let bytes = partial.header.get(..partial.header_bytes).unwrap_or_default();
-        let Some((header, header_bytes)) = Header::read(bytes, self.role, false)? else {
+        let Some((header, header_bytes)) = Header::read(bytes, self.role, self.inflater.is_some())? else {
             return Ok(None);
         };
         partial.header_bytes = 0;
@@ -163,21 +169,23 @@ impl Decoder {
             (OpCode::Text | OpCode::Binary, Some(_)) => return Err(FrameError::MessageNotFinished),
             _ => {}
         }
-        let bytes_max = match message {
-            Some(message) => self.message_bytes_max.saturating_sub(message.bytes.len()),
-            None => self.message_bytes_max,
+        let compressed = message.map_or(header.compressed, |message| message.compressed);
+        let bytes_max = match compressed {
+            true => deflate_bytes_max(self.message_bytes_max),
+            false => self.message_bytes_max,
         };
+        let bytes_max = bytes_max.saturating_sub(message.map_or(0, |message| message.bytes.len()));
         let left = match usize::try_from(header.length) {
             Ok(length) if length <= bytes_max || header.opcode.is_control() => length,
             _ => return Err(FrameError::MessageTooLarge(self.message_bytes_max)),
         };
         let Header { fin, opcode, mask, .. } = header;
-        Ok(Frame { opcode, fin, mask, left })
+        Ok(Frame { opcode, fin, compressed, mask, left })
     }
 
     /// Takes a frame that lies in the input as a whole: what is complete with it stays there.
     fn take_whole<'i>(
-        &self,
+        &mut self,
         frame: Frame,
         payload: &'i [u8],
         partial: &mut Option<Box<Partial>>,
@@ -185,6 +193,9 @@ impl Decoder {
         match frame.opcode {
             OpCode::Text | OpCode::Binary if frame.fin => {
                 let text = frame.opcode == OpCode::Text;
+                if frame.compressed {
+                    return self.inflate(text, payload).map(Some);
+                }
                 if text {
                     utf8::check(payload)?;
                 }
@@ -199,7 +210,7 @@ impl Decoder {
 
     /// Takes a piece of a frame, or a frame of a fragmented message.
     fn take_piece(
-        &self,
+        &mut self,
         frame: Frame,
         piece: &[u8],
         partial: &mut Partial,
@@ -217,9 +228,22 @@ impl Decoder {
             return control(frame.opcode, Cow::Owned(std::mem::take(&mut partial.control))).map(Some);
         }
         match partial.message.take_if(|_| frame.fin) {
+            Some(message) if message.compressed => self.inflate(message.text, &message.bytes).map(Some),
             Some(message) => message.finish().map(Some),
             None => Ok(None),
         }
+    }
+
+    fn inflate(&mut self, text: bool, compressed: &[u8]) -> Result<Incoming<'static>, FrameError> {
+        let inflater = self.inflater.as_mut().ok_or(FrameError::ReservedBits)?;
+        let payload = inflater.inflate(compressed, self.message_bytes_max).map_err(|error| match error {
+            InflateError::TooLarge => FrameError::InflateLimit(self.message_bytes_max),
+            InflateError::NotDeflate => FrameError::NotDeflate,
+        })?;
+        if text {
+            utf8::check(&payload)?;
+        }
+        Ok(Incoming::Message { text, payload: Cow::Owned(payload) })
     }
 }
 
@@ -242,12 +266,14 @@ impl Frame {
 
 impl Message {
     fn begin(frame: Frame) -> Message {
-        Message { text: frame.opcode == OpCode::Text, bytes: Vec::new(), utf8: Utf8Checker::default() }
+        let text = frame.opcode == OpCode::Text;
+        Message { text, compressed: frame.compressed, bytes: Vec::new(), utf8: Utf8Checker::default() }
     }
 
     /// Adds a piece; `left` more bytes of its frame are announced.
     fn append(&mut self, piece: &[u8], left: usize) -> Result<(), FrameError> {
-        if self.text {
+        // Compressed messages are gathered as they come: inflated, they could hold memory that the peer never sent.
+        if self.text && !self.compressed {
             self.utf8.check(piece)?;
         }
         gather::append(&mut self.bytes, piece, left);
@@ -268,6 +294,12 @@ fn control(opcode: OpCode, payload: Cow<'_, [u8]>) -> Result<Incoming<'_>, Frame
         OpCode::Ping => Ok(Incoming::Ping(payload)),
         _ => Ok(Incoming::Pong(payload)),
     }
+}
+
+/// How long a message within the limit can become by being compressed. A sender in a hurry takes the fixed code of DEFLATE,
+/// which has nine bits for half of the bytes; the rest is for the headers of blocks and the flush.
+const fn deflate_bytes_max(message_bytes_max: usize) -> usize {
+    message_bytes_max.saturating_add(message_bytes_max / 8).saturating_add(message_bytes_max / 64).saturating_add(64)
 }
 
 const _: () = assert!(size_of::<Decoder>() <= 64, "an idle connection pays for this");

@@ -3,6 +3,7 @@
 
 use super::header::Header;
 use super::{OpCode, mask};
+use crate::wire::deflate::Compressor;
 
 /// The most that the reason of a close frame may have: 125 bytes less two for the code.
 const REASON_BYTES_MAX: usize = 123;
@@ -68,6 +69,17 @@ pub fn write_frame(out: &mut Vec<u8>, head: FrameHead, payload: &[u8]) {
     }
 }
 
+/// Appends a frame with this message, compressed if that makes it smaller.
+pub fn write_compressed_frame(out: &mut Vec<u8>, head: FrameHead, message: &[u8], compressor: &mut Compressor) {
+    let start = begin_frame(out);
+    if compressor.compress(message, out) {
+        finish_frame(out, start, head.compressed());
+    } else {
+        out.truncate(start);
+        write_frame(out, head, message);
+    }
+}
+
 /// Begins a frame whose payload is then written to the end of `out`, so that a message need not be built elsewhere and
 /// copied. Returns the mark that [`finish_frame`] wants.
 pub fn begin_frame(out: &mut Vec<u8>) -> usize {
@@ -93,7 +105,14 @@ pub fn write_close(out: &mut Vec<u8>, code: Option<u16>, reason: &str, mask: Opt
     let mut payload = Vec::new();
     if let Some(code) = code {
         payload.extend_from_slice(&code.to_be_bytes());
-        payload.extend_from_slice(&reason.as_bytes()[..reason.floor_char_boundary(REASON_BYTES_MAX)]);
+        payload.extend_from_slice(cut(reason, REASON_BYTES_MAX).as_bytes());
     }
     write_frame(out, head, &payload);
+}
+
+/// The beginning of a text, of at most that many bytes and without cutting a character.
+fn cut(text: &str, bytes_max: usize) -> &str {
+    let fits =
+        text.char_indices().map(|(start, character)| start + character.len_utf8()).take_while(|end| *end <= bytes_max);
+    &text[..fits.last().unwrap_or(0)]
 }

@@ -11,7 +11,7 @@
 //! lies in it as one whole, uncompressed frame is handed out where it lies; only what arrives in parts or compressed is
 //! gathered in memory of the decoder's own, and that is handed over to the caller with the message.
 //!
-//! The opening handshake is HTTP and is not here.
+//! The opening handshake is HTTP and is not here; see [`crate::wire::deflate`] for the extension that it negotiates.
 
 mod close;
 mod decoder;
@@ -24,7 +24,7 @@ use crate::drop::DropReason;
 
 pub use close::{Close, CloseCode};
 pub use decoder::{Decoder, Incoming};
-pub use encoder::{FrameHead, begin_frame, finish_frame, write_close, write_frame};
+pub use encoder::{FrameHead, begin_frame, finish_frame, write_close, write_compressed_frame, write_frame};
 
 /// The side of the connection that we are. Clients mask their frames and servers do not, and each insists on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ fn client_frame(head: FrameHead, payload: &[u8]) -> Vec<u8> {
 }
 
 fn server() -> Decoder {
-    Decoder::new(Role::Server, BYTES_MAX)
+    Decoder::new(Role::Server, BYTES_MAX, None)
 }
 
 /// Feeds the decoder from buffers of the given sizes, the last size repeated, and collects what comes out.
@@ -64,7 +64,7 @@ fn ping(payload: &[u8]) -> Incoming<'static> {
 
 #[test]
 fn the_examples_of_the_rfc_are_read() {
-    let mut client = Decoder::new(Role::Client, BYTES_MAX);
+    let mut client = Decoder::new(Role::Client, BYTES_MAX, None);
     let examples: [&[u8]; 4] = [
         &[0x81, 0x05, 0x48, 0x65, 0x6c, 0x6c, 0x6f],
         &[0x01, 0x03, 0x48, 0x65, 0x6c],
@@ -145,7 +145,7 @@ fn faults_are_found_at_the_first_byte_that_shows_them() {
             assert_eq!(decode_in_pieces(&mut decoder, last, &[1]), Err(error), "{bytes:x?}");
         }
     }
-    let mut client = Decoder::new(Role::Client, BYTES_MAX);
+    let mut client = Decoder::new(Role::Client, BYTES_MAX, None);
     assert_eq!(client.decode(&mut [0x81, 0x85]), Err(FrameError::Masked));
 }
 
@@ -276,7 +276,7 @@ proptest! {
             }
             expected.push(message(*text, fragments.concat().as_bytes()));
         }
-        let mut decoder = Decoder::new(Role::Server, 1 << 20);
+        let mut decoder = Decoder::new(Role::Server, 1 << 20, None);
         prop_assert_eq!(decode_in_pieces(&mut decoder, &stream, &cuts), Ok(expected));
         prop_assert!(!decoder.is_partial());
     }
