@@ -1,0 +1,55 @@
+//! Writes the first corpus of each target: every message of `seeds.jsonl`, and of the official vectors where they are at
+//! hand, in each serializer.
+
+use crossbar_cluster::wamp::codec;
+use crossbar_cluster::wire::Serializer;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+fn main() -> io::Result<()> {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let corpus = package.join("corpus");
+    for (line, text) in fs::read_to_string(package.join("seeds.jsonl"))?.lines().enumerate() {
+        let message = codec::decode(Serializer::Json, text.as_bytes(), usize::MAX);
+        let message = message.map_err(|error| io::Error::other(format!("seeds.jsonl:{}: {error}", line + 1)))?;
+        for serializer in Serializer::ALL {
+            let mut bytes = Vec::new();
+            codec::encode(&message, serializer, &mut bytes);
+            write(&corpus, serializer, &format!("seed-{line}"), &bytes)?;
+        }
+    }
+    match testsuite(package) {
+        Some(directory) => seed_from_vectors(&corpus, &directory.join("singlemessage")),
+        None => Ok(()),
+    }
+}
+
+fn seed_from_vectors(corpus: &Path, directory: &Path) -> io::Result<()> {
+    for profile in fs::read_dir(directory)? {
+        for file in fs::read_dir(profile?.path())? {
+            let file = file?.path();
+            let vectors: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file)?)?;
+            let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            for (at, sample) in vectors["samples"].as_array().into_iter().flatten().enumerate() {
+                for serializer in Serializer::ALL {
+                    let hex = sample["serializers"][serializer.name()][0]["bytes_hex"].as_str();
+                    // Samples that only check the types of options have no bytes.
+                    let Some(hex) = hex else { continue };
+                    let bytes = hex::decode(hex).map_err(io::Error::other)?;
+                    write(corpus, serializer, &format!("vector-{name}-{at}"), &bytes)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn write(corpus: &Path, serializer: Serializer, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let directory = corpus.join(serializer.name());
+    fs::create_dir_all(&directory)?;
+    fs::write(directory.join(name), bytes)
+}
+
+fn testsuite(package: &Path) -> Option<PathBuf> {
+    package.ancestors().map(|directory| directory.join("shared/wamp-testsuite")).find(|directory| directory.is_dir())
+}
