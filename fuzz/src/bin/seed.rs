@@ -1,5 +1,5 @@
-//! Writes the first corpus of each target: every message of `seeds.jsonl`, and of the official vectors where they are at
-//! hand, in each serializer.
+//! Writes the first corpus of each target: every message of `seeds.jsonl`, and of the official vectors where they are
+//! at hand, in each serializer.
 
 use crossbar_cluster::wamp::codec;
 use crossbar_cluster::wire::Serializer;
