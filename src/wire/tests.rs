@@ -278,6 +278,7 @@ fn msgpack_values_of_every_format_are_read() {
         ("c5000101", Value::Bytes(vec![1])),
         ("c60000000101", Value::Bytes(vec![1])),
         ("d40501", Value::Bytes(vec![1])),
+        ("d40000", Value::Null),
         ("d5050102", Value::Bytes(vec![1, 2])),
         ("d6ff00000001", Value::Bytes(vec![0, 0, 0, 1])),
         ("d7050102030405060708", Value::Bytes((1..9).collect())),
