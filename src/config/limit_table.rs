@@ -2,12 +2,12 @@
 //! exists.
 
 use super::mistake::Findings;
-use super::table::{At, Field, KeyPath, Scalar, Shape, refuse_unknown};
+use super::table::{At, Field, Header, KeyPath, Scalar, Shape, refuse_unknown};
 use super::value::{Size, Span, integer};
 use crate::limits::{Limit, Limits, Scope, Unit};
 use std::time::Duration;
 use toml::Spanned;
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
 /// `[limits]`: every limit, set or not.
 pub(super) type NodeLimits = LimitTable<0>;
@@ -54,12 +54,13 @@ impl<const WHERE: usize> Field for LimitTable<WHERE> {
     const SHAPE: Shape = Shape::Limits(SCOPES[WHERE]);
 
     fn read(value: &Spanned<DeValue<'_>>, key: &KeyPath<'_>, findings: &mut Findings<'_>) -> Option<Self> {
-        let header = key.header(false);
+        let header = key.header(false, findings.place_of(value));
         let Some(table) = value.get_ref().as_table() else {
             key.refuse(value, &format!("a table, written {header}"), findings);
             return None;
         };
-        refuse_unknown(table, &header, Self::known().map(|limit| limit.name), findings);
+        refuse_unknown(table, &header, Limits::ALL.iter().map(|limit| limit.name), findings);
+        refuse_misplaced(table, &header, SCOPES[WHERE], findings);
         let mut is_good = true;
         let mut set = Vec::new();
         for limit in Self::known() {
@@ -88,6 +89,20 @@ impl<const WHERE: usize> Field for LimitTable<WHERE> {
             out.push_str(&format!("\n[{path}]\n"));
         }
         shown.for_each(|limit| out.push_str(&format!("{} = {}\n", limit.name, literal(limit, (limit.read)(&limits)))));
+    }
+}
+
+/// Notes limits that cannot be set for this part.
+fn refuse_misplaced(table: &DeTable<'_>, header: &Header, scopes: &[Scope], findings: &mut Findings<'_>) {
+    for name in table.keys() {
+        let Some(limit) = Limits::ALL.iter().find(|limit| limit.name == name.get_ref()) else { continue };
+        let places = match limit.scope {
+            _ if scopes.contains(&limit.scope) => continue,
+            Scope::Node => "[limits]",
+            Scope::Listener => "[limits] or [listen.limits]",
+            Scope::Realm => "[limits] or [realm.limits]",
+        };
+        findings.add(Some(name.span().start), format!("{} cannot be set in {header}, only in {places}", limit.name));
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a new configuration changes while the router runs, and what has to wait for a restart.
 
 use super::resolved::{Admin, Config, Listener, Log, Mesh, Node, Realm};
-use crate::limits::Limits;
+use crate::limits::{Limits, Scope};
 use std::fmt::Display;
 
 /// The names of everything that differs between two configurations.
@@ -20,7 +20,7 @@ impl Config {
         changes.node(&self.node, &new.node);
         changes.admin(&self.admin, &new.admin);
         changes.log(&self.log, &new.log);
-        changes.limits("[limits]", &self.limits, &new.limits);
+        changes.limits("[limits]", &self.limits, &new.limits, |_| true);
         changes.listeners(&self.listeners, &new.listeners);
         changes.realms(&self.realms, &new.realms);
         changes.mesh(&self.mesh, &new.mesh);
@@ -64,8 +64,8 @@ impl Changes {
         self.restart_if(*format != new.format, "[log] format");
     }
 
-    fn limits(&mut self, table: &str, old: &Limits, new: &Limits) {
-        for limit in Limits::ALL {
+    fn limits(&mut self, table: &str, old: &Limits, new: &Limits, is_shown: fn(Scope) -> bool) {
+        for limit in Limits::ALL.iter().filter(|limit| is_shown(limit.scope)) {
             self.apply_if((limit.read)(old) != (limit.read)(new), format!("{table} {}", limit.name));
         }
     }
@@ -123,7 +123,7 @@ impl Changes {
             (old, new) => self.restart_if(old != new, format!("{table} tls")),
         }
         self.apply_if(*auth != new.auth, format!("{table} auth"));
-        self.limits(&format!("{table} limits"), limits, &new.limits);
+        self.limits(&format!("{table} limits"), limits, &new.limits, |scope| scope == Scope::Listener);
     }
 
     fn realms(&mut self, old: &[Realm], new: &[Realm]) {

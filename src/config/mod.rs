@@ -68,7 +68,7 @@ fn parse_named(name: &str, text: &str, path: &Path, host: &Host) -> Result<Confi
     if !errors.is_empty() {
         return findings.finish(None);
     }
-    let file = raw::File::read_table(document.get_ref(), &Header::top(), None, &mut findings);
+    let file = raw::File::read_table(document.get_ref(), &Header::top(), &mut findings);
     let config = file.and_then(|mut file| resolve::resolve(&mut file, path, host, &mut findings));
     findings.finish(config)
 }

@@ -41,7 +41,7 @@ tables! {
         /// Where the node key and the cached membership are kept; by default a directory of the node's name in
         /// `/var/lib/crossbar`.
         state_dir: Option<At<PathBuf>>;
-        /// Threads that route, each with its own sessions; by default one.
+        /// Threads that route, each with its own sessions. This version has one.
         shards: At<Int<1, 256>> = "1";
         /// SIGTERM spreads the GOODBYEs over this time, so that clients do not all reconnect at once.
         drain_time: At<Span> = "\"10s\"";
@@ -146,7 +146,7 @@ tables! {
     }
 
     Anonymous {
-        /// The role of whoever comes.
+        /// The role of whoever comes; by default `anonymous`.
         role: Option<At<Text>>;
         /// A procedure that decides instead.
         authenticator: Option<At<Text>>;

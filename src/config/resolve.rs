@@ -31,11 +31,11 @@ pub(super) fn resolve(file: &mut raw::File, path: &Path, host: &Host, findings: 
     }
     let realms: Vec<Option<Realm>> = file.realm.iter().map(|raw| realm(raw, &limits, findings)).collect();
     refuse_duplicates("name", "[[realm]]", file.realm.iter().map(|realm| &realm.name), findings);
+    let mesh = mesh(file, findings);
+    let listeners = listeners(file, &limits, host, findings);
     if file.realm.is_empty() {
         findings.add(None, "there is no [[realm]], at least one is needed");
     }
-    let mesh = mesh(file, findings);
-    let listeners = listeners(file, &limits, host, findings);
     let node = node(&mut file.node, host, findings);
     Some(Config {
         path: path.to_owned(),
@@ -92,6 +92,11 @@ fn node(raw: &mut raw::Node, host: &Host, findings: &mut Findings<'_>) -> Option
         let value = Path::new("/var/lib/crossbar").join(&raw.id.0);
         At { value, at: None }
     });
+    if raw.shards.0 != 1 {
+        let sentence =
+            format!("shards = {} in [node], but this version routes in one thread: it must be 1", raw.shards.0);
+        findings.add(raw.shards.at, sentence);
+    }
     let decoy_key = match &raw.decoy_key {
         None => None,
         Some(text) => Some(secret("decoy_key", "[node]", text, host, findings)?),

@@ -5,7 +5,7 @@ use super::mistake::Findings;
 use super::raw;
 use super::resolve::{hint, refuse_procedure, secret};
 use super::resolved::Purpose;
-use super::table::At;
+use super::table::{At, join};
 use super::value::Text;
 use crate::auth::Secret;
 use crate::auth::cryptosign::PublicKey;
@@ -93,14 +93,12 @@ impl Resolver<'_, '_, '_> {
     }
 
     fn ticket(&mut self, raw: &raw::Ticket) -> Option<Source<Secret>> {
-        let table = "[listen.auth.ticket]";
         self.source(
-            table,
+            "ticket",
             "principals",
             &raw.principals,
             (&raw.authenticator, &raw.authenticator_realm),
-            |this, raw| {
-                let table = "[listen.auth.ticket.principals]";
+            |this, table, raw| {
                 let credential = secret("ticket", table, &raw.ticket, this.host, this.findings);
                 let grant = this.grant(table, &raw.role, raw.realm.as_ref());
                 Some(Principal { credential: credential?, grant: grant? })
@@ -109,35 +107,40 @@ impl Resolver<'_, '_, '_> {
     }
 
     fn wampcra(&mut self, raw: &raw::Wampcra) -> Option<Source<Credential>> {
-        let table = "[listen.auth.wampcra]";
-        self.source(table, "users", &raw.users, (&raw.authenticator, &raw.authenticator_realm), |this, raw| {
-            let table = "[listen.auth.wampcra.users]";
-            let key = secret("secret", table, &raw.secret, this.host, this.findings);
-            let grant = this.grant(table, &raw.role, raw.realm.as_ref());
-            let salting = raw.salt.as_ref().map(|salt| Salting {
-                salt: salt.0.clone(),
-                iterations: raw.iterations.as_ref().map_or(ITERATIONS, |n| n.0 as u32),
-                keylen: raw.keylen.as_ref().map_or(KEYLEN, |n| n.0 as usize),
-            });
-            let parameters =
-                [("iterations", raw.iterations.as_ref().map(|n| n.at)), ("keylen", raw.keylen.as_ref().map(|n| n.at))];
-            for (key, at) in parameters.into_iter().filter(|_| salting.is_none()) {
-                at.into_iter()
-                    .for_each(|at| this.findings.add(at, format!("{key} in {table} has no meaning without a salt")));
-            }
-            Some(Principal { credential: Credential { key: key?, salting }, grant: grant? })
-        })
+        self.source(
+            "wampcra",
+            "users",
+            &raw.users,
+            (&raw.authenticator, &raw.authenticator_realm),
+            |this, table, raw| {
+                let key = secret("secret", table, &raw.secret, this.host, this.findings);
+                let grant = this.grant(table, &raw.role, raw.realm.as_ref());
+                let salting = raw.salt.as_ref().map(|salt| Salting {
+                    salt: salt.0.clone(),
+                    iterations: raw.iterations.as_ref().map_or(ITERATIONS, |n| n.0 as u32),
+                    keylen: raw.keylen.as_ref().map_or(KEYLEN, |n| n.0 as usize),
+                });
+                let parameters = [
+                    ("iterations", raw.iterations.as_ref().map(|n| n.at)),
+                    ("keylen", raw.keylen.as_ref().map(|n| n.at)),
+                ];
+                for (key, at) in parameters.into_iter().filter(|_| salting.is_none()) {
+                    at.into_iter().for_each(|at| {
+                        this.findings.add(at, format!("{key} in {table} has no meaning without a salt"))
+                    });
+                }
+                Some(Principal { credential: Credential { key: key?, salting }, grant: grant? })
+            },
+        )
     }
 
     fn cryptosign(&mut self, raw: &raw::Cryptosign) -> Option<Source<Vec<PublicKey>>> {
-        let table = "[listen.auth.cryptosign]";
         self.source(
-            table,
+            "cryptosign",
             "principals",
             &raw.principals,
             (&raw.authenticator, &raw.authenticator_realm),
-            |this, raw| {
-                let table = "[listen.auth.cryptosign.principals]";
+            |this, table, raw| {
                 let keys = &raw.authorized_keys;
                 if keys.is_empty() {
                     this.findings.add(keys.at, format!("authorized_keys in {table} is empty, at least one is needed"));
@@ -151,20 +154,24 @@ impl Resolver<'_, '_, '_> {
     /// The principals of a method, or the authenticator that knows them.
     fn source<R, C>(
         &mut self,
-        table: &str,
+        method: &str,
         known_as: &str,
         known: &BTreeMap<String, At<R>>,
         (procedure, realm): (&Option<At<Text>>, &Option<At<Text>>),
-        principal: impl Fn(&mut Self, &R) -> Option<Principal<C>>,
+        principal: impl Fn(&mut Self, &str, &R) -> Option<Principal<C>>,
     ) -> Option<Source<C>> {
+        let table = &format!("[listen.auth.{method}]");
         if let Some(dynamic) = self.authenticator(table, known_as, !known.is_empty(), procedure, realm) {
             return dynamic.map(Source::Dynamic);
         }
         if known.is_empty() {
             self.findings.add(self.at, format!("{table} has neither {known_as} nor an authenticator"));
         }
-        let resolved: Vec<Option<(String, Principal<C>)>> =
-            known.iter().map(|(name, raw)| principal(self, &raw.value).map(|known| (name.clone(), known))).collect();
+        let mut resolve = |(name, raw): (&String, &At<R>)| {
+            let table = format!("[{}]", join(&format!("listen.auth.{method}.{known_as}"), name));
+            principal(self, &table, &raw.value).map(|known| (name.clone(), known))
+        };
+        let resolved: Vec<Option<(String, Principal<C>)>> = known.iter().map(&mut resolve).collect();
         resolved.into_iter().collect::<Option<_>>().map(Source::Static)
     }
 

@@ -7,6 +7,7 @@ use super::raw;
 use super::resolve_auth::{Realms, methods};
 use super::resolved::{Address, Compression, Listener, Purpose, Tls, Transport};
 use super::table::{At, Scalar, Table};
+use super::value::Text;
 use crate::limits::Limits;
 use crate::wire::Serializer;
 use rustls::pki_types::pem::PemObject;
@@ -30,7 +31,19 @@ pub(super) fn listeners(
     let realms = Realms::of(file);
     let listeners: Vec<Option<Listener>> =
         file.listen.iter().map(|raw| listener(raw, &realms, limits, host, findings)).collect();
+    for listen in &mut file.listen {
+        set_default_auth(&mut listen.value);
+    }
     listeners.into_iter().collect()
+}
+
+/// What holds where nothing is configured is shown to whoever prints the configuration.
+fn set_default_auth(raw: &mut raw::Listen) {
+    if raw.auth.is_none() && *raw.purpose == Purpose::Client && !*raw.echo {
+        let role = At { value: Text("anonymous".to_owned()), at: None };
+        let anonymous = raw::Anonymous { role: Some(role), authenticator: None, authenticator_realm: None };
+        raw.auth = Some(raw::Auth { anonymous: Some(anonymous), ticket: None, wampcra: None, cryptosign: None });
+    }
 }
 
 fn listener(
@@ -138,24 +151,46 @@ fn refuse_serializers(raw: &raw::Listen, findings: &mut Findings<'_>) {
     }
 }
 
-/// Notes certificates and keys that are not there or are something else. Whether they fit together shows when the listener
-/// starts.
+/// Notes certificates and keys that are not there, are something else or do not belong together.
 fn refuse_certificates(raw: &raw::Tls, host: &Host, findings: &mut Findings<'_>) {
-    let mut check = |key: &str, path: &At<PathBuf>, what: &str, is_there: fn(&[u8]) -> bool| {
-        let problem = match (host.read)(path) {
-            Err(error) => error.to_string(),
-            Ok(bytes) if is_there(&bytes) => return,
-            Ok(_) => format!("there is no {what} in PEM"),
-        };
-        findings.add(path.at, format!("{key} = {:?} in [listen.tls]: {problem}", path.display().to_string()));
-    };
-    let has_certificate = |bytes: &[u8]| {
-        let mut certificates = CertificateDer::pem_slice_iter(bytes).peekable();
-        certificates.peek().is_some() && certificates.all(|certificate| certificate.is_ok())
-    };
-    check("certificate", &raw.certificate, "certificate", has_certificate);
-    check("key", &raw.key, "private key", |bytes| PrivateKeyDer::from_pem_slice(bytes).is_ok());
-    raw.client_ca.iter().for_each(|path| check("client_ca", path, "certificate", has_certificate));
+    let chain = read_certificates("certificate", &raw.certificate, host, findings);
+    let key = read_pem("key", &raw.key, host, findings).and_then(|pem| {
+        let key = PrivateKeyDer::from_pem_slice(&pem).ok();
+        if key.is_none() {
+            refuse_file("key", &raw.key, "there is no private key in PEM", findings);
+        }
+        key
+    });
+    if let (Some(chain), Some(key)) = (chain, key) {
+        let pair = rustls::sign::CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider());
+        if let Err(error) = pair {
+            refuse_file("key", &raw.key, &format!("it does not go with the certificate: {error}"), findings);
+        }
+    }
+    raw.client_ca.iter().for_each(|path| drop(read_certificates("client_ca", path, host, findings)));
+}
+
+fn read_certificates(
+    key: &str,
+    path: &At<PathBuf>,
+    host: &Host,
+    findings: &mut Findings<'_>,
+) -> Option<Vec<CertificateDer<'static>>> {
+    let pem = read_pem(key, path, host, findings)?;
+    match CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>() {
+        Ok(certificates) if !certificates.is_empty() => return Some(certificates),
+        Ok(_) => refuse_file(key, path, "there is no certificate in PEM", findings),
+        Err(error) => refuse_file(key, path, &error.to_string(), findings),
+    }
+    None
+}
+
+fn read_pem(key: &str, path: &At<PathBuf>, host: &Host, findings: &mut Findings<'_>) -> Option<Vec<u8>> {
+    (host.read)(path).map_err(|error| refuse_file(key, path, &error.to_string(), findings)).ok()
+}
+
+fn refuse_file(key: &str, path: &At<PathBuf>, what: &str, findings: &mut Findings<'_>) {
+    findings.add(path.at, format!("{key} = \"{}\" in [listen.tls]: {what}", path.display()));
 }
 
 /// Notes addresses that are listened on twice. A wildcard address takes its port on all addresses of its kind.

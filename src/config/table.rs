@@ -33,8 +33,7 @@ pub(super) trait Scalar: Sized {
 /// A table with known keys.
 pub(super) trait Table: Sized {
     const KEYS: &'static [Key];
-    fn read_table(table: &DeTable<'_>, header: &Header, at: Option<usize>, findings: &mut Findings<'_>)
-    -> Option<Self>;
+    fn read_table(table: &DeTable<'_>, header: &Header, findings: &mut Findings<'_>) -> Option<Self>;
     fn write_table(&self, path: &str, out: &mut String);
 
     /// The default of a key in TOML.
@@ -86,6 +85,8 @@ pub(super) enum Shape {
 pub(super) struct Header {
     path: String,
     is_array: bool,
+    /// Where the table stands.
+    at: Option<usize>,
 }
 
 /// A key in its table.
@@ -96,13 +97,13 @@ pub(super) struct KeyPath<'k> {
 
 impl Header {
     pub(super) fn top() -> Header {
-        Header { path: String::new(), is_array: false }
+        Header { path: String::new(), is_array: false, at: None }
     }
 }
 
 impl KeyPath<'_> {
-    pub(super) fn header(&self, is_array: bool) -> Header {
-        Header { path: join(&self.table.path, self.key), is_array }
+    pub(super) fn header(&self, is_array: bool, at: Option<usize>) -> Header {
+        Header { path: join(&self.table.path, self.key), is_array, at }
     }
 
     /// Notes that `value` is not what may stand here.
@@ -156,7 +157,8 @@ impl<T: Scalar> Field for At<T> {
     }
 
     fn read_absent(key: &KeyPath<'_>, findings: &mut Findings<'_>) -> Option<At<T>> {
-        findings.add(None, format!("key '{}' is missing in {}, it must be {}", key.key, key.table, T::allowed()));
+        let sentence = format!("key '{}' is missing in {}, it must be {}", key.key, key.table, T::allowed());
+        findings.add(key.table.at, sentence);
         None
     }
 
@@ -187,9 +189,9 @@ impl<T: Table> Field for T {
     const SHAPE: Shape = Shape::Table(T::KEYS);
 
     fn read(value: &Spanned<DeValue<'_>>, key: &KeyPath<'_>, findings: &mut Findings<'_>) -> Option<T> {
-        let header = key.header(false);
+        let header = key.header(false, findings.place_of(value));
         match value.get_ref() {
-            DeValue::Table(table) => T::read_table(table, &header, Some(value.span().start), findings),
+            DeValue::Table(table) => T::read_table(table, &header, findings),
             DeValue::Array(_) => {
                 let sentence = format!("[[{0}]] must be written [{0}], there is only one", header.path);
                 findings.add(Some(value.span().start), sentence);
@@ -203,7 +205,7 @@ impl<T: Table> Field for T {
     }
 
     fn read_absent(key: &KeyPath<'_>, findings: &mut Findings<'_>) -> Option<T> {
-        T::read_table(&DeTable::new(), &key.header(false), None, findings)
+        T::read_table(&DeTable::new(), &key.header(false, None), findings)
     }
 
     fn write_tables(&self, path: &str, out: &mut String) {
@@ -235,7 +237,7 @@ impl<T: Table> Field for Vec<At<T>> {
     const SHAPE: Shape = Shape::Tables(T::KEYS);
 
     fn read(value: &Spanned<DeValue<'_>>, key: &KeyPath<'_>, findings: &mut Findings<'_>) -> Option<Vec<At<T>>> {
-        let header = key.header(true);
+        let header = key.header(true, None);
         let tables = match value.get_ref() {
             DeValue::Array(array) => array,
             DeValue::Table(_) => {
@@ -253,8 +255,8 @@ impl<T: Table> Field for Vec<At<T>> {
             .iter()
             .map(|value| match value.get_ref() {
                 DeValue::Table(table) => {
-                    let at = Some(value.span().start);
-                    T::read_table(table, &header, at, findings).map(|value| At { value, at })
+                    let at = findings.place_of(value);
+                    T::read_table(table, &key.header(true, at), findings).map(|value| At { value, at })
                 }
                 _ => {
                     key.refuse(value, &format!("a table, written {header}"), findings);
@@ -286,7 +288,7 @@ impl<T: Table> Field for BTreeMap<String, At<T>> {
         key: &KeyPath<'_>,
         findings: &mut Findings<'_>,
     ) -> Option<BTreeMap<String, At<T>>> {
-        let header = key.header(false);
+        let header = key.header(false, None);
         let DeValue::Table(table) = value.get_ref() else {
             key.refuse(value, &format!("tables, each written [{}.NAME]", header.path), findings);
             return None;
@@ -419,7 +421,6 @@ macro_rules! tables {
             fn read_table(
                 table: &toml::de::DeTable<'_>,
                 header: &crate::config::table::Header,
-                _at: Option<usize>,
                 findings: &mut crate::config::mistake::Findings<'_>,
             ) -> Option<Self> {
                 let known = Self::KEYS.iter().map(|key| key.name);

@@ -42,10 +42,30 @@ fn good(text: &str) -> Config {
     parse(text).unwrap_or_else(|mistakes| panic!("{mistakes}\n{text}"))
 }
 
-/// The mistakes of the minimal configuration with something added.
-fn mistakes(added: &str) -> String {
-    let text = format!("{MINIMAL}{added}");
-    parse(&text).map_or_else(|mistakes| mistakes.to_string(), |_| format!("no mistake in\n{text}"))
+/// Each case of the file is a configuration and what is said about it; one that starts with `minimal +` is added to the
+/// minimal one. With `UPDATE=1` in the environment the file is written anew; read the difference before it is committed.
+#[test]
+fn every_mistake_is_one_sentence() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/testdata/mistakes.txt");
+    let written = std::fs::read_to_string(&path).unwrap();
+    let mut said = String::new();
+    for case in written.split("=== ").skip(1) {
+        let (title, rest) = case.split_once('\n').unwrap();
+        let (input, _) = rest.split_once("---\n").unwrap();
+        let text = match input.strip_prefix("minimal +\n") {
+            Some(added) => format!("{MINIMAL}{added}"),
+            None => input.to_owned(),
+        };
+        let mistakes = match parse(&text) {
+            Ok(_) => "no mistake".to_owned(),
+            Err(mistakes) => mistakes.to_string(),
+        };
+        said.push_str(&format!("=== {title}\n{input}---\n{mistakes}\n\n"));
+    }
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &said).unwrap();
+    }
+    assert!(written == said, "what is said has changed, see {} after UPDATE=1:\n{said}", path.display());
 }
 
 #[test]
@@ -180,14 +200,10 @@ fn secrets_are_masked_and_a_mask_is_no_secret() {
     let printed = config.to_toml();
     assert!(printed.contains("ticket = \"***\"\n") && !printed.contains("swordfish"), "{printed}");
     assert!(!format!("{config:?}").contains("swordfish"));
-    let line = 1 + printed.lines().position(|line| line.contains("***")).unwrap();
-    assert_eq!(
-        parse(&printed).unwrap_err().to_string(),
-        format!(
-            "edge-1.toml:{line}:10: ticket in [listen.auth.ticket.principals] is masked, but it must be the secret itself, \
-             \"env:NAME\" or \"file:/path\""
-        )
-    );
+    let refusal = parse(&printed).unwrap_err().to_string();
+    let expected = "ticket in [listen.auth.ticket.principals.joe] is masked, but it must be the secret itself, \
+                    \"env:NAME\" or \"file:/path\"";
+    assert!(refusal.ends_with(expected), "{refusal}");
 }
 
 #[test]
@@ -251,4 +267,56 @@ entries_max = 100
     assert_eq!(realm.slow_consumer_on("com.a.other"), SlowConsumer::DropOldest);
     assert_eq!(realm.core.history[0].entries_max, 100);
     assert_eq!(realm.core.roles[0].authorizer.as_deref(), Some("com.example.authorize"));
+}
+
+#[test]
+fn what_can_change_live_is_told_from_what_cannot() {
+    let old = good(MINIMAL);
+    assert_eq!(old.diff_live(&good(MINIMAL)), Changes::default());
+    let live = MINIMAL.replace("[[realm]]", "[listen.auth.anonymous]\nrole = \"user\"\n[[realm]]")
+        + "[[realm.role]]\nname = \"user\"\n[[realm]]\nname = \"realm2\"\n[[realm.role]]\nname = \"user\"\n\
+           [limits]\nsessions_max = 5\nclose_timeout = \"2s\"\n";
+    let changes = old.diff_live(&good(&live));
+    let applied = [
+        "[limits] close_timeout",
+        "[limits] sessions_max",
+        "[[listen]] 127.0.0.1:8081: auth",
+        "[[listen]] 127.0.0.1:8081: limits close_timeout",
+        "[[realm]] realm1",
+        "[[realm]] realm2 (added)",
+    ];
+    assert_eq!(changes, Changes { applied: applied.map(String::from).to_vec(), needs_restart: Vec::new() });
+    let restart = MINIMAL.replace("edge1", "edge2").replace("\n\n[[realm]]", "\npath = \"/wamp\"\n[[realm]]")
+        + "[[listen]]\ntype = \"rawsocket\"\naddress = \"127.0.0.1:8082\"\n";
+    let changes = old.diff_live(&good(&restart));
+    let needs_restart =
+        ["[node] id", "[node] state_dir", "[[listen]] 127.0.0.1:8081: path", "[[listen]] 127.0.0.1:8082 (added)"];
+    assert_eq!(changes, Changes { applied: Vec::new(), needs_restart: needs_restart.map(String::from).to_vec() });
+    let moved = good(&MINIMAL.replace("8081", "8083").replace("realm1", "realm2"));
+    let needs_restart =
+        ["[[listen]] 127.0.0.1:8081 (removed)", "[[listen]] 127.0.0.1:8083 (added)", "[[realm]] realm1 (removed)"];
+    let changes = old.diff_live(&moved);
+    assert_eq!(changes.needs_restart, needs_restart);
+    assert_eq!(changes.applied, ["[[realm]] realm2 (added)"]);
+}
+
+/// Keys without meaning are told from defaults by their text, and the reference page shows it.
+#[test]
+fn defaults_are_written_as_they_are_printed() {
+    let text = MINIMAL.replace("[[realm]]", "[listen.compression]\n[[realm]]");
+    let config = good(&(text + "[[realm.role.permission]]\nuri = \"a\"\n"));
+    let printed = config.to_toml();
+    for keys in [
+        raw::Node::KEYS,
+        raw::Log::KEYS,
+        raw::Listen::KEYS,
+        raw::Compression::KEYS,
+        raw::Realm::KEYS,
+        raw::Permission::KEYS,
+    ] {
+        for (key, default) in keys.iter().filter_map(|key| Some((key, key.default?))) {
+            let line = format!("\n{} = {default}\n", key.name);
+            assert!(printed.contains(&line), "{line} is not in\n{printed}");
+        }
+    }
 }

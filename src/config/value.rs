@@ -142,7 +142,7 @@ impl<const MIN: u64, const MAX: u64> Scalar for Int<MIN, MAX> {
 
 impl<T: Scalar> Scalar for Vec<T> {
     fn allowed() -> String {
-        format!("a list, each {}", T::allowed())
+        format!("a list, each entry {}", T::allowed())
     }
 
     fn parse(value: &DeValue<'_>) -> Option<Vec<T>> {
