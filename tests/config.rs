@@ -1,0 +1,177 @@
+//! Configuration from outside: the shipped examples load, the documentation has every key, and the commands of
+//! `crossbar-edge` do what an operator expects of them.
+
+use crossbar_cluster::config;
+use crossbar_cluster::limits::Limits;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The full example with the files beside it that it names.
+fn full_example() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let pair = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    write("tls/cert.pem", &pair.cert.pem());
+    write("tls/ca.pem", &pair.cert.pem());
+    write("tls/key.pem", &pair.signing_key.serialize_pem());
+    write("secrets/joe", "swordfish\n");
+    write("secrets/decoy_key", "anything\n");
+    let path = write("edge-full.toml", &fs::read_to_string(repository("docs/examples/edge-full.toml")).unwrap());
+    (directory, path)
+}
+
+fn edge(arguments: &[&str], config: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crossbar-edge"));
+    command.args(arguments).arg("--config").arg(config).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn the_minimal_example_loads() {
+    let config = config::load(&repository("docs/examples/edge-minimal.toml")).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(config.limits, Limits::default());
+    assert!(config.realms[0].core.roles[0].permissions[0].publish);
+}
+
+#[test]
+fn the_full_example_loads_and_shows_the_default_limits() {
+    let (_directory, path) = full_example();
+    let config = config::load(&path).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(config.limits, Limits::default());
+    assert_eq!(config.listeners.len(), 3);
+}
+
+#[test]
+fn a_key_of_another_certificate_is_refused() {
+    let (directory, path) = full_example();
+    let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    fs::write(directory.path().join("tls/key.pem"), other.signing_key.serialize_pem()).unwrap();
+    let mistakes = config::load(&path).err().unwrap().to_string();
+    assert!(mistakes.contains("it does not go with the certificate"), "{mistakes}");
+}
+
+/// The keys of each table of the reference, by the table's path.
+fn documented_keys() -> BTreeMap<String, Vec<String>> {
+    let mut tables = BTreeMap::new();
+    let mut path = String::new();
+    for line in config::reference().lines() {
+        if let Some(header) = line.strip_prefix("### `") {
+            path = header.trim_matches(['[', ']', '`']).to_owned();
+        } else if let Some(row) = line.strip_prefix("| `") {
+            let key = row.split('`').next().unwrap().to_owned();
+            tables.entry(path.clone()).or_insert_with(Vec::new).push(key);
+        }
+    }
+    tables
+}
+
+/// The values at `path` in `value`, through all tables of an array; `NAME` stands for any key.
+fn find<'v>(value: &'v toml::Value, path: &[&str]) -> Vec<&'v toml::Value> {
+    let Some((first, rest)) = path.split_first() else { return vec![value] };
+    match value {
+        toml::Value::Table(table) if *first == "NAME" => table.values().flat_map(|value| find(value, rest)).collect(),
+        toml::Value::Table(table) => table.get(*first).map_or_else(Vec::new, |value| find(value, rest)),
+        toml::Value::Array(array) => array.iter().flat_map(|value| find(value, path)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn the_full_example_has_every_key() {
+    let text = fs::read_to_string(repository("docs/examples/edge-full.toml")).unwrap();
+    let example = toml::Value::Table(text.parse().unwrap());
+    let tables = documented_keys();
+    assert!(tables.len() > 20, "{tables:?}");
+    for (table, keys) in &tables {
+        for key in keys {
+            let path: Vec<&str> = table.split('.').chain([key.as_str()]).collect();
+            assert!(!find(&example, &path).is_empty(), "{key} of {table} is not in edge-full.toml");
+        }
+    }
+}
+
+#[test]
+fn the_documentation_has_the_reference() {
+    const BEGIN: &str = "`UPDATE=1 cargo test --test config`. -->\n";
+    const END: &str = "<!-- end -->";
+    let path = repository("docs/configuration.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (head, rest) = page.split_once(BEGIN).unwrap();
+    let (_, tail) = rest.split_once(END).unwrap();
+    let expected = format!("{head}{BEGIN}\n{}{END}{tail}", config::reference());
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, &expected).unwrap();
+    }
+    assert!(page == expected, "docs/configuration.md is not up to date: UPDATE=1 cargo test --test config");
+}
+
+#[test]
+fn check_says_what_is_wrong_and_ends_with_the_code_for_it() {
+    let good = edge(&["check"], &repository("docs/examples/edge-minimal.toml"));
+    assert_eq!((good.status.code(), stderr(&good)), (Some(0), String::new()));
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("edge.toml");
+    fs::write(&path, "[node]\nid = \"edge1\"\nstate_dri = \"/tmp\"\n").unwrap();
+    let bad = edge(&["check"], &path);
+    let sentence = format!("{}:3:1: unknown key 'state_dri' in [node], did you mean 'state_dir'?\n", path.display());
+    assert_eq!(bad.status.code(), Some(78));
+    assert!(stderr(&bad).starts_with(&sentence), "{}", stderr(&bad));
+    let absent = edge(&["check"], Path::new("/nonexistent.toml"));
+    assert_eq!(absent.status.code(), Some(78));
+    assert_eq!(stderr(&absent), "/nonexistent.toml: No such file or directory (os error 2)\n");
+    assert_eq!(edge(&["chekc"], &path).status.code(), Some(2));
+}
+
+#[test]
+fn the_printed_configuration_loads_again_but_for_secrets() {
+    let (directory, path) = full_example();
+    let printed = edge(&["config"], &path);
+    assert_eq!(printed.status.code(), Some(0));
+    let text = stdout(&printed);
+    let secret = "Eu7CQLfR+/Ffb+275A4s9/6H/RGKYxM4s6IMrsNKzC8=";
+    assert!(!text.contains(secret) && !text.contains("swordfish"), "{text}");
+    let again = directory.path().join("again.toml");
+    fs::write(&again, text.replace("secret = \"***\"", &format!("secret = \"{secret}\""))).unwrap();
+    let mut reloaded = config::load(&again).unwrap_or_else(|error| panic!("{error}"));
+    reloaded.path = path.clone();
+    assert!(reloaded == config::load(&path).unwrap(), "{text}");
+}
+
+#[test]
+fn keygen_makes_a_key_once_and_refuses_one_that_others_can_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("edge.toml");
+    let minimal = fs::read_to_string(repository("docs/examples/edge-minimal.toml")).unwrap();
+    fs::write(&path, minimal.replace("[node]\n", "[node]\nstate_dir = \"state\"\n")).unwrap();
+    let first = edge(&["keygen"], &path);
+    assert_eq!(first.status.code(), Some(0), "{}", stderr(&first));
+    let public_key = stdout(&first).trim_end().to_owned();
+    assert!(public_key.len() == 64 && public_key.bytes().all(|b| b.is_ascii_hexdigit()), "{public_key}");
+    assert_eq!(stdout(&edge(&["keygen"], &path)).trim_end(), public_key);
+    let key = directory.path().join("state/node.key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let refused = edge(&["keygen"], &path);
+    assert_eq!(refused.status.code(), Some(1));
+    let sentence = format!("{}: mode 0644 lets others read the node key, it must be 0600 (chmod 600)\n", key.display());
+    assert_eq!(stderr(&refused), sentence);
+}
