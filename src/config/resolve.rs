@@ -27,7 +27,8 @@ pub(super) fn resolve(file: &mut raw::File, path: &Path, host: &Host, findings: 
     let limits = file.limits.apply(&Limits::default());
     if limits.event_delay_min > limits.event_delay_max {
         let sentence = "event_delay_min in [limits] is longer than event_delay_max, but it must not be";
-        findings.add(file.limits.place("event_delay_min").or(file.limits.place("event_delay_max")), sentence);
+        let at = file.limits.place("event_delay_min").or_else(|| file.limits.place("event_delay_max"));
+        findings.add(at, sentence);
     }
     let realms: Vec<Option<Realm>> = file.realm.iter().map(|raw| realm(raw, &limits, findings)).collect();
     refuse_duplicates("name", "[[realm]]", file.realm.iter().map(|realm| &realm.name), findings);

@@ -96,7 +96,7 @@ impl Scalar for Size {
     }
 
     fn literal(&self) -> String {
-        match SIZES.iter().find(|(_, factor)| self.0 % factor == 0) {
+        match SIZES.iter().find(|(_, factor)| self.0.is_multiple_of(*factor)) {
             Some((unit, factor)) if *factor > 1 && self.0 > 0 => format!("\"{}{unit}\"", self.0 / factor),
             _ => self.0.to_string(),
         }

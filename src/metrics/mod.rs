@@ -8,5 +8,5 @@ pub mod stats;
 
 pub use process::Process;
 pub use render::{CONTENT_TYPE, NodeFacts, Snapshot, render};
-pub use series::Series;
+pub use series::{Series, reference};
 pub use stats::Stats;

@@ -25,7 +25,7 @@ impl Process {
     }
 }
 
-/// `VmRSS:	    1234 kB` of `/proc/self/status`.
+/// `VmRSS: 1234 kB` of `/proc/self/status`.
 fn resident_bytes(status: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok()).map_or(0, |kib| kib * 1024)

@@ -1,5 +1,7 @@
 //! The series that `/metrics` shows: the one closed list, from which the exposition and its documentation are made.
 
+use crate::drop::DropReason;
+
 /// What a series is, in the words of Prometheus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -64,6 +66,35 @@ series! {
     ResidentMemory = Gauge "process_resident_memory_bytes" [] "Resident memory.";
     OpenFiles = Gauge "process_open_fds" [] "Open file descriptors.";
     OpenFilesMax = Gauge "process_max_fds" [] "The most file descriptors that may be open.";
+}
+
+impl Series {
+    /// The name of its lines in the exposition.
+    fn exposed_name(self) -> String {
+        let suffix = match self.kind() {
+            Kind::Counter => "_total",
+            Kind::Info => "_info",
+            Kind::Gauge | Kind::Histogram => "",
+        };
+        format!("{}{suffix}", self.name())
+    }
+}
+
+/// What `docs/operations.md` says of the series, and of the reasons that some are labelled with.
+pub fn reference() -> String {
+    let mut out = "| series | kind | labels | |\n| --- | --- | --- | --- |\n".to_owned();
+    for series in Series::ALL {
+        let kind = format!("{:?}", series.kind()).to_lowercase();
+        let labels: Vec<String> = series.labels().iter().map(|label| format!("`{label}`")).collect();
+        let (name, labels) = (series.exposed_name(), labels.join(", "));
+        out.push_str(&format!("| `{name}` | {kind} | {labels} | {} |\n", series.help()));
+    }
+    out.push_str("\n### Reasons\n\nEvery loss has a name, alike in metrics, logs and close frames.\n\n");
+    out.push_str("| `reason` | |\n| --- | --- |\n");
+    for reason in DropReason::ALL {
+        out.push_str(&format!("| `{}` | {} |\n", reason.name(), reason.help()));
+    }
+    out
 }
 
 #[cfg(test)]
