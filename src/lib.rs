@@ -17,3 +17,8 @@ pub mod session;
 
 pub mod config;
 pub mod metrics;
+pub mod transport;
+
+pub mod admin;
+
+pub mod edge;

@@ -118,7 +118,7 @@ impl<'a> Iterator for Batch<'a> {
 /// The specification's separator, "record separator" in ASCII.
 const SEPARATOR: u8 = 0x1e;
 /// What peers write that took the specification's decimal 30 for an octal one.
-const SEPARATOR_DEPLOYED: u8 = 0x18;
+pub const SEPARATOR_DEPLOYED: u8 = 0x18;
 const LENGTH_BYTES: usize = 4;
 
 #[cfg(test)]

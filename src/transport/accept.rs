@@ -1,0 +1,212 @@
+//! From an accepted socket to an established transport: PROXY header, TLS, the first byte that tells HTTP from RawSocket, and
+//! the handshake of either. One port can serve all of them. The caller bounds the whole of it in time.
+
+use super::framing::{Inbound, Outbound, rawsocket_framing};
+use super::http::{self, HttpSettings};
+use super::peer::Peer;
+use super::rewind::Rewind;
+use super::stream::{Socket, Stream};
+use super::tls::TlsSession;
+use crate::drop::DropReason;
+use crate::limits::Limits;
+use crate::wire::rawsocket::Refusal;
+use crate::wire::{Serializer, rawsocket};
+use bytes::Bytes;
+use rustls::ServerConfig;
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// Whether connections start with a PROXY protocol header, which names the real client behind a load balancer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyMode {
+    Off,
+    Optional,
+    Required,
+}
+
+/// What a listener expects of those who connect.
+pub struct Accepting {
+    // Static after construction.
+    pub proxy: ProxyMode,
+    /// None: this port does not speak HTTP and WebSocket.
+    pub http: Option<HttpSettings>,
+    /// The serializers for RawSocket; empty when this port does not speak it.
+    pub rawsocket: Vec<Serializer>,
+    pub limits: Limits,
+    // Replaced when certificates are read again.
+    pub tls: RefCell<Option<Arc<ServerConfig>>>,
+}
+
+/// What became of a connection.
+pub enum Accepted {
+    Established(Box<Established>),
+    /// An HTTP request was answered; there is nothing more to do.
+    Served,
+}
+
+/// A transport on which WAMP (or echo) messages can flow.
+pub struct Established {
+    pub stream: Stream,
+    pub peer: Peer,
+    pub inbound: Inbound,
+    pub outbound: Outbound,
+    /// How messages are written for this peer; None on an echo endpoint.
+    pub serializer: Option<Serializer>,
+    /// What the peer sent right behind its handshake.
+    pub leftover: Bytes,
+    /// The TLS channel id (`tls-exporter`) that cryptosign can be bound to.
+    pub channel_id: Option<[u8; 32]>,
+    /// The words for this transport in `wamp.session.get`: `websocket` or `rawsocket`, and the subprotocol.
+    pub kind: &'static str,
+    pub protocol: String,
+}
+
+/// Why a handshake came to nothing. The peer has been told as far as its protocol allows.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct HandshakeError {
+    pub reason: DropReason,
+    pub message: String,
+}
+
+impl HandshakeError {
+    pub fn violation(message: impl Into<String>) -> HandshakeError {
+        HandshakeError { reason: DropReason::TransportViolation, message: message.into() }
+    }
+}
+
+impl From<io::Error> for HandshakeError {
+    fn from(error: io::Error) -> HandshakeError {
+        HandshakeError { reason: DropReason::PeerLost, message: error.to_string() }
+    }
+}
+
+/// Takes one accepted socket through its handshakes.
+pub async fn accept(accepting: &Accepting, mut socket: Socket, peer: Peer) -> Result<Accepted, HandshakeError> {
+    let (peer, head) = read_proxy_header(accepting.proxy, &mut socket, peer).await?;
+    let mut plumbing = Plumbing::Plain(Rewind { head, inner: socket });
+    let tls = accepting.tls.borrow().clone();
+    if let Some(config) = tls {
+        let Plumbing::Plain(plain) = plumbing else { unreachable!("plumbing was made plain above") };
+        let stream = TlsAcceptor::from(config).accept(plain).await;
+        plumbing = Plumbing::Tls(Box::new(stream.map_err(|error| HandshakeError::violation(format!("TLS: {error}")))?));
+    }
+    let mut first = [0; 1];
+    if plumbing.read(&mut first).await? == 0 {
+        return Err(HandshakeError { reason: DropReason::PeerLost, message: "closed without a byte".to_owned() });
+    }
+    if first[0] == rawsocket::MAGIC {
+        return accept_rawsocket(accepting, plumbing, peer, first[0]).await;
+    }
+    match &accepting.http {
+        Some(settings) => {
+            let io = Rewind { head: Bytes::copy_from_slice(&first), inner: plumbing };
+            http::accept(settings, &accepting.limits, io, peer).await
+        }
+        None => Err(HandshakeError::violation(format!("the first octet is 0x{:02x}, not RawSocket's 0x7f", first[0]))),
+    }
+}
+
+/// Reads the PROXY header where one is expected. Returns the real peer, and the bytes that were read behind the header.
+async fn read_proxy_header(mode: ProxyMode, _socket: &mut Socket, peer: Peer) -> Result<(Peer, Bytes), HandshakeError> {
+    if mode == ProxyMode::Off {
+        return Ok((peer, Bytes::new()));
+    }
+    Err(HandshakeError::violation("the PROXY protocol is not read yet"))
+}
+
+/// The RawSocket handshake of four octets; a refusal is answered with its error nibble.
+async fn accept_rawsocket(
+    accepting: &Accepting,
+    mut plumbing: Plumbing,
+    peer: Peer,
+    first: u8,
+) -> Result<Accepted, HandshakeError> {
+    let mut octets = [first, 0, 0, 0];
+    plumbing.read_exact(&mut octets[1..]).await?;
+    let request = rawsocket::read_request(octets).and_then(|request| {
+        let is_served = accepting.rawsocket.contains(&request.serializer);
+        if is_served { Ok(request) } else { Err(Refusal::SerializerUnsupported.into()) }
+    });
+    let request = match request {
+        Ok(request) => request,
+        Err(error) => {
+            if let rawsocket::HandshakeError::Refused(refusal) = error {
+                plumbing.write_all(&rawsocket::refuse(refusal)).await?;
+                let _ = plumbing.shutdown().await;
+            }
+            return Err(HandshakeError::violation(error.to_string()));
+        }
+    };
+    let bytes_max = accepting.limits.message_bytes_max;
+    plumbing.write_all(&rawsocket::reply(request.serializer, bytes_max)).await?;
+    let (stream, leftover, channel_id) = plumbing.into_stream();
+    let (inbound, outbound) = rawsocket_framing(rawsocket::announced_bytes_max(bytes_max), request.bytes_max);
+    Ok(Accepted::Established(Box::new(Established {
+        stream,
+        peer,
+        inbound,
+        outbound,
+        serializer: Some(request.serializer),
+        leftover,
+        channel_id,
+        kind: "rawsocket",
+        protocol: format!("wamp.2.{}", request.serializer.name()),
+    })))
+}
+
+/// A socket during the handshakes, when it is still read and written in the ordinary, waiting manner.
+pub enum Plumbing {
+    Plain(Rewind<Socket>),
+    Tls(Box<TlsStream<Rewind<Socket>>>),
+}
+
+impl Plumbing {
+    /// The established stream, what was read too far, and the TLS channel id.
+    pub fn into_stream(self) -> (Stream, Bytes, Option<[u8; 32]>) {
+        match self {
+            Plumbing::Plain(plain) => (Stream::plain(plain.inner), plain.head, None),
+            Plumbing::Tls(tls) => {
+                let (plain, connection) = tls.into_inner();
+                let session = TlsSession::new(connection);
+                let channel_id = session.channel_id();
+                (Stream::encrypted(plain.inner, session), Bytes::new(), channel_id)
+            }
+        }
+    }
+}
+
+macro_rules! on_plumbing {
+    ($self:expr, $stream:ident => $call:expr) => {
+        match $self.get_mut() {
+            Plumbing::Plain($stream) => $call,
+            Plumbing::Tls($stream) => $call,
+        }
+    };
+}
+
+impl AsyncRead for Plumbing {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        on_plumbing!(self, stream => Pin::new(stream).poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Plumbing {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        on_plumbing!(self, stream => Pin::new(stream).poll_write(cx, buf))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_plumbing!(self, stream => Pin::new(stream).poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_plumbing!(self, stream => Pin::new(stream).poll_shutdown(cx))
+    }
+}

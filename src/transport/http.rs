@@ -1,0 +1,237 @@
+//! The HTTP face of a port: pages for people and programs, and the upgrade to WebSocket.
+
+use super::accept::{Accepted, Established, HandshakeError, Plumbing};
+use super::framing::{Wrapping, websocket_framing};
+use super::peer::Peer;
+use super::rewind::Rewind;
+use crate::drop::DropReason;
+use crate::limits::Limits;
+use crate::wire::Serializer;
+use crate::wire::deflate::{self, DeflateConfig};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
+use hyper::{Request, Response, StatusCode, Version};
+use hyper_util::rt::TokioIo;
+use std::cell::RefCell;
+use std::rc::Rc;
+use tokio_tungstenite::tungstenite::handshake::server::create_response;
+
+/// Answers a request that is not an upgrade. The page is made from what is known at that moment.
+pub type Pages = Rc<dyn Fn(&PageRequest<'_>) -> Page>;
+
+/// What a page may depend on.
+pub struct PageRequest<'r> {
+    pub path: &'r str,
+    pub method: &'r str,
+    /// Whether the client prefers JSON over HTML.
+    pub wants_json: bool,
+    pub peer: &'r Peer,
+}
+
+/// A page to answer with.
+pub struct Page {
+    pub status: u16,
+    pub content_type: &'static str,
+    pub body: String,
+}
+
+/// The HTTP and WebSocket settings of one listener.
+pub struct HttpSettings {
+    /// Where WAMP is spoken, besides `/`. None: this face serves pages only.
+    pub websocket_path: Option<String>,
+    pub serializers: Vec<Serializer>,
+    /// Whether the `.batched` subprotocols are offered.
+    pub batched: bool,
+    /// Refuse an upgrade that names no subprotocol; otherwise it is `wamp.2.json`.
+    pub require_subprotocol: bool,
+    /// An Autobahn testee: messages are sent back, no subprotocol is needed.
+    pub echo: bool,
+    /// Whether a page with this `Origin` header may connect; browsers send one, other clients do not.
+    pub allows_origin: Box<dyn Fn(Option<&str>) -> bool>,
+    /// None: permessage-deflate is not offered.
+    pub deflate: Option<DeflateConfig>,
+    pub pages: Pages,
+}
+
+/// What an upgrade has agreed on.
+struct Negotiated {
+    serializer: Option<Serializer>,
+    batched: bool,
+    deflate: Option<deflate::DeflateParams>,
+    protocol: String,
+}
+
+type Answer = Response<Full<Bytes>>;
+
+/// Serves one connection: one page, or one upgrade.
+pub async fn accept(
+    settings: &HttpSettings,
+    limits: &Limits,
+    io: Rewind<Plumbing>,
+    peer: Peer,
+) -> Result<Accepted, HandshakeError> {
+    let upgrade: RefCell<Option<(OnUpgrade, Negotiated)>> = RefCell::new(None);
+    let refusal: RefCell<Option<DropReason>> = RefCell::new(None);
+    let service = service_fn(|mut request: Request<Incoming>| {
+        let answer = if request.headers().contains_key(header::UPGRADE) {
+            match negotiate(settings, &request) {
+                Ok((answer, negotiated)) => {
+                    *upgrade.borrow_mut() = Some((hyper::upgrade::on(&mut request), negotiated));
+                    answer
+                }
+                Err((answer, reason)) => {
+                    *refusal.borrow_mut() = Some(reason);
+                    answer
+                }
+            }
+        } else {
+            serve_page(settings, &request, &peer)
+        };
+        std::future::ready(Ok::<_, std::convert::Infallible>(answer))
+    });
+    hyper::server::conn::http1::Builder::new()
+        .keep_alive(false)
+        .half_close(true)
+        .max_buf_size(limits.http_head_bytes_max.max(HYPER_BUF_MIN))
+        .serve_connection(TokioIo::new(io), service)
+        .with_upgrades()
+        .await
+        .map_err(|error| HandshakeError::violation(format!("HTTP: {error}")))?;
+    if let Some(reason) = refusal.into_inner() {
+        return Err(HandshakeError { reason, message: "the upgrade was refused".to_owned() });
+    }
+    let Some((on_upgrade, negotiated)) = upgrade.into_inner() else { return Ok(Accepted::Served) };
+    let upgraded = on_upgrade.await.map_err(|error| HandshakeError::violation(format!("HTTP upgrade: {error}")))?;
+    let parts = upgraded.downcast::<TokioIo<Rewind<Plumbing>>>().expect("the connection was made of this very type");
+    let (stream, _, channel_id) = parts.io.into_inner().inner.into_stream();
+    let wrapping = if negotiated.batched { Wrapping::Batched } else { Wrapping::WebSocket };
+    let (inbound, outbound) = websocket_framing(wrapping, limits.message_bytes_max, negotiated.deflate);
+    Ok(Accepted::Established(Box::new(Established {
+        stream,
+        peer,
+        inbound,
+        outbound,
+        serializer: negotiated.serializer,
+        leftover: parts.read_buf,
+        channel_id,
+        kind: "websocket",
+        protocol: negotiated.protocol,
+    })))
+}
+
+fn serve_page(settings: &HttpSettings, request: &Request<Incoming>, peer: &Peer) -> Answer {
+    let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let position = |needle: &str| accepts.find(needle).unwrap_or(usize::MAX);
+    let page = (settings.pages)(&PageRequest {
+        path: request.uri().path(),
+        method: request.method().as_str(),
+        wants_json: position("application/json") < position("text/html"),
+        peer,
+    });
+    let mut response = Response::new(Full::new(Bytes::from(page.body)));
+    *response.status_mut() = StatusCode::from_u16(page.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(page.content_type));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Checks an upgrade and agrees on subprotocol and compression, or says why not.
+fn negotiate(
+    settings: &HttpSettings,
+    request: &Request<Incoming>,
+) -> Result<(Answer, Negotiated), (Answer, DropReason)> {
+    let violation = |answer| (answer, DropReason::TransportViolation);
+    let path = request.uri().path();
+    match &settings.websocket_path {
+        Some(expected) if path == expected || path == "/" => {}
+        Some(expected) => {
+            return Err(violation(refuse(
+                StatusCode::NOT_FOUND,
+                format!("WAMP is spoken at {expected}, not at {path}"),
+            )));
+        }
+        None => return Err(violation(refuse(StatusCode::NOT_FOUND, "no WebSocket is spoken here".to_owned()))),
+    }
+    // An origin that is no text is no origin that could be allowed.
+    let origin = request.headers().get(header::ORIGIN).map(|value| value.to_str().unwrap_or(":"));
+    if !(settings.allows_origin)(origin) {
+        let answer = refuse(StatusCode::FORBIDDEN, "this origin is not allowed".to_owned());
+        return Err((answer, DropReason::OriginRefused));
+    }
+    let mut head = Request::new(());
+    *head.method_mut() = request.method().clone();
+    *head.version_mut() = request.version();
+    *head.headers_mut() = request.headers().clone();
+    let accepted = create_response(&head).map_err(|error| {
+        let mut answer = refuse(StatusCode::BAD_REQUEST, format!("not a WebSocket upgrade: {error}"));
+        if request.version() == Version::HTTP_11 && request.headers().get("sec-websocket-version").is_some() {
+            *answer.status_mut() = StatusCode::UPGRADE_REQUIRED;
+            answer.headers_mut().insert("sec-websocket-version", HeaderValue::from_static("13"));
+        }
+        violation(answer)
+    })?;
+    let mut answer = accepted.map(|()| Full::new(Bytes::new()));
+    let mut negotiated = negotiate_subprotocol(settings, request.headers(), answer.headers_mut()).map_err(violation)?;
+    let offers = request.headers().get_all(header::SEC_WEBSOCKET_EXTENSIONS);
+    let offers = offers.iter().filter_map(|value| value.to_str().ok());
+    if let Some(config) = &settings.deflate
+        && let Some((params, response)) = deflate::negotiate_server(offers, config)
+        && let Ok(value) = HeaderValue::from_str(&response)
+    {
+        answer.headers_mut().insert(header::SEC_WEBSOCKET_EXTENSIONS, value);
+        negotiated.deflate = Some(params);
+    }
+    Ok((answer, negotiated))
+}
+
+/// Takes the first subprotocol of the client that is served here.
+fn negotiate_subprotocol(
+    settings: &HttpSettings,
+    request: &HeaderMap,
+    response: &mut HeaderMap,
+) -> Result<Negotiated, Answer> {
+    let offered = request.get_all(header::SEC_WEBSOCKET_PROTOCOL);
+    let offered = offered.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let mut offered = offered.map(str::trim).filter(|name| !name.is_empty()).peekable();
+    let negotiated = |serializer, batched, protocol: &str| Negotiated {
+        serializer,
+        batched,
+        deflate: None,
+        protocol: protocol.to_owned(),
+    };
+    if settings.echo {
+        return Ok(negotiated(None, false, "echo"));
+    }
+    if offered.peek().is_none() && !settings.require_subprotocol {
+        return Ok(negotiated(Some(Serializer::Json), false, "wamp.2.json"));
+    }
+    for name in offered {
+        let (serializer, batched) = match name.strip_suffix(".batched") {
+            Some(unbatched) if settings.batched => (unbatched, true),
+            _ => (name, false),
+        };
+        let serializer = serializer.strip_prefix("wamp.2.").and_then(Serializer::from_name);
+        if let Some(serializer) = serializer.filter(|serializer| settings.serializers.contains(serializer))
+            && let Ok(value) = HeaderValue::from_str(name)
+        {
+            response.insert(header::SEC_WEBSOCKET_PROTOCOL, value);
+            return Ok(negotiated(Some(serializer), batched, name));
+        }
+    }
+    let served: Vec<String> = settings.serializers.iter().map(|s| format!("wamp.2.{}", s.name())).collect();
+    Err(refuse(StatusCode::BAD_REQUEST, format!("no subprotocol in common; served here: {}", served.join(", "))))
+}
+
+fn refuse(status: StatusCode, sentence: String) -> Answer {
+    let mut response = Response::new(Full::new(Bytes::from(sentence + "\n")));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+/// hyper refuses to be built with a smaller read buffer.
+const HYPER_BUF_MIN: usize = 8_192;

@@ -1,0 +1,18 @@
+//! The only room with sockets: listening, the handshakes up to the point where WAMP messages flow, and streams that are
+//! read and written without waiting. What the bytes mean is `wire`'s business; what the messages mean is the edge's.
+
+pub mod accept;
+pub mod framing;
+pub mod http;
+pub mod listener;
+pub mod outbox;
+pub mod peer;
+pub mod rewind;
+pub mod stream;
+pub mod tls;
+
+pub use accept::{Accepted, Accepting, Established, HandshakeError};
+pub use framing::{Broken, Encoding, Inbound, Incoming, Outbound, Wrapping};
+pub use outbox::{Frame, Outbox};
+pub use peer::Peer;
+pub use stream::Stream;

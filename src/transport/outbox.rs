@@ -1,0 +1,160 @@
+//! What waits to be written to one connection: frames that are shared with other receivers, in order, bounded in bytes by
+//! whoever fills it.
+
+use bytes::Bytes;
+use std::collections::VecDeque;
+
+/// One encoded and framed message.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    pub bytes: Bytes,
+    /// Events may wait for company and may be dropped by policy; replies may not.
+    pub is_event: bool,
+}
+
+/// Frames in the order in which they must be written.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    frames: VecDeque<Frame>,
+    /// How much of the first frame has been written.
+    written: usize,
+    queued_bytes: usize,
+    /// Frames that are not events.
+    replies: usize,
+}
+
+impl Outbox {
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Bytes that still have to be written.
+    pub fn queued_bytes(&self) -> usize {
+        self.queued_bytes
+    }
+
+    /// Whether nothing but events waits, so that they may go on waiting for company.
+    pub fn holds_only_events(&self) -> bool {
+        self.replies == 0
+    }
+
+    pub fn push(&mut self, frame: Frame) {
+        self.queued_bytes += frame.bytes.len();
+        self.replies += usize::from(!frame.is_event);
+        self.frames.push_back(frame);
+    }
+
+    /// The bytes to write next: the first frame where it is alone or large, else as many frames as fit, gathered in
+    /// `scratch`, so that one write carries many small frames.
+    pub fn next_chunk<'a>(&'a self, scratch: &'a mut Vec<u8>, chunk_bytes_max: usize) -> &'a [u8] {
+        let Some(first) = self.frames.front() else { return &[] };
+        let rest = &first.bytes[self.written..];
+        if self.frames.len() == 1 || rest.len() >= chunk_bytes_max / 2 {
+            return rest;
+        }
+        scratch.clear();
+        scratch.extend_from_slice(rest);
+        for frame in self.frames.iter().skip(1) {
+            if scratch.len() + frame.bytes.len() > chunk_bytes_max {
+                break;
+            }
+            scratch.extend_from_slice(&frame.bytes);
+        }
+        scratch
+    }
+
+    /// Forgets `n` bytes that have been written.
+    pub fn advance(&mut self, mut n: usize) {
+        self.queued_bytes -= n;
+        while let Some(first) = self.frames.front() {
+            let rest = first.bytes.len() - self.written;
+            if n < rest {
+                self.written += n;
+                return;
+            }
+            n -= rest;
+            self.written = 0;
+            self.replies -= usize::from(!first.is_event);
+            self.frames.pop_front();
+        }
+        // An idle connection keeps no queue, only the few that are busy do.
+        if self.frames.capacity() > KEPT_FRAMES {
+            self.frames = VecDeque::new();
+        }
+    }
+
+    /// Drops the oldest events that have not begun to be written until at most `bytes_max` remain. Returns how many.
+    pub fn drop_oldest_events(&mut self, bytes_max: usize) -> usize {
+        let mut dropped = 0;
+        let mut index = usize::from(self.written > 0);
+        while self.queued_bytes > bytes_max && index < self.frames.len() {
+            if self.frames[index].is_event {
+                self.queued_bytes -= self.frames[index].bytes.len();
+                self.frames.remove(index);
+                dropped += 1;
+            } else {
+                index += 1;
+            }
+        }
+        dropped
+    }
+
+    /// Forgets everything; the connection is lost.
+    pub fn clear(&mut self) {
+        *self = Outbox::default();
+    }
+}
+
+/// Room for frames that an empty outbox keeps: enough that a quiet session does not allocate per message.
+const KEPT_FRAMES: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(text: &'static str, is_event: bool) -> Frame {
+        Frame { bytes: Bytes::from_static(text.as_bytes()), is_event }
+    }
+
+    #[test]
+    fn small_frames_are_gathered_and_partial_writes_are_continued() {
+        let mut outbox = Outbox::default();
+        let mut scratch = Vec::new();
+        for text in ["one", "two", "three"] {
+            outbox.push(frame(text, true));
+        }
+        assert_eq!(outbox.next_chunk(&mut scratch, 64), b"onetwothree");
+        outbox.advance(5);
+        assert_eq!(outbox.next_chunk(&mut scratch, 64), b"othree");
+        assert_eq!(outbox.queued_bytes(), 6);
+        outbox.advance(6);
+        assert!(outbox.is_empty());
+        assert_eq!(outbox.next_chunk(&mut scratch, 64), b"");
+    }
+
+    #[test]
+    fn a_chunk_never_exceeds_its_bound_unless_one_frame_does() {
+        let mut outbox = Outbox::default();
+        let mut scratch = Vec::new();
+        outbox.push(frame("abcd", true));
+        outbox.push(frame("efghijkl", true));
+        assert_eq!(outbox.next_chunk(&mut scratch, 10), b"abcd");
+        outbox.advance(4);
+        assert_eq!(outbox.next_chunk(&mut scratch, 4), b"efghijkl");
+    }
+
+    #[test]
+    fn dropping_spares_replies_and_the_frame_that_is_half_written() {
+        let mut outbox = Outbox::default();
+        for (text, is_event) in [("half", true), ("reply", false), ("old", true), ("new", true)] {
+            outbox.push(frame(text, is_event));
+        }
+        outbox.advance(2);
+        assert_eq!(outbox.drop_oldest_events(10), 1);
+        let mut scratch = Vec::new();
+        assert_eq!(outbox.next_chunk(&mut scratch, 64), b"lfreplynew");
+        assert!(!outbox.holds_only_events());
+        assert_eq!(outbox.drop_oldest_events(0), 1);
+        assert_eq!(outbox.queued_bytes(), 7);
+    }
+}

@@ -1,0 +1,132 @@
+//! TLS by rustls: the listener's certificates, which can be replaced while it runs, and the established session, driven
+//! without waiting. The handshake itself is tokio-rustls' (see `accept`); afterwards the session is taken out of it, because the
+//! shard writes through shared references.
+
+use super::stream::Socket;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection};
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Reads a certificate chain and its key (both PEM) into a configuration for a listener; with `client_ca`, clients must show
+/// a certificate that one of those has signed. The error names the file.
+pub fn load_server_config(
+    certificate: &Path,
+    key: &Path,
+    client_ca: Option<&Path>,
+) -> Result<Arc<ServerConfig>, String> {
+    let name = |path: &Path, what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
+    let chain = certificates(certificate)?;
+    let private_key = PrivateKeyDer::from_pem_file(key).map_err(|error| name(key, &error))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| name(certificate, &error))?;
+    let builder = match client_ca {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(certificates(path)?);
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            builder.with_client_cert_verifier(verifier.map_err(|error| name(path, &error))?)
+        }
+    };
+    builder.with_single_cert(chain, private_key).map(Arc::new).map_err(|error| name(certificate, &error))
+}
+
+/// All certificates of a PEM file; at least one.
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let chain = CertificateDer::pem_file_iter(path)
+        .and_then(|certificates| certificates.collect::<Result<Vec<_>, _>>())
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    if chain.is_empty() { Err(format!("{}: no certificate in this file", path.display())) } else { Ok(chain) }
+}
+
+/// An established TLS session, apart from its socket.
+#[derive(Debug)]
+pub struct TlsSession {
+    connection: ServerConnection,
+    has_plaintext: bool,
+}
+
+impl TlsSession {
+    pub fn new(connection: ServerConnection) -> TlsSession {
+        // The handshake may have brought application data along; one attempt to read it costs nothing.
+        TlsSession { connection, has_plaintext: true }
+    }
+
+    pub fn has_plaintext(&self) -> bool {
+        self.has_plaintext
+    }
+
+    /// RFC 9266 `tls-exporter` channel binding, 32 bytes.
+    pub fn channel_id(&self) -> Option<[u8; 32]> {
+        self.connection.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(&[])).ok()
+    }
+
+    pub fn try_read(&mut self, socket: &Socket, buf: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.connection.reader().read(buf) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.has_plaintext = false,
+                // A missing close_notify is how most clients leave.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
+                done => {
+                    self.has_plaintext = true;
+                    return done;
+                }
+            }
+            self.connection.read_tls(&mut Unblocked(socket))?;
+            let processed = self.connection.process_new_packets();
+            // Alerts and key updates have to go out whatever was read.
+            self.try_flush(socket)?;
+            processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        }
+    }
+
+    pub fn try_write(&mut self, socket: &Socket, buf: &[u8]) -> io::Result<usize> {
+        if !self.try_flush(socket)? {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let n = self.connection.writer().write(buf)?;
+        self.try_flush(socket)?;
+        if n == 0 && !buf.is_empty() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(n) }
+    }
+
+    pub fn try_flush(&mut self, socket: &Socket) -> io::Result<bool> {
+        while self.connection.wants_write() {
+            match self.connection.write_tls(&mut Unblocked(socket)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+                Ok(_) => {}
+            }
+        }
+        Ok(true)
+    }
+
+    pub fn close(&mut self, socket: &Socket) {
+        self.connection.send_close_notify();
+        let _ = self.try_flush(socket);
+    }
+}
+
+/// A socket as `Read` and `Write`, which answer `WouldBlock` instead of waiting.
+struct Unblocked<'s>(&'s Socket);
+
+impl Read for Unblocked<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.try_read(buf)
+    }
+}
+
+impl Write for Unblocked<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0.try_write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
