@@ -1,7 +1,10 @@
 //! The router node: parses the command line, loads the configuration, calls the library, and ends with an exit code.
 
+mod logging;
+
 use clap::{Parser, Subcommand};
 use crossbar_cluster::config::{self, Config, node_key};
+use crossbar_cluster::edge;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -18,6 +21,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Serve until SIGTERM; SIGHUP reads the configuration again.
+    Run,
     /// Say everything that is wrong with the configuration.
     Check,
     /// Print the effective configuration: every default filled in, secrets masked.
@@ -36,6 +41,7 @@ fn main() -> ExitCode {
         }
     };
     match arguments.command {
+        Command::Run => run(config),
         Command::Check => {
             println!("{}: no mistakes", arguments.config.display());
             ExitCode::SUCCESS
@@ -45,6 +51,17 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Command::Keygen => keygen(&config),
+    }
+}
+
+fn run(config: Config) -> ExitCode {
+    logging::start(&config.log);
+    match edge::run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("crossbar-edge: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 

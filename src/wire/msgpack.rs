@@ -1,5 +1,5 @@
-//! MessagePack: the scan that checks a message and finds its elements, and the few parts of values that the router
-//! reads and writes itself. Whole values go through `rmp_serde`.
+//! MessagePack: the scan that checks a message and finds its elements, and the few parts of values that the router reads
+//! and writes itself. Whole values go through `rmp_serde`.
 
 use super::serde_value::{Keys, Reading};
 use super::{Elements, Kind, Serializer, Value, WireError};
@@ -131,20 +131,11 @@ impl Scanner<'_> {
             Head::Dict(count) => {
                 let depth = self.deeper(depth)?;
                 for _ in 0..count {
-                    self.skip_key(depth)?;
+                    self.skip(depth)?;
                     self.skip(depth)?;
                 }
                 Ok(())
             }
-        }
-    }
-
-    /// A key may be anything that is easily written as a string, but no list or dict: a key inside a key inside a key
-    /// would be escaped again at each level and double in size.
-    fn skip_key(&mut self, depth: usize) -> Result<(), WireError> {
-        match kind(self.bytes.get(self.at..).unwrap_or_default()) {
-            Kind::List | Kind::Dict => Err(invalid(self.at, "a list or dict as a key")),
-            _ => self.skip(depth),
         }
     }
 

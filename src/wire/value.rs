@@ -1,5 +1,5 @@
-//! A decoded value: what options, details and the router's own payloads are made of. Dicts keep their order, because
-//! the official vectors (and people who read traces) compare bytes.
+//! A decoded value: what options, details and the router's own payloads are made of. Dicts keep their order, because the
+//! official vectors (and people who read traces) compare bytes.
 
 /// Anything that WAMP's serializers can carry.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,14 +36,8 @@ impl Value {
         if let Value::Bool(value) = self { Some(*value) } else { None }
     }
 
-    /// Also of a float that is a whole number: clients in JavaScript write integers beyond 32 bits that way, session ids for
-    /// one.
     pub fn as_uint(&self) -> Option<u64> {
-        match self {
-            Value::Uint(value) => Some(*value),
-            Value::Float(value) if value.fract() == 0.0 && (0.0..=EXACT_MAX).contains(value) => Some(*value as u64),
-            _ => None,
-        }
+        if let Value::Uint(value) = self { Some(*value) } else { None }
     }
 
     pub fn as_str(&self) -> Option<&str> {
@@ -58,9 +52,6 @@ impl Value {
         if let Value::Dict(value) = self { Some(value) } else { None }
     }
 }
-
-/// Up to here (2^53) floats hold every integer.
-const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
 macro_rules! value_from {
     ($($source:ty => $variant:ident($convert:expr);)*) => {

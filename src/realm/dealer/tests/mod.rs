@@ -3,7 +3,6 @@
 
 mod calling;
 mod ending;
-mod history;
 mod random;
 mod registering;
 

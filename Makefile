@@ -1,0 +1,41 @@
+# One command per need. Each does its own set-up; nothing has to be installed by hand before.
+
+CARGO ?= cargo
+
+.PHONY: help build run test unit conformance clients fuzz bench lint check clean
+
+help:  ## Shows this list
+	@grep -E '^[a-z_0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+build:  ## Builds the programs
+	$(CARGO) build --release
+
+run: build  ## Runs one edge on this machine: ws://127.0.0.1:8080/ws, pages at http://127.0.0.1:8080/
+	target/release/crossbar-edge run --config docs/examples/edge-minimal.toml
+
+test: clients  ## Passes all tests: units, transcripts, real binaries with real clients
+	tests/run
+
+clients:  ## Installs the real clients that the tests use (Python, Node, Chromium) below target/
+	tests/clients/setup
+	tests/autobahn/setup
+
+conformance: clients  ## All 517 cases of the Autobahn WebSocket testsuite (ten minutes)
+	AUTOBAHN_FULL=1 $(CARGO) test --release --test autobahn -- --nocapture
+
+fuzz:  ## Runs every fuzz target for FUZZ_SECONDS (default 60) each
+	fuzz/run
+
+bench:  ## CPU per event against a bare epoll program, and memory per idle session
+	$(CARGO) bench --bench fanout
+	$(CARGO) bench --bench fanout -- idle
+
+lint:  ## Formatting, clippy with warnings denied, documentation
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items
+
+check: lint test  ## What has to hold before a change lands
+
+clean:  ## Removes everything that was built or installed here
+	rm -rf target fuzz/target

@@ -1,0 +1,145 @@
+//! The pages for people: one small style, light and dark, nothing loaded from elsewhere.
+
+use super::NodeStatus;
+
+/// `GET /` on a port that speaks WAMP: says what this is, and who served whom.
+pub fn status_page(status: &NodeStatus, peer: &str, websocket_path: &str) -> String {
+    let body = format!(
+        "<h1>{node}</h1>\
+         <p class=lead>This is a <strong>crossbar-edge</strong>, a router of a crossbar-cluster. Programs talk to it over \
+         <a href=\"https://wamp-proto.org/\">WAMP</a>: WebSocket at <code>{path}</code>, with \
+         <code>wamp.2.cbor</code>, <code>wamp.2.msgpack</code> or <code>wamp.2.json</code>.</p>\
+         <p>Served for {peer} from crossbar-edge router worker with PID {pid}.</p>\
+         <p><a href=\"/info\">What this node is doing</a></p>",
+        node = escape(&status.node),
+        path = escape(websocket_path),
+        peer = escape(peer),
+        pid = status.pid,
+    );
+    page(&format!("{} – crossbar-edge", status.node), &body, status)
+}
+
+/// `GET /info`: the state of the node as tables.
+pub fn info_page(status: &NodeStatus) -> String {
+    let facts = [
+        ("Node", status.node.clone()),
+        ("State", status.state.to_owned()),
+        ("Host", status.hostname.clone()),
+        ("PID", status.pid.to_string()),
+        ("Started", status.started.clone()),
+        ("Up for", duration(status.uptime_seconds)),
+        ("Public key", status.public_key.clone()),
+        ("Descriptors", status.descriptors_max.to_string()),
+        ("Connections", status.connections.to_string()),
+        ("Sessions", status.sessions.to_string()),
+        ("Events wait at most", format!("{:.1} ms", status.event_delay_ms)),
+    ];
+    let facts: String = facts
+        .iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| format!("<tr><th>{name}</th><td>{}</td></tr>", escape(value)))
+        .collect();
+    let realms = status.realms.iter().map(|realm| {
+        vec![
+            realm.name.clone(),
+            realm.sessions.to_string(),
+            realm.subscriptions.to_string(),
+            realm.registrations.to_string(),
+        ]
+    });
+    let listeners = status.listeners.iter().map(|listener| {
+        vec![listener.address.clone(), listener.connections.to_string(), listener.handshakes.to_string()]
+    });
+    let body = format!(
+        "<h1>{}</h1><table>{facts}</table><h2>Realms</h2>{}<h2>Listeners</h2>{}",
+        escape(&status.node),
+        table(&["Realm", "Sessions", "Subscriptions", "Registrations"], realms),
+        table(&["Address", "Connections", "In handshake"], listeners),
+    );
+    page(&format!("{} – info", status.node), &body, status)
+}
+
+/// The page for a path that is not served.
+pub fn not_found_page(status: &NodeStatus, path: &str) -> String {
+    let body = format!(
+        "<h1>Not here</h1><p>There is nothing at <code>{}</code>. Try <a href=\"/\">the start</a> or \
+         <a href=\"/info\">the state of this node</a>.</p>",
+        escape(path)
+    );
+    page("Not found – crossbar-edge", &body, status)
+}
+
+fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let cells = |tag: &str, cells: &[String]| -> String {
+        cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect()
+    };
+    let head: Vec<String> = head.iter().map(|&cell| cell.to_owned()).collect();
+    let rows: String = rows.map(|row| format!("<tr>{}</tr>", cells("td", &row))).collect();
+    format!("<table class=wide><tr>{}</tr>{rows}</table>", cells("th", &head))
+}
+
+fn page(title: &str, body: &str, status: &NodeStatus) -> String {
+    format!(
+        "<!DOCTYPE html><html lang=en><head><meta charset=utf-8>\
+         <meta name=viewport content=\"width=device-width, initial-scale=1\"><title>{}</title><style>{STYLE}</style></head>\
+         <body><main>{body}</main><footer>crossbar-cluster {}</footer></body></html>",
+        escape(title),
+        status.version,
+    )
+}
+
+/// Text for HTML, in elements and in quoted attributes.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// `1 d 2 h`, `3 h 4 min`, `5 min 6 s`: the two largest units.
+fn duration(seconds: u64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
+        (0, _, _) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
+const STYLE: &str = "\
+:root{color-scheme:light dark;--ink:#1d2430;--soft:#5b6675;--line:#d9dee5;--ground:#f7f8fa;--accent:#b3261e}\
+@media(prefers-color-scheme:dark){:root{--ink:#e6e9ee;--soft:#9aa5b4;--line:#313945;--ground:#14181e;--accent:#ff8a80}}\
+*{box-sizing:border-box}body{margin:0;background:var(--ground);color:var(--ink);\
+font:16px/1.55 system-ui,sans-serif}main{max-width:46rem;margin:0 auto;padding:3rem 1.25rem 1rem}\
+h1{font-size:1.9rem;margin:0 0 .75rem;border-left:.3rem solid var(--accent);padding-left:.75rem}\
+h2{font-size:1.1rem;margin:2rem 0 .5rem}.lead{font-size:1.1rem}a{color:var(--accent)}\
+code{font-size:.92em;background:color-mix(in srgb,var(--line) 55%,transparent);padding:.1em .35em;border-radius:.25em}\
+table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.4rem .75rem .4rem 0;\
+border-bottom:1px solid var(--line);overflow-wrap:anywhere;font-variant-numeric:tabular-nums}\
+th{font-weight:600;color:var(--soft);white-space:nowrap}\
+footer{max-width:46rem;margin:0 auto;padding:1rem 1.25rem 3rem;color:var(--soft);font-size:.85rem}";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_cannot_become_markup() {
+        assert_eq!(escape("<a href=\"x\">&"), "&lt;a href=&quot;x&quot;&gt;&amp;");
+    }
+
+    #[test]
+    fn durations_show_two_units() {
+        assert_eq!(duration(59), "59 s");
+        assert_eq!(duration(3_661), "1 h 1 min");
+        assert_eq!(duration(90_061), "1 d 1 h");
+    }
+}

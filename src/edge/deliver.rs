@@ -1,0 +1,160 @@
+//! Messages to outboxes: encoded once per serializer and wrapping, bounded per receiver.
+
+use super::connection::Ending;
+use super::shard::{RealmIndex, Shard, Work};
+use crate::drop::DropReason;
+use crate::limits::{OUTBOX_STALL_PERCENT, STALL_MAX};
+use crate::transport::{Encoding, Frame};
+use crate::wamp::message::code;
+use crate::wamp::{Message, SessionKey, codec, error};
+use crate::wire::{Dict, Payload};
+use bytes::Bytes;
+
+impl Shard {
+    /// Queues one message for one session.
+    pub(super) fn deliver(&mut self, key: SessionKey, message: Message, is_event: bool) {
+        let mut buffer = std::mem::take(&mut self.encode_buffer);
+        buffer.clear();
+        if let Some(connection) = self.connections.get_mut(key.0 as usize)
+            && let Some(serializer) = connection.serializer
+        {
+            codec::encode(&message, serializer, &mut buffer);
+            if buffer.len() > connection.outbound.message_bytes_max {
+                self.handle_oversized(key, message);
+            } else {
+                let frame = connection.outbound.wrap(serializer, &buffer);
+                self.stats.count_out(message.code());
+                self.queue(key, frame, is_event);
+            }
+        }
+        self.encode_buffer = buffer;
+    }
+
+    /// Queues the same event for many sessions. The bytes are made once per encoding and shared.
+    pub(super) fn deliver_all(&mut self, _realm: RealmIndex, keys: &[SessionKey], message: &Message) {
+        let mut buffer = std::mem::take(&mut self.encode_buffer);
+        let mut shared: [Option<Bytes>; Encoding::COUNT] = Default::default();
+        for &key in keys {
+            let Some(connection) = self.connections.get_mut(key.0 as usize) else { continue };
+            let Some(serializer) = connection.serializer else { continue };
+            let encoding = Encoding { serializer, wrapping: connection.outbound.wrapping };
+            let slot = &mut shared[encoding.index()];
+            let frame = match slot {
+                Some(frame) if !connection.outbound.is_compressed() => frame.clone(),
+                _ => {
+                    buffer.clear();
+                    codec::encode(message, serializer, &mut buffer);
+                    if connection.outbound.is_compressed() {
+                        connection.outbound.wrap(serializer, &buffer)
+                    } else {
+                        slot.insert(encoding.wrap(&buffer)).clone()
+                    }
+                }
+            };
+            if frame.len() > connection.outbound.message_bytes_max {
+                self.stats.count_drop(DropReason::ReceiverLimit);
+                continue;
+            }
+            self.stats.count_out(message.code());
+            self.queue(key, frame, true);
+        }
+        self.encode_buffer = buffer;
+    }
+
+    /// Puts a frame into a connection's outbox, and holds the connection to its bound.
+    pub(super) fn queue(&mut self, key: SessionKey, bytes: Bytes, is_event: bool) {
+        let Some(connection) = self.connections.get_mut(key.0 as usize) else { return };
+        if connection.ending != Ending::Open {
+            return;
+        }
+        let bytes_max = connection.listener.limits.outbox_bytes_max;
+        connection.outbox.push(Frame { bytes, is_event });
+        let queued = connection.outbox.queued_bytes();
+        if !connection.is_touched {
+            connection.is_touched = true;
+            self.touched.push(key);
+        }
+        self.queued_events += u64::from(is_event);
+        if queued > bytes_max / 100 * OUTBOX_STALL_PERCENT {
+            self.handle_pressure(key, queued, bytes_max);
+        }
+    }
+
+    /// A receiver is slow: first those who feed it wait, then it loses events or its connection.
+    fn handle_pressure(&mut self, key: SessionKey, queued: usize, bytes_max: usize) {
+        if queued > bytes_max {
+            // The socket may have room again by now; a burst within one turn is not a slow consumer.
+            self.flush(key);
+            let Some(connection) = self.connection(key) else { return };
+            if connection.outbox.queued_bytes() <= bytes_max {
+                return;
+            }
+            let drops_oldest = connection.realm.is_some_and(|index| {
+                self.realms.get(index.0).and_then(Option::as_ref).is_some_and(|slot| slot.drops_oldest)
+            });
+            let dropped = match self.connection(key) {
+                Some(connection) if drops_oldest => connection.outbox.drop_oldest_events(bytes_max),
+                _ => 0,
+            };
+            for _ in 0..dropped {
+                self.stats.count_drop(DropReason::OldestEvent);
+            }
+            let Some(connection) = self.connection(key) else { return };
+            if connection.outbox.queued_bytes() > bytes_max {
+                tracing::info!(key = key.0, queued, "slow consumer disconnected");
+                return self.kill_later(key, DropReason::SlowConsumer);
+            }
+        }
+        let now = self.now();
+        if let Some(source) = self.source.filter(|source| *source != key)
+            && let Some(publisher) = self.connection(source)
+            && publisher.stalled_until.is_none()
+        {
+            let until = now.uptime + STALL_MAX;
+            publisher.stalled_until = Some(until);
+            self.stats.publisher_stalls.add(1);
+            self.stalled.push_back((until, source));
+            self.wake_flusher();
+        }
+    }
+
+    /// Ends a connection from within a delivery: its realm is told when the work at hand is done.
+    fn kill_later(&mut self, key: SessionKey, reason: DropReason) {
+        let Some(connection) = self.connection(key) else { return };
+        connection.ending = Ending::Dead;
+        connection.outbox.clear();
+        connection.wake();
+        self.stats.count_drop(reason);
+        self.work.push_back(Work::Step(key, crate::session::Step::Leave));
+    }
+
+    /// The receiver said that it takes no message of this size. Nothing may be lost silently that somebody waits for.
+    fn handle_oversized(&mut self, key: SessionKey, message: Message) {
+        self.stats.count_drop(DropReason::ReceiverLimit);
+        let refusal = |request_type, request| {
+            Message::error(request_type, request, error::PAYLOAD_SIZE_EXCEEDED, "larger than the receiver accepts")
+        };
+        match message {
+            Message::Result { request, .. } => self.deliver(key, refusal(code::CALL, request), false),
+            Message::Error { request_type, request, error, .. } => {
+                let stripped =
+                    Message::Error { request_type, request, details: Dict::new(), error, payload: Payload::empty() };
+                self.deliver(key, stripped, false);
+            }
+            Message::Invocation { request, .. } => {
+                let Some(index) = self.connection(key).and_then(|connection| connection.realm) else { return };
+                let now = self.now();
+                let answer = refusal(code::INVOCATION, request);
+                self.with_realm(index, |realm, effects| realm.handle_message(now, key, answer, effects));
+            }
+            _ => {}
+        }
+    }
+
+    /// An Autobahn testee sends back what it got.
+    pub(super) fn echo(&mut self, key: SessionKey, bytes: &[u8], is_text: bool) {
+        let Some(connection) = self.connection(key) else { return };
+        let frame = connection.outbound.echo(bytes, is_text);
+        self.queue(key, frame, false);
+    }
+}

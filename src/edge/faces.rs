@@ -1,0 +1,173 @@
+//! The HTTP faces of an edge: what is answered on which path, on the ports of clients and on the admin port.
+
+use super::shard::{ListenerState, Pings, Shard};
+use crate::admin::{ListenerStatus, NodeStatus, RealmStatus, pages};
+use crate::config::Config;
+use crate::metrics::{self, NodeFacts, Process, Snapshot};
+use crate::session::admission::Admission;
+use crate::transport::accept::{Accepting, ProxyMode};
+use crate::transport::http::{HttpSettings, Page, PageRequest, Pages};
+use crate::transport::listener::Listener;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json";
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// The pages on a port for clients: who served whom, and what the node is doing.
+pub(super) fn client_pages(shard: Rc<RefCell<Shard>>, websocket_path: String) -> Pages {
+    Rc::new(move |request| {
+        let shard = shard.borrow();
+        match (request.method, request.path) {
+            ("GET" | "HEAD", path) if path == "/" || path == websocket_path => {
+                html(pages::status_page(&shard.status(), &request.peer.to_string(), &websocket_path))
+            }
+            ("GET" | "HEAD", "/info") => info(&shard, request),
+            _ => refused(&shard, request),
+        }
+    })
+}
+
+/// The pages on the admin port.
+pub(super) fn admin_pages(shard: Rc<RefCell<Shard>>) -> Pages {
+    Rc::new(move |request| {
+        let shard = shard.borrow();
+        match (request.method, request.path) {
+            ("GET" | "HEAD", "/" | "/info") => info(&shard, request),
+            ("GET" | "HEAD", "/healthz") => text(200, "ok\n"),
+            ("GET" | "HEAD", "/readyz") if shard.is_draining => text(503, "draining\n"),
+            ("GET" | "HEAD", "/readyz") => text(200, "ready\n"),
+            ("GET" | "HEAD", "/metrics") => {
+                Page { status: 200, content_type: metrics::CONTENT_TYPE, body: shard.metrics() }
+            }
+            _ => refused(&shard, request),
+        }
+    })
+}
+
+/// The admin port: pages only, no WAMP.
+pub(super) fn admin_state(
+    shard: &Rc<RefCell<Shard>>,
+    config: &Config,
+    admission: Admission,
+    bound: &Listener,
+) -> ListenerState {
+    let http = HttpSettings {
+        websocket_path: None,
+        serializers: Vec::new(),
+        batched: false,
+        require_subprotocol: true,
+        echo: false,
+        allows_origin: Box::new(|_| false),
+        deflate: None,
+        pages: admin_pages(shard.clone()),
+    };
+    let accepting = Accepting {
+        proxy: ProxyMode::Off,
+        http: Some(http),
+        rawsocket: Vec::new(),
+        limits: config.limits.clone(),
+        tls: RefCell::new(None),
+    };
+    let pings = Pings { interval: Duration::ZERO, timeout: Duration::ZERO };
+    ListenerState::new(format!("http://{}/", bound.address()), accepting, admission, pings)
+}
+
+fn info(shard: &Shard, request: &PageRequest<'_>) -> Page {
+    let status = shard.status();
+    if request.wants_json {
+        let body = serde_json::to_string_pretty(&status).expect("a status is plain strings and numbers");
+        Page { status: 200, content_type: JSON, body: body + "\n" }
+    } else {
+        html(pages::info_page(&status))
+    }
+}
+
+fn refused(shard: &Shard, request: &PageRequest<'_>) -> Page {
+    match request.method {
+        "GET" | "HEAD" => {
+            Page { status: 404, content_type: HTML, body: pages::not_found_page(&shard.status(), request.path) }
+        }
+        _ => text(405, "only GET is answered here\n"),
+    }
+}
+
+fn html(body: String) -> Page {
+    Page { status: 200, content_type: HTML, body }
+}
+
+fn text(status: u16, body: &str) -> Page {
+    Page { status, content_type: TEXT, body: body.to_owned() }
+}
+
+impl Shard {
+    /// What the node is doing right now.
+    pub fn status(&self) -> NodeStatus {
+        let now = self.now();
+        NodeStatus {
+            node: self.node.id.clone(),
+            program: "crossbar-edge",
+            version: env!("CARGO_PKG_VERSION"),
+            hostname: self.node.hostname.clone(),
+            pid: self.node.pid,
+            started: self.node.started_text(),
+            uptime_seconds: now.uptime.as_secs(),
+            public_key: self.node.public_key.clone(),
+            state: if self.is_draining { "draining" } else { "up" },
+            descriptors_max: self.node.descriptors_max,
+            connections: self.connections.len(),
+            sessions: self.n_sessions(),
+            event_delay_ms: self.event_delay.as_secs_f64() * 1_000.0,
+            listeners: self
+                .listeners
+                .iter()
+                .map(|listener| ListenerStatus {
+                    address: listener.name.clone(),
+                    connections: listener.connections.get(),
+                    handshakes: listener.handshakes.get(),
+                })
+                .collect(),
+            realms: self
+                .realms
+                .iter()
+                .flatten()
+                .map(|slot| RealmStatus {
+                    name: slot.realm.name().to_owned(),
+                    sessions: slot.realm.n_sessions(),
+                    subscriptions: slot.realm.n_subscriptions(),
+                    registrations: slot.realm.n_registrations(),
+                })
+                .collect(),
+        }
+    }
+    /// What Prometheus is told.
+    fn metrics(&self) -> String {
+        let outboxes = || self.connections.iter().map(|(_, connection)| connection.outbox.queued_bytes() as u64);
+        let snapshot = Snapshot {
+            stats: self.stats.clone(),
+            sessions: self
+                .realms
+                .iter()
+                .flatten()
+                .map(|slot| (slot.realm.name().to_owned(), slot.realm.n_sessions() as u64))
+                .collect(),
+            connections: self
+                .listeners
+                .iter()
+                .map(|listener| (listener.name.clone(), listener.connections.get() as u64))
+                .collect(),
+            outbox_bytes: outboxes().sum(),
+            outbox_bytes_fullest: outboxes().max().unwrap_or(0),
+            event_delay: self.event_delay,
+        };
+        let facts = NodeFacts {
+            node: self.node.id.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            uptime: self.now().uptime,
+            process: Process::read(),
+        };
+        metrics::render(&facts, &[snapshot])
+    }
+}

@@ -1,0 +1,183 @@
+//! The write half of a turn: every connection that was touched is written once, or held a little for company.
+
+use super::connection::Ending;
+use super::shard::{Shard, WRITE_CHUNK_BYTES};
+use crate::drop::DropReason;
+use crate::wamp::SessionKey;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+/// The task that ends each turn. Tasks that route wake it, and it runs after those that were ready before it: so one flush
+/// covers all that they queued.
+pub(super) async fn run_flusher(shard: Rc<RefCell<Shard>>) {
+    loop {
+        let deadline = shard.borrow().next_deadline();
+        let woken = poll_fn(|cx| {
+            let mut shard = shard.borrow_mut();
+            if shard.turn_started.is_some() || !shard.touched.is_empty() || shard.deadlines_changed {
+                shard.deadlines_changed = false;
+                return Poll::Ready(());
+            }
+            shard.flusher = Some(cx.waker().clone());
+            Poll::Pending
+        });
+        match deadline {
+            None => woken.await,
+            Some(at) => {
+                let at = shard.borrow().instant_of(at);
+                tokio::select! {
+                    biased;
+                    () = woken => {}
+                    () = tokio::time::sleep_until(at.into()) => {}
+                }
+            }
+        }
+        shard.borrow_mut().end_turn();
+    }
+}
+
+impl Shard {
+    /// Marks the start of a turn: the end of it is then due.
+    pub(super) fn begin_turn(&mut self) {
+        if self.turn_started.is_none() {
+            self.turn_started = Some(Instant::now());
+            self.wake_flusher();
+        }
+    }
+
+    /// Makes sure that the flusher looks at its deadlines again.
+    pub(super) fn wake_flusher(&mut self) {
+        self.deadlines_changed = true;
+        if let Some(waker) = self.flusher.take() {
+            waker.wake();
+        }
+    }
+
+    /// Has a connection flushed at the end of the turn.
+    pub(super) fn touch(&mut self, key: SessionKey) {
+        if let Some(connection) = self.connection(key)
+            && !connection.is_touched
+        {
+            connection.is_touched = true;
+            self.touched.push(key);
+            self.wake_flusher();
+        }
+    }
+
+    /// Writes what has to be written, lets go of whom a deadline held, and lets the realms see the time.
+    pub(super) fn end_turn(&mut self) {
+        let now = self.now();
+        self.handle_realm_timeouts(now);
+        self.unstall(now.uptime);
+        let delay = self.event_delay;
+        let due = now.uptime + delay;
+        let mut touched = std::mem::take(&mut self.touched);
+        for key in touched.drain(..) {
+            let Some(connection) = self.connection(key) else { continue };
+            connection.is_touched = false;
+            if delay.is_zero() || !connection.outbox.holds_only_events() {
+                self.flush(key);
+            } else if !connection.is_held && !connection.wants_write {
+                connection.is_held = true;
+                self.held.push_back((due, key));
+            }
+        }
+        // Routing within the flush (a connection that turns out lost) may have touched others.
+        if self.touched.is_empty() {
+            self.touched = touched;
+        }
+        while let Some(&(at, key)) = self.held.front()
+            && at <= now.uptime
+        {
+            self.held.pop_front();
+            if self.connection(key).is_some_and(|connection| connection.is_held) {
+                self.flush(key);
+            }
+        }
+        if let Some(started) = self.turn_started.take() {
+            self.stats.count_turn(started.elapsed());
+        }
+    }
+
+    /// Writes as much of a connection's outbox as the socket takes.
+    pub(super) fn flush(&mut self, key: SessionKey) {
+        let mut scratch = std::mem::take(&mut self.write_buffer);
+        let lost = self.write_out(key, &mut scratch);
+        self.write_buffer = scratch;
+        if lost {
+            self.kill(key, DropReason::PeerLost);
+        }
+    }
+
+    /// True when the socket is lost.
+    fn write_out(&mut self, key: SessionKey, scratch: &mut Vec<u8>) -> bool {
+        let Some(connection) = self.connections.get_mut(key.0 as usize) else { return false };
+        connection.is_held = false;
+        connection.wants_write = false;
+        while !connection.outbox.is_empty() {
+            let chunk = connection.outbox.next_chunk(scratch, WRITE_CHUNK_BYTES);
+            match connection.stream.try_write(chunk) {
+                Ok(n) => {
+                    self.stats.count_write(n);
+                    connection.outbox.advance(n);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    connection.wants_write = true;
+                    connection.wake();
+                    return false;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return true,
+            }
+        }
+        match connection.stream.try_flush() {
+            Ok(true) => {}
+            Ok(false) => {
+                connection.wants_write = true;
+                connection.wake();
+                return false;
+            }
+            Err(_) => return true,
+        }
+        if let Ending::Closing { deadline, is_shut: false } = connection.ending {
+            connection.ending = Ending::Closing { deadline, is_shut: true };
+            connection.stream.shutdown();
+        }
+        false
+    }
+
+    /// The next time at which something is due without anything arriving.
+    fn next_deadline(&self) -> Option<Duration> {
+        let held = self.held.front().map(|(at, _)| *at);
+        let stalled = self.stalled.front().map(|(at, _)| *at);
+        let realms = self.realms.iter().flatten().filter_map(|slot| slot.realm.poll_timeout());
+        realms.chain(held).chain(stalled).min()
+    }
+
+    fn handle_realm_timeouts(&mut self, now: crate::time::Now) {
+        for index in 0..self.realms.len() {
+            let due = self.realms[index].as_ref().and_then(|slot| slot.realm.poll_timeout());
+            if due.is_some_and(|at| at <= now.uptime) {
+                let index = super::shard::RealmIndex(index);
+                self.with_realm(index, |realm, effects| realm.handle_timeout(now, effects));
+            }
+        }
+        self.work_off(now);
+    }
+
+    fn unstall(&mut self, uptime: Duration) {
+        while let Some(&(until, key)) = self.stalled.front()
+            && until <= uptime
+        {
+            self.stalled.pop_front();
+            if let Some(connection) = self.connection(key) {
+                connection.stalled_until = None;
+                connection.wake();
+            }
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Listeners of the configuration as bound sockets, and the task that takes each connection through its handshakes.
+
+use super::connection::Driver;
+use super::faces;
+use super::shard::{ListenerState, Pings, Shard};
+use crate::config::resolved::{self, Address, ProxyProtocol};
+use crate::drop::DropReason;
+use crate::session::admission::Admission;
+use crate::transport::accept::{self, Accepting, ProxyMode};
+use crate::transport::http::HttpSettings;
+use crate::transport::listener::{Endpoint, Listener};
+use crate::transport::stream::Socket;
+use crate::transport::{Accepted, HandshakeError, Peer, tls};
+use crate::wire::deflate::DeflateConfig;
+use rustls::ServerConfig;
+use std::cell::RefCell;
+use std::net::ToSocketAddrs;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Binds an address of the configuration. The error names it.
+pub(super) fn bind(address: &Address, backlog: u32) -> Result<Listener, String> {
+    let endpoint = match address {
+        Address::Unix { path, .. } => Endpoint::Unix(path.clone()),
+        Address::Tcp { host, port } => {
+            let mut resolved = (host.as_str(), *port).to_socket_addrs().map_err(|e| format!("{address}: {e}"))?;
+            Endpoint::Tcp(resolved.next().ok_or_else(|| format!("{address}: the name has no address"))?)
+        }
+    };
+    let listener =
+        Listener::bind(&endpoint, backlog).map_err(|error| format!("cannot listen on {address}: {error}"))?;
+    if let Address::Unix { path, mode } = address {
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(*mode);
+        std::fs::set_permissions(path, permissions).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(listener)
+}
+
+/// The certificates of a listener, read now.
+pub(super) fn load_tls(settings: &resolved::Listener) -> Result<Option<Arc<ServerConfig>>, String> {
+    let Some(tls) = &settings.tls else { return Ok(None) };
+    tls::load_server_config(&tls.certificate, &tls.key, tls.client_ca.as_deref()).map(Some)
+}
+
+/// What the connections of one listener share.
+pub(super) fn listener_state(
+    shard: &Rc<RefCell<Shard>>,
+    settings: &resolved::Listener,
+    admission: Admission,
+    bound: &Listener,
+) -> Result<ListenerState, String> {
+    let accepting = Accepting {
+        proxy: match settings.proxy_protocol {
+            ProxyProtocol::Off => ProxyMode::Off,
+            ProxyProtocol::Optional => ProxyMode::Optional,
+            ProxyProtocol::Required => ProxyMode::Required,
+        },
+        http: settings.transport.speaks_http().then(|| http_settings(shard, settings)),
+        rawsocket: if settings.transport.speaks_rawsocket() { settings.serializers.clone() } else { Vec::new() },
+        limits: settings.limits.clone(),
+        tls: RefCell::new(load_tls(settings)?),
+    };
+    let pings = Pings { interval: settings.ping_interval, timeout: settings.ping_timeout };
+    Ok(ListenerState::new(url(settings, bound), accepting, admission, pings))
+}
+
+fn http_settings(shard: &Rc<RefCell<Shard>>, settings: &resolved::Listener) -> HttpSettings {
+    let origins = settings.allowed_origins.clone();
+    HttpSettings {
+        websocket_path: Some(settings.path.clone()),
+        serializers: settings.serializers.clone(),
+        batched: settings.batched,
+        require_subprotocol: settings.require_subprotocol,
+        echo: settings.echo,
+        allows_origin: Box::new(move |origin| origins.allows(origin)),
+        deflate: settings.compression.as_ref().map(|compression| DeflateConfig {
+            server_window_bits_max: compression.server_window_bits_max,
+            client_window_bits_max: compression.client_window_bits_max,
+            server_no_context_takeover: compression.server_no_context_takeover,
+            client_no_context_takeover: compression.client_no_context_takeover,
+            level: compression.level,
+            message_bytes_min: compression.message_bytes_min,
+        }),
+        pages: faces::client_pages(shard.clone(), settings.path.clone()),
+    }
+}
+
+/// How clients name this listener; printed at start and shown in the status.
+fn url(settings: &resolved::Listener, bound: &Listener) -> String {
+    let secure = if settings.tls.is_some() { "s" } else { "" };
+    let address = bound.address();
+    match (&settings.address, settings.transport.speaks_http()) {
+        (Address::Tcp { .. }, true) => format!("ws{secure}://{address}{}", settings.path),
+        (Address::Tcp { .. }, false) => format!("rs{secure}://{address}"),
+        (Address::Unix { .. }, true) => format!("ws{secure}+unix:{address}"),
+        (Address::Unix { .. }, false) => format!("rs{secure}+unix:{address}"),
+    }
+}
+
+/// Accepts for ever. Ends only by being dropped, which closes the socket.
+pub(super) async fn run_listener(shard: Rc<RefCell<Shard>>, state: Rc<ListenerState>, listener: Listener) {
+    loop {
+        let (socket, peer) = listener.accept().await;
+        let refusal = if state.connections.get() + state.handshakes.get() >= state.limits.connections_max {
+            Some(DropReason::TooManyConnections)
+        } else if state.handshakes.get() >= state.limits.handshakes_max {
+            Some(DropReason::TooManyHandshakes)
+        } else {
+            None
+        };
+        shard.borrow().stats.connections_accepted.add(1);
+        match refusal {
+            Some(reason) => {
+                shard.borrow().stats.count_drop(reason);
+                tracing::debug!(%peer, %reason, "connection refused");
+            }
+            None => {
+                state.handshakes.set(state.handshakes.get() + 1);
+                tokio::task::spawn_local(handle_connection(shard.clone(), state.clone(), socket, peer));
+            }
+        }
+    }
+}
+
+/// One connection from accept to its end. The handshake's large state is gone once it is done.
+async fn handle_connection(shard: Rc<RefCell<Shard>>, state: Rc<ListenerState>, socket: Socket, peer: Peer) {
+    let accepted = Box::pin(shake_hands(&state, socket, peer)).await;
+    state.handshakes.set(state.handshakes.get() - 1);
+    match accepted {
+        Ok(Accepted::Established(established)) => {
+            shard.borrow().stats.handshakes.add(1);
+            let key = shard.borrow_mut().open(*established, state);
+            // A task of its own: this one is as large as the handshake was.
+            tokio::task::spawn_local(Driver { shard, key });
+        }
+        Ok(Accepted::Served) => {}
+        Err(error) => shard.borrow().stats.count_drop(error.reason),
+    }
+}
+
+/// The handshakes, bounded in time.
+async fn shake_hands(state: &ListenerState, socket: Socket, peer: Peer) -> Result<Accepted, HandshakeError> {
+    let name = peer.to_string();
+    let within = state.limits.handshake_timeout;
+    let accepted = tokio::time::timeout(within, accept::accept(&state.accepting, socket, peer)).await;
+    let accepted = accepted.unwrap_or_else(|_| {
+        let message = format!("no handshake within {within:?}");
+        Err(HandshakeError { reason: DropReason::HandshakeTimeout, message })
+    });
+    if let Err(error) = &accepted {
+        tracing::debug!(peer = name, reason = %error.reason, message = error.message, "handshake failed");
+    }
+    accepted
+}

@@ -1,0 +1,57 @@
+//! SIGHUP: the configuration is read again; what can change live does, what cannot is named.
+
+use super::listen::load_tls;
+use super::run::Edge;
+use crate::config::{self, Config, resolved};
+use crate::session::admission::Admission;
+
+/// Applies the configuration file as it is now. A file with mistakes changes nothing.
+pub(super) fn reload(edge: &mut Edge) {
+    let new = match config::load(&edge.config.path) {
+        Ok(new) => new,
+        Err(mistakes) => {
+            tracing::error!("the configuration was not reloaded: {mistakes}");
+            return;
+        }
+    };
+    let diff = edge.config.diff_live(&new);
+    for name in &diff.needs_restart {
+        tracing::warn!("{name} has changed and needs a restart to take effect");
+    }
+    apply(edge, &new);
+    tracing::info!(applied = diff.applied.join(", "), "configuration reloaded");
+    edge.config.realms = new.realms;
+    edge.config.limits = new.limits;
+}
+
+fn apply(edge: &mut Edge, new: &Config) {
+    let mut shard = edge.shard.borrow_mut();
+    let now = shard.now();
+    for settings in &new.realms {
+        match shard.realm_names.get(&settings.core.name).copied() {
+            Some(index) => {
+                if let Some(realm) = shard.realm_mut(index) {
+                    realm.reconfigure(now, (*settings.core).clone());
+                }
+            }
+            None => shard.add_realm(settings),
+        }
+    }
+    shard.limits = new.limits.clone();
+    let states = shard.listeners.clone();
+    drop(shard);
+    // Listeners cannot move live; the one with the same address gets its new certificates and principals.
+    for (old, state) in edge.config.listeners.iter().zip(states) {
+        let Some(settings) = new.listeners.iter().find(|listener| listener.address == old.address) else { continue };
+        *state.admission.borrow_mut() = admission(new, settings);
+        match load_tls(settings) {
+            Ok(tls) => *state.accepting.tls.borrow_mut() = tls,
+            Err(error) => tracing::error!("the old certificates stay in use: {error}"),
+        }
+    }
+}
+
+/// Who may come in through a listener, and as what.
+pub(super) fn admission(config: &Config, listener: &resolved::Listener) -> Admission {
+    config.admission(listener)
+}

@@ -1,0 +1,191 @@
+//! The life of an edge: bind, serve, reload on SIGHUP, drain on SIGTERM.
+
+use super::housekeeping::run_housekeeping;
+use super::listen::{bind, listener_state, run_listener};
+use super::node::{NodeInfo, hostname, raise_descriptors};
+use super::shard::{RealmIndex, RealmSlot, Shard};
+use super::{faces, flush::run_flusher, reload, service};
+use crate::config::resolved::{Realm as RealmSettings, SlowConsumer};
+use crate::config::{Config, node_key};
+use crate::drop::DropReason;
+use crate::realm::Realm;
+use crate::wamp::{SessionKey, error};
+use std::cell::RefCell;
+use std::io::Write;
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+
+/// Why an edge did not start. One sentence for the operator.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct RunError(pub String);
+
+/// Runs an edge until SIGTERM or SIGINT has drained it.
+pub fn run(config: Config) -> Result<(), RunError> {
+    let descriptors_max = raise_descriptors();
+    tracing::info!(descriptors_max, "descriptors available");
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+        .map_err(|error| RunError(format!("the runtime cannot be started: {error}")))?;
+    runtime.block_on(serve(config, descriptors_max))
+}
+
+async fn serve(config: Config, descriptors_max: u64) -> Result<(), RunError> {
+    let mut terminate = signals(SignalKind::terminate())?;
+    let mut interrupt = signals(SignalKind::interrupt())?;
+    let mut hangup = signals(SignalKind::hangup())?;
+    let mut edge = Edge::start(config, descriptors_max).map_err(RunError)?;
+    edge.announce();
+    service::notify_ready(&edge.status_line());
+    tokio::task::spawn_local(service::run_watchdog());
+    let mut status = tokio::time::interval(STATUS_PERIOD);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => {
+                service::notify_reloading();
+                reload::reload(&mut edge);
+                service::notify_ready(&edge.status_line());
+            }
+            _ = status.tick() => service::notify_status(&edge.status_line()),
+        }
+    }
+    service::notify_stopping("draining");
+    tokio::select! {
+        () = edge.drain() => {}
+        _ = terminate.recv() => tracing::warn!("told twice to stop: not waiting for the drain"),
+        _ = interrupt.recv() => tracing::warn!("told twice to stop: not waiting for the drain"),
+    }
+    Ok(())
+}
+
+fn signals(kind: SignalKind) -> Result<tokio::signal::unix::Signal, RunError> {
+    signal(kind).map_err(|error| RunError(format!("signals cannot be handled: {error}")))
+}
+
+/// A running edge.
+pub struct Edge {
+    pub config: Config,
+    pub shard: Rc<RefCell<Shard>>,
+    acceptors: Vec<JoinHandle<()>>,
+}
+
+impl Edge {
+    /// Binds every socket before anything is served, so that a mistake has no consequence.
+    fn start(config: Config, descriptors_max: u64) -> Result<Edge, String> {
+        let public_key = node_key::public_key(&config.node.state_dir).map_err(|error| error.to_string())?;
+        let public_key = public_key.map(|key| key.to_string()).unwrap_or_default();
+        let node = Rc::new(NodeInfo {
+            id: config.node.id.clone(),
+            hostname: hostname(),
+            pid: std::process::id(),
+            started: SystemTime::now(),
+            public_key,
+            descriptors_max,
+        });
+        let shard = Rc::new(RefCell::new(Shard::new(node, config.limits.clone(), Instant::now())));
+        for settings in &config.realms {
+            shard.borrow_mut().add_realm(settings);
+        }
+        let mut bound = Vec::new();
+        for settings in &config.listeners {
+            let listener = bind(&settings.address, settings.backlog)?;
+            let admission = reload::admission(&config, settings);
+            let state = Rc::new(listener_state(&shard, settings, admission, &listener)?);
+            shard.borrow_mut().listeners.push(state.clone());
+            bound.push((state, listener));
+        }
+        let admin = match &config.admin.listen {
+            Some(address) => Some(bind(address, ADMIN_BACKLOG)?),
+            None => None,
+        };
+        tokio::task::spawn_local(run_flusher(shard.clone()));
+        tokio::task::spawn_local(run_housekeeping(shard.clone()));
+        let acceptors = bound
+            .into_iter()
+            .map(|(state, listener)| tokio::task::spawn_local(run_listener(shard.clone(), state, listener)))
+            .collect();
+        if let Some(listener) = admin {
+            // Nobody can open a session there; the admission is only there to say so.
+            let admission = reload::admission(&config, &config.listeners[0]);
+            let state = Rc::new(faces::admin_state(&shard, &config, admission, &listener));
+            shard.borrow_mut().admin = Some(state.name.clone());
+            tokio::task::spawn_local(run_listener(shard.clone(), state, listener));
+        }
+        Ok(Edge { config, shard, acceptors })
+    }
+
+    /// Says on standard output where clients can connect, for people and for tests.
+    fn announce(&self) {
+        let shard = self.shard.borrow();
+        let mut out = std::io::stdout().lock();
+        let names = shard.listeners.iter().map(|listener| &listener.name).chain(&shard.admin);
+        for name in names {
+            let _ = writeln!(out, "crossbar-edge {}: listening on {name}", shard.node.id);
+        }
+        let _ = writeln!(out, "crossbar-edge {}: ready", shard.node.id);
+        let _ = out.flush();
+    }
+
+    fn status_line(&self) -> String {
+        let shard = self.shard.borrow();
+        format!("{} sessions, {} connections", shard.n_sessions(), shard.connections.len())
+    }
+
+    /// Takes no new connections, and ends the sessions one after the other over the drain time.
+    async fn drain(&mut self) {
+        for acceptor in self.acceptors.drain(..) {
+            acceptor.abort();
+        }
+        let keys: Vec<SessionKey> = {
+            let mut shard = self.shard.borrow_mut();
+            shard.is_draining = true;
+            shard.connections.iter().map(|(key, _)| SessionKey(key as u32)).collect()
+        };
+        tracing::info!(connections = keys.len(), "draining");
+        let step = self.config.node.drain_time / u32::try_from(keys.len()).unwrap_or(u32::MAX).max(1);
+        let started = tokio::time::Instant::now();
+        for (n, key) in keys.into_iter().enumerate() {
+            tokio::time::sleep_until(started + step * n as u32).await;
+            self.shard.borrow_mut().goodbye(key);
+        }
+        let patience = self.config.limits.close_timeout * 2;
+        let deadline = tokio::time::Instant::now() + patience;
+        while !self.shard.borrow().connections.is_empty() && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(DRAIN_POLL).await;
+        }
+    }
+}
+
+impl Shard {
+    /// Opens a realm as configured.
+    pub fn add_realm(&mut self, settings: &RealmSettings) {
+        let now = self.now();
+        let slot = RealmSlot {
+            realm: Realm::new(now, (*settings.core).clone(), rand::random()),
+            drops_oldest: settings.slow_consumer == SlowConsumer::DropOldest,
+        };
+        self.realm_names.insert(settings.core.name.clone(), RealmIndex(self.realms.len()));
+        self.realms.push(Some(slot));
+    }
+
+    /// Ends a connection because this node is leaving.
+    fn goodbye(&mut self, key: SessionKey) {
+        let now = self.now();
+        let message = Some("this node is shutting down");
+        self.end(now, key, error::CLOSE_SYSTEM_SHUTDOWN, message, DropReason::Shutdown);
+        self.work_off(now);
+        self.wake_flusher();
+    }
+}
+
+/// How often `systemctl status` gets a new line.
+const STATUS_PERIOD: Duration = Duration::from_secs(5);
+/// How often a drain looks whether everybody has left.
+const DRAIN_POLL: Duration = Duration::from_millis(20);
+const ADMIN_BACKLOG: u32 = 128;

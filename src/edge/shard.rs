@@ -1,0 +1,289 @@
+//! One shard: its connections, its realms, and the turns in which what was read is routed and then written.
+//!
+//! Everything on the message path happens in here, on one thread, without a lock: `read` finds messages in the bytes,
+//! `route` lets session and realm decide, `deliver` encodes and queues, `flush` writes at the end of the turn.
+
+use super::connection::{Connection, Ending};
+use super::node::NodeInfo;
+use crate::drop::DropReason;
+use crate::limits::Limits;
+use crate::metrics::Stats;
+use crate::realm::{Effect, Realm};
+use crate::session::admission::{Admission, Peer};
+use crate::session::{Context, Session, Step};
+use crate::time::Now;
+use crate::transport::Established;
+use crate::transport::accept::Accepting;
+use crate::wamp::SessionKey;
+use crate::wire::Dict;
+use bytes::Bytes;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use slab::Slab;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::{Duration, Instant, SystemTime};
+
+/// A realm's place in its shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RealmIndex(pub usize);
+
+/// One listener, as its connections know it.
+pub struct ListenerState {
+    pub name: String,
+    pub accepting: Accepting,
+    /// Replaced on reload; who is in keeps what was granted.
+    pub admission: RefCell<Admission>,
+    pub limits: Limits,
+    pub pings: Pings,
+    pub connections: Cell<usize>,
+    pub handshakes: Cell<usize>,
+}
+
+impl ListenerState {
+    pub fn new(name: String, accepting: Accepting, admission: Admission, pings: Pings) -> ListenerState {
+        ListenerState {
+            name,
+            limits: accepting.limits.clone(),
+            accepting,
+            admission: RefCell::new(admission),
+            pings,
+            connections: Cell::new(0),
+            handshakes: Cell::new(0),
+        }
+    }
+}
+
+/// How silent connections are asked whether they live.
+#[derive(Clone, Copy, Debug)]
+pub struct Pings {
+    /// Zero: never.
+    pub interval: Duration,
+    /// How long the answer may take.
+    pub timeout: Duration,
+}
+
+/// Work that routing has brought up, carried out in order.
+pub(super) enum Work {
+    Step(SessionKey, Step),
+    Effect(RealmIndex, Effect),
+}
+
+/// A realm and what the edge, rather than the realm, needs to know about it.
+pub struct RealmSlot {
+    pub realm: Realm,
+    /// Drop the oldest events of a slow consumer instead of disconnecting it.
+    pub drops_oldest: bool,
+}
+
+/// All that one thread owns.
+pub struct Shard {
+    // Static after construction.
+    pub node: Rc<NodeInfo>,
+    pub limits: Limits,
+    started: Instant,
+
+    // Owned by routing.
+    pub connections: Slab<Connection>,
+    pub realms: Vec<Option<RealmSlot>>,
+    pub realm_names: HashMap<String, RealmIndex>,
+    pub listeners: Vec<Rc<ListenerState>>,
+    /// Where the admin port listens.
+    pub admin: Option<String>,
+    pub(super) work: VecDeque<Work>,
+    pub(super) is_working: bool,
+    pub(super) steps: Vec<Step>,
+    pub(super) effects: Vec<Effect>,
+    pub(super) rng: ChaCha8Rng,
+    /// Whose message is being routed; it is stalled when a receiver is slow.
+    pub(super) source: Option<SessionKey>,
+    /// Whose question to a dynamic authenticator each token is, and which of its attempts.
+    pub(super) authenticating: HashMap<u64, (SessionKey, u32)>,
+    pub(super) next_token: u64,
+
+    // Owned by the turn.
+    pub(super) read_buffer: Vec<u8>,
+    pub(super) encode_buffer: Vec<u8>,
+    pub(super) write_buffer: Vec<u8>,
+    pub(super) touched: Vec<SessionKey>,
+    pub(super) held: VecDeque<(Duration, SessionKey)>,
+    pub(super) stalled: VecDeque<(Duration, SessionKey)>,
+    pub(super) event_delay: Duration,
+    pub(super) turn_started: Option<Instant>,
+    pub(super) flusher: Option<Waker>,
+    /// The flusher must compute its deadlines again.
+    pub(super) deadlines_changed: bool,
+    /// Events queued since the last tick, and when that was.
+    pub(super) queued_events: u64,
+    pub(super) ticked: Duration,
+
+    pub stats: Stats,
+    pub is_draining: bool,
+}
+
+impl Shard {
+    pub fn new(node: Rc<NodeInfo>, limits: Limits, started: Instant) -> Shard {
+        Shard {
+            node,
+            event_delay: limits.event_delay_min,
+            limits,
+            started,
+            connections: Slab::new(),
+            realms: Vec::new(),
+            realm_names: HashMap::new(),
+            listeners: Vec::new(),
+            admin: None,
+            work: VecDeque::new(),
+            is_working: false,
+            steps: Vec::new(),
+            effects: Vec::new(),
+            rng: ChaCha8Rng::from_rng(&mut rand::rng()),
+            source: None,
+            authenticating: HashMap::new(),
+            next_token: 1,
+            read_buffer: vec![0; READ_BUFFER_BYTES],
+            encode_buffer: Vec::new(),
+            write_buffer: Vec::with_capacity(WRITE_CHUNK_BYTES),
+            touched: Vec::new(),
+            held: VecDeque::new(),
+            stalled: VecDeque::new(),
+            turn_started: None,
+            flusher: None,
+            deadlines_changed: false,
+            queued_events: 0,
+            ticked: Duration::ZERO,
+            stats: Stats::default(),
+            is_draining: false,
+        }
+    }
+
+    /// When the runtime's clock shows this uptime.
+    pub fn instant_of(&self, uptime: Duration) -> Instant {
+        self.started + uptime
+    }
+
+    /// The time, read once per turn and passed on.
+    pub fn now(&self) -> Now {
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Now { uptime: self.started.elapsed(), wall }
+    }
+
+    /// Takes in a connection whose transport is up. Its task has to be a `Driver` with the key.
+    pub fn open(&mut self, established: Established, listener: Rc<ListenerState>) -> SessionKey {
+        let now = self.now();
+        let transport = Dict::new()
+            .with("type", established.kind)
+            .with("protocol", established.protocol.as_str())
+            .with("peer", established.peer.to_string());
+        let peer = Box::new(Peer { name: established.peer.to_string(), transport, channel_id: established.channel_id });
+        let session = {
+            let admission = listener.admission.borrow();
+            Session::new(&Context { now, admission: &admission, peer: &peer })
+        };
+        listener.connections.set(listener.connections.get() + 1);
+        let key = self.connections.insert(Connection {
+            stream: Rc::new(established.stream),
+            listener,
+            serializer: established.serializer,
+            peer,
+            inbound: Some(established.inbound),
+            session,
+            realm: None,
+            authenticating: None,
+            is_suspended: false,
+            waiting: VecDeque::new(),
+            parked: established.leftover.to_vec(),
+            stalled_until: None,
+            outbound: established.outbound,
+            outbox: Default::default(),
+            is_touched: false,
+            is_held: false,
+            wants_write: false,
+            ending: Ending::Open,
+            heard: now.uptime,
+            pinged: None,
+            waker: None,
+        });
+        SessionKey(u32::try_from(key).expect("connections_max is far below 2^32"))
+    }
+
+    /// The connection with this key, unless it has ended.
+    pub(super) fn connection(&mut self, key: SessionKey) -> Option<&mut Connection> {
+        self.connections.get_mut(key.0 as usize)
+    }
+
+    pub(super) fn realm_mut(&mut self, index: RealmIndex) -> Option<&mut Realm> {
+        self.realms.get_mut(index.0)?.as_mut().map(|slot| &mut slot.realm)
+    }
+
+    /// Ends a connection at once: nothing more is read or written. Its task removes it.
+    pub(super) fn kill(&mut self, key: SessionKey, reason: DropReason) {
+        let Some(connection) = self.connection(key) else { return };
+        if connection.ending == Ending::Dead {
+            return;
+        }
+        connection.ending = Ending::Dead;
+        connection.outbox.clear();
+        connection.wake();
+        self.stats.count_drop(reason);
+        self.leave(key);
+    }
+
+    /// Ends a connection in order: what waits is written, then our side is closed.
+    pub(super) fn close(&mut self, key: SessionKey, farewell: Option<Bytes>) {
+        let now = self.now();
+        let Some(connection) = self.connection(key) else { return };
+        if connection.ending != Ending::Open {
+            return;
+        }
+        let deadline = now.uptime + connection.listener.limits.close_timeout;
+        connection.ending = Ending::Closing { deadline, is_shut: false };
+        if let Some(bytes) = farewell {
+            connection.outbox.push(crate::transport::Frame { bytes, is_event: false });
+        }
+        connection.wake();
+        self.touch(key);
+        self.leave(key);
+    }
+
+    /// Makes the realm forget the session, if it had joined one.
+    pub(super) fn leave(&mut self, key: SessionKey) {
+        let now = self.now();
+        let Some(connection) = self.connection(key) else { return };
+        connection.is_suspended = false;
+        let token = connection.authenticating.take();
+        let realm = connection.realm.take();
+        if let Some(token) = token {
+            self.authenticating.remove(&token);
+        }
+        if let Some(index) = realm {
+            self.with_realm(index, |realm, effects| realm.leave(now, key, effects));
+            self.work_off(now);
+        }
+    }
+
+    /// Forgets a dead connection. Its key may be used again at once.
+    pub(super) fn remove(&mut self, key: SessionKey) {
+        self.leave(key);
+        let connection = self.connections.remove(key.0 as usize);
+        connection.listener.connections.set(connection.listener.connections.get() - 1);
+    }
+
+    /// A number that names a question to a dynamic authenticator.
+    pub(super) fn token(&mut self) -> u64 {
+        self.next_token += 1;
+        self.next_token
+    }
+
+    /// Sessions in all realms.
+    pub fn n_sessions(&self) -> usize {
+        self.realms.iter().flatten().map(|slot| slot.realm.n_sessions()).sum()
+    }
+}
+
+/// Bytes read at most with one call; also the largest message that is parsed in place.
+pub(super) const READ_BUFFER_BYTES: usize = 64 << 10;
+/// Bytes gathered at most for one write. Loopback and most NICs take no more in one go.
+pub(super) const WRITE_CHUNK_BYTES: usize = 64 << 10;
