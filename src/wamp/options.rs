@@ -55,13 +55,13 @@ enum Is {
     Dicts,
     /// One of these words.
     Word(&'static [&'static str]),
-    /// One of these words, or null.
-    WordOrNull(&'static [&'static str]),
+    /// One of these words, null, or a word of the application's own, which begins with `x_`.
+    Encoding(&'static [&'static str]),
     /// The way of a forwarded message: a list of `{session: id, authid: string, authrole: string}`.
     Hops,
 }
 
-use Is::{Bool, Dicts, Hops, Id, Positive, Strings, Uint, Uints, Word, WordOrNull};
+use Is::{Bool, Dicts, Encoding, Hops, Id, Positive, Strings, Uint, Uints, Word};
 
 impl Is {
     fn name(&self) -> Cow<'static, str> {
@@ -76,7 +76,7 @@ impl Is {
             Strings => "a list of strings",
             Dicts => "a dict of dicts",
             Word(words) => return format!("one of {}", words.join(", ")).into(),
-            WordOrNull(words) => return format!("null or one of {}", words.join(", ")).into(),
+            Encoding(words) => return format!("null, one of {}, or x_…", words.join(", ")).into(),
             Hops => "a list of {session: id, authid: string, authrole: string}",
         })
     }
@@ -85,17 +85,17 @@ impl Is {
     fn check(&self, value: &Value) -> Result<(), Cow<'static, str>> {
         let fits = match (self, value) {
             (Bool, Value::Bool(_)) | (Is::String, Value::String(_)) | (Is::Dict, Value::Dict(_)) => true,
-            (Uint, Value::Uint(_)) | (WordOrNull(_), Value::Null) => true,
+            (Uint, Value::Uint(_)) | (Encoding(_), Value::Null) => true,
             (Positive, Value::Uint(value)) => *value >= 1,
             (Id, Value::Uint(value)) => (1..=ID_MAX).contains(value),
             (Uints, Value::List(items)) => return all(items.iter(), &Uint),
             (Strings, Value::List(items)) => return all(items.iter(), &Is::String),
             (Dicts, Value::Dict(dict)) => return all(dict.iter().map(|(_, value)| value), &Is::Dict),
             (Hops, Value::List(hops)) => return hops.iter().try_for_each(check_hop),
-            (Word(words) | WordOrNull(words), Value::String(value)) if !words.contains(&value.as_str()) => {
-                return Err("another word".into());
+            (Encoding(_), Value::String(word)) if word.starts_with("x_") => true,
+            (Word(words) | Encoding(words), Value::String(word)) => {
+                return if words.contains(&word.as_str()) { Ok(()) } else { Err("another word".into()) };
             }
-            (Word(_) | WordOrNull(_), Value::String(_)) => true,
             _ => false,
         };
         if fits { Ok(()) } else { Err(self.describe(value)) }
@@ -233,9 +233,9 @@ const PASSTHRU: Group = &[
     ("ppt_serializer", Is::String),
     ("ppt_cipher", Is::String),
     ("ppt_keyid", Is::String),
-    ("enc_algo", WordOrNull(&["null", "cryptobox", "mqtt", "xbr"])),
+    ("enc_algo", Encoding(&["null", "cryptobox", "mqtt", "xbr"])),
     ("enc_key", Is::String),
-    ("enc_serializer", WordOrNull(&["null", "json", "msgpack", "cbor", "ubjson", "opaque", "flatbuffers"])),
+    ("enc_serializer", Encoding(&["null", "json", "msgpack", "cbor", "ubjson", "opaque", "flatbuffers"])),
 ];
 const FORWARDED: Group = &[("forward_for", Hops)];
 
@@ -259,6 +259,7 @@ mod tests {
             (code::PUBLISH, "eligible", list([])),
             (code::PUBLISH, "eligible", list([1u64.into(), ID_MAX.into()])),
             (code::PUBLISH, "enc_algo", Value::Null),
+            (code::PUBLISH, "enc_algo", "x_ours".into()),
             (code::PUBLISH, "forward_for", list([hop(7u64).into(), hop(ID_MAX).into()])),
             (code::PUBLISH, "match", 7u64.into()),
             (code::EVENT, "publisher", ID_MAX.into()),
