@@ -9,6 +9,7 @@ mod gather;
 mod json;
 mod msgpack;
 pub mod payload;
+pub mod proxy;
 pub mod rawsocket;
 mod serde_value;
 pub mod utf8;
