@@ -286,11 +286,12 @@ fn disclose_caller(cx: &Context, call: &Call, details: &mut Dict) {
     }
 }
 
-/// Copies what one application tells the other about its payload.
+/// Copies what one application tells the other about its payload. `to` has none of these keys yet.
 pub(super) fn copy_carried(from: &Dict, to: &mut Dict) {
     for (key, value) in from.iter() {
         if key.starts_with("ppt_") || key.starts_with("enc_") || key == "transaction_hash" {
-            to.set(key, value.clone());
+            // `set` would look at all keys for each, and a hostile message has many.
+            to.push(key.to_owned(), value.clone());
         }
     }
 }

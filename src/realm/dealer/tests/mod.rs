@@ -3,6 +3,7 @@
 
 mod calling;
 mod ending;
+mod history;
 mod random;
 mod registering;
 
