@@ -33,4 +33,5 @@ transcripts! {
     subscribing publishing lists retained history links
     permissions authorizers uris
     meta_sessions meta_subscriptions meta_registrations meta_events testaments limits
+    dealer_registering dealer_calling dealer_ending
 }

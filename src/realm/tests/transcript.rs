@@ -124,6 +124,12 @@ impl Case {
                     who.features.callee_registration_revocation = true;
                 }
                 "progressive" => who.features.caller_progressive_invocations = true,
+                "callee" => {
+                    who.features.callee_call_canceling = true;
+                    who.features.callee_call_timeout = true;
+                    who.features.callee_progressive_invocations = true;
+                    who.features.callee_progressive_results = true;
+                }
                 word => plain.push(word),
             }
         }
