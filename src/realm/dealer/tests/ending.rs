@@ -323,6 +323,9 @@ fn the_router_is_a_caller_too() {
     assert_eq!(world.send(1, "[8, 68, 2, {}, 'com.e']"), ["router 8 com.e"]);
     world.call_by_router(9, "com.a", Dict::new().with("timeout", 10_u64));
     assert_eq!(world.pass(10), ["router 9 wamp.error.timeout".to_owned(), interrupt(1, 3, "killnowait", "timeout")]);
+    world.send(1, "[64, 1, {'forward_timeout': true}, 'com.b']");
+    assert_eq!(world.call_by_router(10, "com.b", Dict::new().with("timeout", 10_u64)), ["1 [68,4,#com.b,{},['a']]"]);
+    assert_eq!(world.pass(10).len(), 2);
     world.call_by_router(10, "com.a", Dict::new());
     assert_eq!(world.leave(1), ["router 10 wamp.error.canceled"]);
     world.end();
