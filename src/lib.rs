@@ -1,6 +1,7 @@
 //! crossbar-cluster: a cluster of WAMP v2 routers that behaves as one router.
 //!
-//! The rooms, in reading order. A room uses only rooms that stand on lower layers of the table in `docs/architecture.md`;
+//! The rooms, in reading order. A room uses only rooms that stand on lower layers of the table in
+//! `docs/architecture.md`;
 //! `tests/tidy.rs` holds it to that.
 
 pub mod drop;

@@ -7,12 +7,14 @@ use std::time::Duration;
 pub const RAWSOCKET_BYTES_MAX: usize = 1 << 24;
 /// WAMP ids are integers from 1 to 2^53, so that a double holds every one of them.
 pub const ID_MAX: u64 = 1 << 53;
-/// The most elements that any WAMP message has (ERROR with both kinds of arguments), and so the most that are looked at.
+/// The most elements that any WAMP message has (ERROR with both kinds of arguments), and so the most that are looked
+/// at.
 pub const MESSAGE_ELEMENTS_MAX: usize = 7;
-/// What `message_depth_max` may be set to. The serializer crates give up at 127 levels of their own accord, and what has
-/// passed the router's own check must never fail there.
+/// What `message_depth_max` may be set to. The serializer crates give up at 127 levels of their own accord, and what
+/// has passed the router's own check must never fail there.
 pub const MESSAGE_DEPTH_CEILING: usize = 100;
-/// The most that `authid` and `authextra` of a HELLO may take, because they are echoed and kept. Certificates still fit.
+/// The most that `authid` and `authextra` of a HELLO may take, because they are echoed and kept. Certificates still
+/// fit.
 pub const AUTHEXTRA_BYTES_MAX: usize = 16 << 10;
 
 /// What a limit is measured in, and so how the configuration spells it.

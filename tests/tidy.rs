@@ -83,7 +83,8 @@ fn files_say_what_they_are_for_and_keep_to_their_size() {
             found.push(format!("{name}: {lines} lines without its tests; is it still one thing?"));
         }
         for (number, line) in source.text.lines().enumerate() {
-            if line.chars().count() > COLUMNS_MAX {
+            // A string cannot be wrapped without changing it.
+            if line.chars().count() > COLUMNS_MAX && !line.contains('"') {
                 found.push(format!("{name}:{}: longer than {COLUMNS_MAX} columns", number + 1));
             }
             if line.ends_with(' ') || line.contains('\t') {

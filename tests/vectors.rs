@@ -1,8 +1,8 @@
 //! The official test vectors, run on the codec: every serialization sample in every serializer and between them, and
 //! every sample that checks the types of options and details.
 //!
-//! The vectors are looked for in `WAMP_TESTSUITE`, or in `shared/wamp-testsuite` beside or above the package. Where they
-//! are absent the tests say so and check nothing.
+//! The vectors are looked for in `WAMP_TESTSUITE`, or in `shared/wamp-testsuite` beside or above the package. Where
+//! they are absent the tests say so and check nothing.
 
 use crossbar_cluster::limits::Limits;
 use crossbar_cluster::wamp::Message;

@@ -1,5 +1,5 @@
-//! What an operator sees and asks: the state of a node as a serializable counterpart of what the router knows, and the pages
-//! made of it.
+//! What an operator sees and asks: the state of a node as a serializable counterpart of what the router knows, and the
+//! pages made of it.
 
 pub mod node_status;
 pub mod pages;

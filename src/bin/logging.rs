@@ -1,4 +1,5 @@
-//! Where the programs' log lines go: to the journal where systemd listens, else to standard error for people or machines.
+//! Where the programs' log lines go: to the journal where systemd listens, else to standard error for people or
+//! machines.
 
 use crossbar_cluster::config::resolved::{Log, LogFormat};
 use std::fs::File;
@@ -34,8 +35,8 @@ pub(crate) fn start(log: &Log) {
     }
 }
 
-/// Whether standard error is the journal's own stream: systemd names its device and inode in `JOURNAL_STREAM`. The variable
-/// alone proves nothing, because programs inherit it and redirect.
+/// Whether standard error is the journal's own stream: systemd names its device and inode in `JOURNAL_STREAM`. The
+/// variable alone proves nothing, because programs inherit it and redirect.
 fn stderr_is_journal() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
     let metadata = io::stderr().as_fd().try_clone_to_owned().and_then(|stderr| File::from(stderr).metadata());

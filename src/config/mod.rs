@@ -74,8 +74,8 @@ fn parse_named(name: &str, text: &str, path: &Path, host: &Host) -> Result<Confi
 }
 
 impl Config {
-    /// The configuration in force as a file: every default filled in, secrets masked. It loads again, unless secrets were
-    /// written into the file, which then have to be filled in.
+    /// The configuration in force as a file: every default filled in, secrets masked. It loads again, unless secrets
+    /// were written into the file, which then have to be filled in.
     pub fn to_toml(&self) -> String {
         let mut out = String::new();
         self.effective.0.write_table("", &mut out);

@@ -61,7 +61,8 @@ pub fn read_or_generate(state_dir: &Path, rng: &mut dyn CryptoRng) -> Result<Sec
     }
 }
 
-/// The secret that decoys for unknown users are made with: it stays the same over restarts, and tells nothing of the key.
+/// The secret that decoys for unknown users are made with: it stays the same over restarts, and tells nothing of the
+/// key.
 pub(super) fn decoy_key(key: &SecretKey) -> Secret {
     let digest = Sha256::new().chain_update(b"crossbar decoy key").chain_update(key.to_seed()).finalize();
     Secret::new(hex::encode(digest))

@@ -1,5 +1,5 @@
-//! What a configuration file may say: every table, every key, its type, its default and the sentence that explains it, once.
-//! Reading, refusing, printing and the reference page follow from these declarations.
+//! What a configuration file may say: every table, every key, its type, its default and the sentence that explains it,
+//! once. Reading, refusing, printing and the reference page follow from these declarations.
 
 use super::limit_table::{ListenerLimits, NodeLimits, RealmLimits};
 use super::origin::OriginPattern;
@@ -45,8 +45,8 @@ tables! {
         shards: At<Int<1, 256>> = "1";
         /// SIGTERM spreads the GOODBYEs over this time, so that clients do not all reconnect at once.
         drain_time: At<Span> = "\"10s\"";
-        /// Makes up what unknown users are challenged with, so that asking does not tell who exists. Nodes behind one address
-        /// should share it; by default it is derived from the node key.
+        /// Makes up what unknown users are challenged with, so that asking does not tell who exists. Nodes behind one
+        /// address should share it; by default it is derived from the node key.
         decoy_key: Option<At<SecretText>>;
     }
 
@@ -81,7 +81,8 @@ tables! {
         serializers: At<Vec<Serializer>> = "[\"cbor\", \"msgpack\", \"json\"]";
         /// Whether the batched subprotocols are offered too.
         batched: At<bool> = "true";
-        /// Whether connections start with a PROXY protocol header (v1 or v2) that names the real client. Where it is not
+        /// Whether connections start with a PROXY protocol header (v1 or v2) that names the real client. Where it is
+        /// not
         /// `off`, only proxies may reach the port: whoever does can claim any address.
         proxy_protocol: At<ProxyProtocol> = "\"off\"";
         /// How often a silent client is pinged; `"0s"` never does.

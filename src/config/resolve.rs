@@ -18,8 +18,8 @@ use crate::wamp::uri::{Match, UriCheck, is_reserved};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// None when something is wrong, which is then in `findings`; Some does not mean that nothing is. Fills computed defaults
-/// into `file`.
+/// None when something is wrong, which is then in `findings`; Some does not mean that nothing is. Fills computed
+/// defaults into `file`.
 pub(super) fn resolve(file: &mut raw::File, path: &Path, host: &Host, findings: &mut Findings<'_>) -> Option<Config> {
     if let Some(base) = path.parent() {
         make_absolute(file, base);

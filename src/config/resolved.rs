@@ -1,5 +1,5 @@
-//! The configuration as the program uses it: every address parsed, every duration and size a number, every default filled
-//! in, every reference checked. `raw` is what the file says; this is what it means.
+//! The configuration as the program uses it: every address parsed, every duration and size a number, every default
+//! filled in, every reference checked. `raw` is what the file says; this is what it means.
 
 use super::origin::Origins;
 use super::raw;

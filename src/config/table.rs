@@ -1,5 +1,5 @@
-//! Reads TOML into tables of known keys and writes them out again. A table is declared once (see `raw`); what is read, what
-//! is refused, what is printed and what the reference page says all follow from the declaration.
+//! Reads TOML into tables of known keys and writes them out again. A table is declared once (see `raw`); what is read,
+//! what is refused, what is printed and what the reference page says all follow from the declaration.
 //!
 //! This does the work of serde's `deny_unknown_fields`, which stops at the first mistake: here every mistake is found,
 //! each with its place.

@@ -43,7 +43,8 @@ fn good(text: &str) -> Config {
 }
 
 /// Each case of the file is a configuration and what is said about it; one that starts with `minimal +` is added to the
-/// minimal one. With `UPDATE=1` in the environment the file is written anew; read the difference before it is committed.
+/// minimal one. With `UPDATE=1` in the environment the file is written anew; read the difference before it is
+/// committed.
 #[test]
 fn every_mistake_is_one_sentence() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/testdata/mistakes.txt");

@@ -11,8 +11,8 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-/// The task that ends each turn. Tasks that route wake it, and it runs after those that were ready before it: so one flush
-/// covers all that they queued.
+/// The task that ends each turn. Tasks that route wake it, and it runs after those that were ready before it: so one
+/// flush covers all that they queued.
 pub(super) async fn run_flusher(shard: Rc<RefCell<Shard>>) {
     loop {
         let deadline = shard.borrow().next_deadline();

@@ -95,10 +95,11 @@ fn liveness(pings: Pings, heard: Duration, pinged: Option<Duration>, uptime: Dur
     }
 }
 
-/// How long an event may wait for company at this load: nothing while a write per event is affordable, then rising with what
-/// those writes would cost, up to the configured bound.
+/// How long an event may wait for company at this load: nothing while a write per event is affordable, then rising with
+/// what those writes would cost, up to the configured bound.
 ///
-/// It follows the rate of events, which waiting does not change, and not the CPU time, which waiting lowers: so it cannot swing.
+/// It follows the rate of events, which waiting does not change, and not the CPU time, which waiting lowers: so it
+/// cannot swing.
 fn event_delay(limits: &Limits, events_per_second: f64) -> Duration {
     let cores_for_writes = events_per_second * WRITE_SECONDS;
     let share = (cores_for_writes - IDLE_CORES) / (BUSY_CORES - IDLE_CORES);

@@ -1,5 +1,5 @@
-//! The edge as a systemd service: notifications, and a watchdog that is fed from the shard's own loop, so that it starves
-//! when the loop hangs.
+//! The edge as a systemd service: notifications, and a watchdog that is fed from the shard's own loop, so that it
+//! starves when the loop hangs.
 
 use sd_notify::NotifyState;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! What the router counts and how Prometheus is told: each shard owns a `Stats` of plain counters, hands out a `Snapshot` when
-//! asked, and `render` adds the shards up into the series of one closed list.
+//! What the router counts and how Prometheus is told: each shard owns a `Stats` of plain counters, hands out a
+//! `Snapshot` when asked, and `render` adds the shards up into the series of one closed list.
 
 pub mod process;
 pub mod render;

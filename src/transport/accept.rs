@@ -1,5 +1,5 @@
-//! From an accepted socket to an established transport: PROXY header, TLS, the first byte that tells HTTP from RawSocket, and
-//! the handshake of either. One port can serve all of them. The caller bounds the whole of it in time.
+//! From an accepted socket to an established transport: PROXY header, TLS, the first byte that tells HTTP from
+//! RawSocket, and the handshake of either. One port can serve all of them. The caller bounds the whole of it in time.
 
 use super::framing::{Inbound, Outbound, rawsocket_framing};
 use super::http::{self, HttpSettings};
@@ -9,9 +9,10 @@ use super::stream::{Socket, Stream};
 use super::tls::TlsSession;
 use crate::drop::DropReason;
 use crate::limits::Limits;
+use crate::wire::proxy::{self, ProxyHeader};
 use crate::wire::rawsocket::Refusal;
 use crate::wire::{Serializer, rawsocket};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use rustls::ServerConfig;
 use std::cell::RefCell;
 use std::io;
@@ -114,12 +115,30 @@ pub async fn accept(accepting: &Accepting, mut socket: Socket, peer: Peer) -> Re
 }
 
 /// Reads the PROXY header where one is expected. Returns the real peer, and the bytes that were read behind the header.
-async fn read_proxy_header(mode: ProxyMode, _socket: &mut Socket, peer: Peer) -> Result<(Peer, Bytes), HandshakeError> {
+async fn read_proxy_header(mode: ProxyMode, socket: &mut Socket, peer: Peer) -> Result<(Peer, Bytes), HandshakeError> {
     if mode == ProxyMode::Off {
         return Ok((peer, Bytes::new()));
     }
-    Err(HandshakeError::violation("the PROXY protocol is not read yet"))
+    let mut head = BytesMut::with_capacity(PROXY_READ_BYTES);
+    loop {
+        if socket.read_buf(&mut head).await? == 0 {
+            return Err(HandshakeError::violation("closed inside the PROXY header"));
+        }
+        match proxy::parse(&head) {
+            ProxyHeader::NeedMore => {}
+            ProxyHeader::Done { consumed, source } => {
+                let rest = head.split_off(consumed).freeze();
+                return Ok((source.map_or(peer, Peer::Tcp), rest));
+            }
+            ProxyHeader::Absent if mode == ProxyMode::Optional => return Ok((peer, head.freeze())),
+            ProxyHeader::Absent => return Err(HandshakeError::violation("the PROXY header is missing")),
+            ProxyHeader::Invalid(what) => return Err(HandshakeError::violation(format!("PROXY header: {what}"))),
+        }
+    }
 }
+
+/// Room for one read of a PROXY header and what may follow it.
+const PROXY_READ_BYTES: usize = 512;
 
 /// The RawSocket handshake of four octets; a refusal is answered with its error nibble.
 async fn accept_rawsocket(

@@ -1,5 +1,6 @@
-//! How messages are wrapped on an established transport. The inbound half turns bytes into messages in place; the outbound half
-//! wraps encoded messages, and says under which `Encoding` a wrapped message may be shared with other receivers.
+//! How messages are wrapped on an established transport. The inbound half turns bytes into messages in place; the
+//! outbound half wraps encoded messages, and says under which `Encoding` a wrapped message may be shared with other
+//! receivers.
 
 use crate::drop::DropReason;
 use crate::wire::batch::{Batching, SEPARATOR_DEPLOYED};

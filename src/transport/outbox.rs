@@ -1,5 +1,5 @@
-//! What waits to be written to one connection: frames that are shared with other receivers, in order, bounded in bytes by
-//! whoever fills it.
+//! What waits to be written to one connection: frames that are shared with other receivers, in order, bounded in bytes
+//! by whoever fills it.
 
 use bytes::Bytes;
 use std::collections::VecDeque;

@@ -1,7 +1,7 @@
 //! An established byte stream that is read and written without waiting: TCP or a Unix socket, with or without TLS.
 //!
-//! Both directions work through a shared reference, because the shard writes to a connection while that connection's own
-//! task waits for it to become readable.
+//! Both directions work through a shared reference, because the shard writes to a connection while that connection's
+//! own task waits for it to become readable.
 
 use super::tls::TlsSession;
 use std::cell::RefCell;

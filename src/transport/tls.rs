@@ -1,6 +1,6 @@
 //! TLS by rustls: the listener's certificates, which can be replaced while it runs, and the established session, driven
-//! without waiting. The handshake itself is tokio-rustls' (see `accept`); afterwards the session is taken out of it, because the
-//! shard writes through shared references.
+//! without waiting. The handshake itself is tokio-rustls' (see `accept`); afterwards the session is taken out of it,
+//! because the shard writes through shared references.
 
 use super::stream::Socket;
 use rustls::pki_types::pem::PemObject;
@@ -11,8 +11,8 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Reads a certificate chain and its key (both PEM) into a configuration for a listener; with `client_ca`, clients must show
-/// a certificate that one of those has signed. The error names the file.
+/// Reads a certificate chain and its key (both PEM) into a configuration for a listener; with `client_ca`, clients must
+/// show a certificate that one of those has signed. The error names the file.
 pub fn load_server_config(
     certificate: &Path,
     key: &Path,

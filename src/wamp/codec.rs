@@ -5,7 +5,8 @@ use super::{Id, options};
 use crate::limits::ID_MAX;
 use crate::wire::{Dict, Elements, Kind, Payload, Serializer, WireError, Writer};
 
-/// Why bytes are not a WAMP message. Always the peer's fault: it is told the sentence in an ABORT and loses its session.
+/// Why bytes are not a WAMP message. Always the peer's fault: it is told the sentence in an ABORT and loses its
+/// session.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ProtocolError(pub String);

@@ -1,4 +1,5 @@
-//! URIs: what is well-formed, strictly or loosely, as a name and as a pattern. The regexes of the specification, as scans.
+//! URIs: what is well-formed, strictly or loosely, as a name and as a pattern. The regexes of the specification, as
+//! scans.
 
 /// How a subscription or registration matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,5 +1,5 @@
-//! MessagePack: the scan that checks a message and finds its elements, and the few parts of values that the router reads
-//! and writes itself. Whole values go through `rmp_serde`.
+//! MessagePack: the scan that checks a message and finds its elements, and the few parts of values that the router
+//! reads and writes itself. Whole values go through `rmp_serde`.
 
 use super::serde_value::{Keys, Reading};
 use super::{Elements, Kind, Serializer, Value, WireError};

@@ -8,9 +8,9 @@ use bytes::Bytes;
 
 /// The arguments of one message, as the encoded elements that arrived (or that the router made).
 ///
-/// `args` is the element at the position of `Args`: a list, or in payload passthru mode one binary. `kwargs` is the dict
-/// after it. Absent elements are empty slices; an empty `kwargs` dict, and an empty `args` list without `kwargs`, are
-/// normalized to absent when a payload is made.
+/// `args` is the element at the position of `Args`: a list, or in payload passthru mode one binary. `kwargs` is the
+/// dict after it. Absent elements are empty slices; an empty `kwargs` dict, and an empty `args` list without `kwargs`,
+/// are normalized to absent when a payload is made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Payload {
     serializer: Serializer,
@@ -64,7 +64,8 @@ impl Payload {
         (&self.args, &self.kwargs)
     }
 
-    /// The element at the position of `Args`, decoded: a list, or one binary in payload passthru mode; null when absent.
+    /// The element at the position of `Args`, decoded: a list, or one binary in payload passthru mode; null when
+    /// absent.
     pub fn args_value(&self) -> Result<Value, WireError> {
         if self.args.is_empty() {
             return Ok(Value::Null);

@@ -1,4 +1,5 @@
-//! The header by which a proxy says who connected to it: the PROXY protocol, versions 1 (a line of text) and 2 (binary).
+//! The header by which a proxy says who connected to it: the PROXY protocol, versions 1 (a line of text) and 2
+//! (binary).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -20,8 +21,8 @@ pub enum ProxyHeader {
     Invalid(&'static str),
 }
 
-/// The longest header that is read. Version 1 has at most 107 bytes, version 2 at most 232 and what it tells of TLS, names and
-/// ids in addition, which proxies keep to some hundred bytes. The format itself would allow for 64 KiB.
+/// The longest header that is read. Version 1 has at most 107 bytes, version 2 at most 232 and what it tells of TLS,
+/// names and ids in addition, which proxies keep to some hundred bytes. The format itself would allow for 64 KiB.
 pub const HEADER_BYTES_MAX: usize = 4 << 10;
 
 const V1_START: &[u8] = b"PROXY ";
@@ -93,7 +94,8 @@ fn read_v1_port(text: &str) -> Result<u16, &'static str> {
     text.parse().ok().filter(|_| is_plain).ok_or("not a port")
 }
 
-/// Twelve bytes of signature, version and command, family, length of what follows; then addresses, then what else is told.
+/// Twelve bytes of signature, version and command, family, length of what follows; then addresses, then what else is
+/// told.
 fn parse_v2(input: &[u8]) -> ProxyHeader {
     // What is wrong is told as soon as it is seen, so that nobody waits for bytes that do not count.
     if input.get(12).is_some_and(|version_and_command| !matches!(version_and_command, 0x20 | 0x21)) {

@@ -1,9 +1,9 @@
 //! `Value` for the serializer crates: how each kind is written, and what is made of all that they can read.
 //!
 //! The three serializers can express more than WAMP's values. Reading maps the rest to what is nearest: CBOR tags are
-//! dropped (bignums become numbers), `undefined` is null, integers beyond 64 bits are floats, MessagePack extensions are
-//! their bytes, and dict keys that are no strings are written as one. JSON has no binary and no NaN: binary is a string
-//! of U+0000 and base64 in both directions, NaN and the infinities are written as null.
+//! dropped (bignums become numbers), `undefined` is null, integers beyond 64 bits are floats, MessagePack extensions
+//! are their bytes, and dict keys that are no strings are written as one. JSON has no binary and no NaN: binary is a
+//! string of U+0000 and base64 in both directions, NaN and the infinities are written as null.
 
 use super::{Dict, Serializer, Value};
 use base64::{Engine as _, engine::general_purpose::STANDARD};

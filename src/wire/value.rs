@@ -1,5 +1,5 @@
-//! A decoded value: what options, details and the router's own payloads are made of. Dicts keep their order, because the
-//! official vectors (and people who read traces) compare bytes.
+//! A decoded value: what options, details and the router's own payloads are made of. Dicts keep their order, because
+//! the official vectors (and people who read traces) compare bytes.
 
 /// Anything that WAMP's serializers can carry.
 #[derive(Clone, Debug, PartialEq)]

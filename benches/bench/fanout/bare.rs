@@ -1,5 +1,5 @@
-//! The bare program: one thread, one epoll, no routing. It answers the opening messages with canned ones, and copies and
-//! writes every further frame to all, one write per event, as the router does without coalescing.
+//! The bare program: one thread, one epoll, no routing. It answers the opening messages with canned ones, and copies
+//! and writes every further frame to all, one write per event, as the router does without coalescing.
 
 use rustix::event::epoll;
 use std::collections::HashMap;

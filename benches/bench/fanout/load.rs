@@ -59,7 +59,8 @@ struct Session {
 }
 
 impl Load {
-    /// Runs the load against a server: first one second to warm up, then the measurement, then until everything has arrived.
+    /// Runs the load against a server: first one second to warm up, then the measurement, then until everything has
+    /// arrived.
     pub(crate) fn run(&self, server: &Server) -> Report {
         let mut sessions: Vec<Session> =
             (0..self.sessions).map(|_| Session::open(&server.address, self.sessions)).collect();

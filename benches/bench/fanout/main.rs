@@ -1,10 +1,10 @@
-//! What routing costs over the bare minimum: CPU per delivered event of the router, against a single-threaded epoll program that
-//! only copies and writes the same frames, in one run on one machine.
+//! What routing costs over the bare minimum: CPU per delivered event of the router, against a single-threaded epoll
+//! program that only copies and writes the same frames, in one run on one machine.
 //!
-//! `cargo bench --bench fanout` runs the first load of the original test (320 sessions, all subscribed to one topic, each
-//! publishing 128 bytes twice a second, acknowledged and not excluded: 204,800 events/s) against the bare program, the edge
-//! writing every event at once, and the edge with events waiting 10 ms for company. `cargo bench --bench fanout -- idle` measures
-//! the resident memory per idle session.
+//! `cargo bench --bench fanout` runs the first load of the original test (320 sessions, all subscribed to one topic,
+//! each publishing 128 bytes twice a second, acknowledged and not excluded: 204,800 events/s) against the bare program,
+//! the edge writing every event at once, and the edge with events waiting 10 ms for company. `cargo bench --bench
+//! fanout -- idle` measures the resident memory per idle session.
 
 mod bare;
 mod idle;

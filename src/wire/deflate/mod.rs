@@ -1,5 +1,5 @@
-//! permessage-deflate (RFC 7692): what both sides agree on in the opening handshake, and the two halves that compress and
-//! inflate messages by it.
+//! permessage-deflate (RFC 7692): what both sides agree on in the opening handshake, and the two halves that compress
+//! and inflate messages by it.
 
 mod negotiation;
 mod stream;

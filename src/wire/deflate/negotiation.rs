@@ -147,7 +147,8 @@ struct Wishes {
 }
 
 impl Wishes {
-    /// Reads parameters of which each may stand once. The error is the name of one that is unknown, repeated or invalid.
+    /// Reads parameters of which each may stand once. The error is the name of one that is unknown, repeated or
+    /// invalid.
     fn read(parameters: &[Parameter<'_>]) -> Result<Wishes, String> {
         let mut wishes = Wishes::default();
         for Parameter { name, value } in parameters {
@@ -195,7 +196,8 @@ struct Parameter<'h> {
     value: Option<String>,
 }
 
-/// Reads the value of one header: `name; parameter; parameter=value; parameter="value", name, …`. `None` if it is not that.
+/// Reads the value of one header: `name; parameter; parameter=value; parameter="value", name, …`. `None` if it is not
+/// that.
 fn read_extensions(header: &str) -> Option<Vec<Extension<'_>>> {
     let mut extensions = Vec::new();
     let mut rest = header.trim_start();

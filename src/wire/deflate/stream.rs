@@ -1,5 +1,5 @@
-//! The two halves of an agreed permessage-deflate. Both come to life with the first message that needs them, and without
-//! context takeover they die with it, so that an idle connection does not pay for them.
+//! The two halves of an agreed permessage-deflate. Both come to life with the first message that needs them, and
+//! without context takeover they die with it, so that an idle connection does not pay for them.
 
 use super::{Context, DeflateParams, WINDOW_BITS_MIN};
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
@@ -106,8 +106,8 @@ impl Inflater {
         Inflater { context: params.inbound, stream: None }
     }
 
-    /// Inflates one whole message to at most `bytes_max`, and takes no more memory than that on the way to finding that it
-    /// would be longer. After an error the direction cannot be continued.
+    /// Inflates one whole message to at most `bytes_max`, and takes no more memory than that on the way to finding that
+    /// it would be longer. After an error the direction cannot be continued.
     pub fn inflate(&mut self, message: &[u8], bytes_max: usize) -> Result<Vec<u8>, InflateError> {
         // Some senders write an empty message as nothing at all, where it should be an empty block.
         if message.is_empty() {

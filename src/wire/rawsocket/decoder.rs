@@ -4,7 +4,8 @@ use super::{FrameError, FrameKind, PREFIX_BYTES, read_kind, read_prefix};
 use crate::wire::gather;
 use std::borrow::Cow;
 
-/// What has arrived as a whole. Payloads are borrowed where they lay in the input, and owned if they had to be gathered.
+/// What has arrived as a whole. Payloads are borrowed where they lay in the input, and owned if they had to be
+/// gathered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming<'i> {
     Message(Cow<'i, [u8]>),
@@ -13,8 +14,8 @@ pub enum Incoming<'i> {
     Pong(Cow<'i, [u8]>),
 }
 
-/// Turns the bytes that one peer sends into messages. It is used as [`crate::wire::websocket::Decoder`] is: it takes every
-/// byte that it is given, and owns memory only while a frame has arrived in part.
+/// Turns the bytes that one peer sends into messages. It is used as [`crate::wire::websocket::Decoder`] is: it takes
+/// every byte that it is given, and owns memory only while a frame has arrived in part.
 #[derive(Debug)]
 pub struct Decoder {
     /// Static after construction: the most that a frame may have, as it was announced in the handshake.
@@ -49,9 +50,9 @@ impl Decoder {
 
     /// Decodes up to the end of the next frame.
     ///
-    /// Returns how many bytes of `input` it has used and what was complete with them. To be called again with what is left
-    /// until nothing is; each call uses at least one byte of an input that has any, and bytes that are used need not be kept.
-    /// After an error it swallows whatever it is given.
+    /// Returns how many bytes of `input` it has used and what was complete with them. To be called again with what is
+    /// left until nothing is; each call uses at least one byte of an input that has any, and bytes that are used need
+    /// not be kept. After an error it swallows whatever it is given.
     pub fn decode<'i>(&mut self, input: &'i [u8]) -> Result<(usize, Option<Incoming<'i>>), FrameError> {
         if self.ended {
             return Ok((input.len(), None));

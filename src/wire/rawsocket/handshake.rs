@@ -1,5 +1,5 @@
-//! The opening handshake of RawSocket: four octets from the client, four in answer. Lengths are announced as powers of two
-//! from 2^9 to 2^24, and each side holds to what the other announced.
+//! The opening handshake of RawSocket: four octets from the client, four in answer. Lengths are announced as powers of
+//! two from 2^9 to 2^24, and each side holds to what the other announced.
 
 use crate::limits::RAWSOCKET_BYTES_MAX;
 use crate::wire::Serializer;
@@ -60,7 +60,8 @@ pub const fn request(serializer: Serializer, bytes_max: usize) -> [u8; 4] {
     [MAGIC, length_nibble(bytes_max) << 4 | serializer_nibble(serializer), 0, 0]
 }
 
-/// Reads the handshake of a client. What is answered to it is a [`reply`] or, to `HandshakeError::Refused`, a [`refuse`].
+/// Reads the handshake of a client. What is answered to it is a [`reply`] or, to `HandshakeError::Refused`, a
+/// [`refuse`].
 pub fn read_request([magic, nibbles, reserved @ ..]: [u8; 4]) -> Result<Request, HandshakeError> {
     if magic != MAGIC {
         return Err(HandshakeError::NotRawSocket(magic));

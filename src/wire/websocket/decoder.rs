@@ -8,7 +8,8 @@ use crate::wire::gather;
 use crate::wire::utf8::{self, Utf8Checker};
 use std::borrow::Cow;
 
-/// What has arrived as a whole. Payloads are borrowed where they lay in the input, and owned if they had to be gathered.
+/// What has arrived as a whole. Payloads are borrowed where they lay in the input, and owned if they had to be
+/// gathered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming<'i> {
     /// A message; if it is text, its payload is valid UTF-8.
@@ -82,9 +83,9 @@ impl Decoder {
 
     /// Decodes up to the next message or control frame.
     ///
-    /// Returns how many bytes of `input` it has used and what was complete with them. To be called again with what is left
-    /// until nothing is; each call uses at least one byte of an input that has any, and bytes that are used need not be
-    /// kept. The payloads in `input` are unmasked in place.
+    /// Returns how many bytes of `input` it has used and what was complete with them. To be called again with what is
+    /// left until nothing is; each call uses at least one byte of an input that has any, and bytes that are used need
+    /// not be kept. The payloads in `input` are unmasked in place.
     ///
     /// After an error or a [`Incoming::Close`] it swallows whatever it is given.
     pub fn decode<'i>(&mut self, input: &'i mut [u8]) -> Result<(usize, Option<Incoming<'i>>), FrameError> {
@@ -135,8 +136,8 @@ impl Decoder {
         Ok((consumed, self.take_piece(frame, piece, partial.get_or_insert_default())?))
     }
 
-    /// Reads a header that begins in `input` or has begun in an earlier one; returns it and how many bytes of `input` it
-    /// has. `None` means that all of `input` was the beginning of a header, and has been kept.
+    /// Reads a header that begins in `input` or has begun in an earlier one; returns it and how many bytes of `input`
+    /// it has. `None` means that all of `input` was the beginning of a header, and has been kept.
     fn read_header(
         &self,
         input: &[u8],
@@ -296,8 +297,8 @@ fn control(opcode: OpCode, payload: Cow<'_, [u8]>) -> Result<Incoming<'_>, Frame
     }
 }
 
-/// How long a message within the limit can become by being compressed. A sender in a hurry takes the fixed code of DEFLATE,
-/// which has nine bits for half of the bytes; the rest is for the headers of blocks and the flush.
+/// How long a message within the limit can become by being compressed. A sender in a hurry takes the fixed code of
+/// DEFLATE, which has nine bits for half of the bytes; the rest is for the headers of blocks and the flush.
 const fn deflate_bytes_max(message_bytes_max: usize) -> usize {
     message_bytes_max.saturating_add(message_bytes_max / 8).saturating_add(message_bytes_max / 64).saturating_add(64)
 }

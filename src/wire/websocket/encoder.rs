@@ -1,5 +1,5 @@
-//! Appends WebSocket frames to a buffer. A frame of a server depends on nothing but its payload, so that one can be built
-//! once and sent to many.
+//! Appends WebSocket frames to a buffer. A frame of a server depends on nothing but its payload, so that one can be
+//! built once and sent to many.
 
 use super::header::Header;
 use super::{OpCode, mask};
@@ -8,10 +8,12 @@ use crate::wire::deflate::Compressor;
 /// The most that the reason of a close frame may have: 125 bytes less two for the code.
 const REASON_BYTES_MAX: usize = 123;
 
-/// Room left for the header before its payload is known: what payloads of 126 to 65,535 bytes need, as most messages have.
+/// Room left for the header before its payload is known: what payloads of 126 to 65,535 bytes need, as most messages
+/// have.
 const HEADER_BYTES_GUESS: usize = 4;
 
-/// What a frame is, apart from its payload: `FrameHead::BINARY`, `FrameHead::TEXT.compressed()`, `FrameHead::PING.masked(key)`.
+/// What a frame is, apart from its payload: `FrameHead::BINARY`, `FrameHead::TEXT.compressed()`,
+/// `FrameHead::PING.masked(key)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameHead {
     opcode: OpCode,

@@ -1,4 +1,5 @@
-//! The header of a WebSocket frame, read and written. What is wrong with a header is told at the first byte that shows it.
+//! The header of a WebSocket frame, read and written. What is wrong with a header is told at the first byte that shows
+//! it.
 
 use super::{FrameError, OpCode, Role};
 
@@ -25,7 +26,8 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Reads the header at the front of `bytes`, as one that arrives at `role`; RSV1 is legal if `deflate` was agreed on.
+    /// Reads the header at the front of `bytes`, as one that arrives at `role`; RSV1 is legal if `deflate` was agreed
+    /// on.
     ///
     /// Returns it and how many bytes it has, or `None` if its end has not arrived.
     pub(super) fn read(bytes: &[u8], role: Role, deflate: bool) -> Result<Option<(Header, usize)>, FrameError> {

@@ -1,15 +1,16 @@
-//! WebSocket frames (RFC 6455) as the established connection needs them: a decoder that works in place on whatever a read
-//! has brought, and functions that append frames to a buffer. Both sides of a connection are served, see [`Role`].
+//! WebSocket frames (RFC 6455) as the established connection needs them: a decoder that works in place on whatever a
+//! read has brought, and functions that append frames to a buffer. Both sides of a connection are served, see [`Role`].
 //!
 //! How a connection reads:
 //!
 //! ```text
-//! read into the shared buffer ─► while bytes are left: decoder.decode(&mut buffer[at..]) ─► (consumed, Option<Incoming>)
+//! read into the shared buffer ─► while bytes are left: decoder.decode(&mut buffer[at..]) ─► (consumed,
+//! Option<Incoming>)
 //! ```
 //!
-//! The decoder takes every byte that it is given, so that nothing is ever left in the buffer for the next read. A message that
-//! lies in it as one whole, uncompressed frame is handed out where it lies; only what arrives in parts or compressed is
-//! gathered in memory of the decoder's own, and that is handed over to the caller with the message.
+//! The decoder takes every byte that it is given, so that nothing is ever left in the buffer for the next read. A
+//! message that lies in it as one whole, uncompressed frame is handed out where it lies; only what arrives in parts or
+//! compressed is gathered in memory of the decoder's own, and that is handed over to the caller with the message.
 //!
 //! The opening handshake is HTTP and is not here; see [`crate::wire::deflate`] for the extension that it negotiates.
 
