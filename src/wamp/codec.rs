@@ -3,10 +3,9 @@
 use super::message::{Code, Message, code};
 use super::{Id, options};
 use crate::limits::ID_MAX;
-use crate::wire::{Dict, Elements, Kind, Payload, Serializer, WireError, Writer};
+use crate::wire::{Dict, Elements, Kind, Payload, Serializer, Value, WireError, Writer};
 
-/// Why bytes are not a WAMP message. Always the peer's fault: it is told the sentence in an ABORT and loses its
-/// session.
+/// Why bytes are not a WAMP message. Always the peer's fault: an ABORT tells it the sentence and it loses its session.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ProtocolError(pub String);
@@ -74,7 +73,7 @@ messages! {
     Subscribe = SUBSCRIBE [request: id "Request", options: dict "Options", topic: string "Topic"];
     Subscribed = SUBSCRIBED [request: id "Request", subscription: id "Subscription"];
     Unsubscribe = UNSUBSCRIBE [
-        request: id "Request", subscription: id "Subscription", options: dict_unless_empty "Options"
+        request: id "Request", subscription: given_id "Subscription", options: dict_unless_empty "Options"
     ];
     Unsubscribed = UNSUBSCRIBED [request: id_or_zero "Request", details: dict_unless_empty "Details"];
     Event = EVENT [
@@ -89,7 +88,7 @@ messages! {
     Register = REGISTER [request: id "Request", options: dict "Options", procedure: string "Procedure"];
     Registered = REGISTERED [request: id "Request", registration: id "Registration"];
     Unregister = UNREGISTER [
-        request: id "Request", registration: id "Registration", options: dict_unless_empty "Options"
+        request: id "Request", registration: given_id "Registration", options: dict_unless_empty "Options"
     ];
     Unregistered = UNREGISTERED [request: id_or_zero "Request", details: dict_unless_empty "Details"];
     Invocation = INVOCATION [
@@ -97,7 +96,7 @@ messages! {
     ];
     Interrupt = INTERRUPT [request: id "Request", options: dict "Options"];
     Yield = YIELD [request: id "Request", options: dict "Options", payload: payload "Arguments"];
-    EventReceived = EVENT_RECEIVED [publication: id "Publication"];
+    EventReceived = EVENT_RECEIVED [publication: given_id "Publication"];
 }
 
 /// Reads the elements of one message in order, each as the type that the table says.
@@ -115,6 +114,18 @@ impl Reader<'_> {
     fn id(&mut self, field: &str) -> Result<Id, ProtocolError> {
         let id = self.uint(field)?;
         if (1..=ID_MAX).contains(&id) { Ok(id) } else { Err(self.wrong(field, "an id from 1 to 2^53", id)) }
+    }
+
+    /// An id that this router gave out. Clients in JavaScript return a large one as a float.
+    fn given_id(&mut self, field: &str) -> Result<Id, ProtocolError> {
+        let whole = match self.elements.value(self.at) {
+            Ok(value @ Value::Float(_)) => value.as_uint().filter(|id| (1..=ID_MAX).contains(id)),
+            _ => None,
+        };
+        match whole {
+            Some(id) => self.next(field).map(|_| id),
+            None => self.id(field),
+        }
     }
 
     /// A request that was answered, or 0 in a message that the router sends unasked.
@@ -205,6 +216,9 @@ mod width {
     pub(super) fn id(_: &Id) -> usize {
         1
     }
+    pub(super) fn given_id(_: &Id) -> usize {
+        1
+    }
     pub(super) fn id_or_zero(_: &Id) -> usize {
         1
     }
@@ -236,6 +250,10 @@ struct Sink<'b> {
 
 impl Sink<'_> {
     fn id(&mut self, id: &Id) {
+        self.writer.uint(*id);
+    }
+
+    fn given_id(&mut self, id: &Id) {
         self.writer.uint(*id);
     }
 

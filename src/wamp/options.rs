@@ -24,7 +24,9 @@ pub fn check(message: Code, dict: &Dict) -> Result<(), WrongOption> {
     let groups = known(message);
     for (key, value) in dict.iter() {
         let row = groups.iter().flat_map(|group| group.iter()).find(|(name, _)| *name == key);
+        // Clients in JavaScript write options that are not set as null (`undefined` in their words).
         if let Some((key, type_)) = row
+            && *value != Value::Null
             && let Err(got) = type_.check(value)
         {
             return Err(WrongOption { key, expected: type_.name(), got });
@@ -85,9 +87,10 @@ impl Is {
     fn check(&self, value: &Value) -> Result<(), Cow<'static, str>> {
         let fits = match (self, value) {
             (Bool, Value::Bool(_)) | (Is::String, Value::String(_)) | (Is::Dict, Value::Dict(_)) => true,
-            (Uint, Value::Uint(_)) | (Encoding(_), Value::Null) => true,
-            (Positive, Value::Uint(value)) => *value >= 1,
-            (Id, Value::Uint(value)) => (1..=ID_MAX).contains(value),
+            (Encoding(_), Value::Null) => true,
+            (Uint, value) => value.as_uint().is_some(),
+            (Positive, value) => value.as_uint().is_some_and(|value| value >= 1),
+            (Id, value) => value.as_uint().is_some_and(|id| (1..=ID_MAX).contains(&id)),
             (Uints, Value::List(items)) => return all(items.iter(), &Uint),
             (Strings, Value::List(items)) => return all(items.iter(), &Is::String),
             (Dicts, Value::Dict(dict)) => return all(dict.iter().map(|(_, value)| value), &Is::Dict),
@@ -258,8 +261,11 @@ mod tests {
         for (message, key, value) in [
             (code::PUBLISH, "eligible", list([])),
             (code::PUBLISH, "eligible", list([1u64.into(), ID_MAX.into()])),
+            (code::PUBLISH, "eligible", list([Value::Float(7.0), Value::Float(ID_MAX as f64)])),
             (code::PUBLISH, "enc_algo", Value::Null),
             (code::PUBLISH, "enc_algo", "x_ours".into()),
+            (code::SUBSCRIBE, "match", Value::Null),
+            (code::SUBSCRIBE, "get_retained", Value::Null),
             (code::PUBLISH, "forward_for", list([hop(7u64).into(), hop(ID_MAX).into()])),
             (code::PUBLISH, "match", 7u64.into()),
             (code::EVENT, "publisher", ID_MAX.into()),
@@ -280,12 +286,12 @@ mod tests {
     fn what_does_not_fit_is_named() {
         for (message, key, value, sentence) in [
             (code::CALL, "timeout", Value::Int(-1), "timeout must be a non-negative integer, got -1"),
-            (code::CALL, "timeout", Value::Float(1.0), "timeout must be a non-negative integer, got float"),
+            (code::CALL, "timeout", Value::Float(1.5), "timeout must be a non-negative integer, got float"),
             (code::CALL, "progress", 1u64.into(), "progress must be bool, got integer"),
             (code::EVENT, "publisher", 0u64.into(), "publisher must be an id from 1 to 2^53, got 0"),
             (code::REGISTER, "concurrency", 0u64.into(), "concurrency must be an integer from 1, got 0"),
             (code::REGISTER, "match", "Exact".into(), "match must be one of exact, prefix, wildcard, got another word"),
-            (code::CANCEL, "mode", Value::Null, "mode must be one of skip, kill, killnowait, got null"),
+            (code::CANCEL, "mode", 1u64.into(), "mode must be one of skip, kill, killnowait, got integer"),
             (
                 code::PUBLISH,
                 "exclude",

@@ -134,7 +134,7 @@ impl Scanner<'_> {
                 let depth = self.deeper(depth)?;
                 let mut left = argument;
                 while self.another(&mut left)? {
-                    self.skip(depth)?;
+                    self.skip_key(depth)?;
                     self.skip(depth)?;
                 }
                 Ok(())
@@ -149,6 +149,20 @@ impl Scanner<'_> {
                 // RFC 8949 gives them no meaning, so nothing could be made of them in another serializer.
                 _ => Err(invalid(start, "an unassigned simple value")),
             },
+        }
+    }
+
+    /// A key may be anything that is easily written as a string, but no list or dict: a key inside a key inside a key
+    /// would be escaped again at each level and double in size.
+    fn skip_key(&mut self, depth: usize) -> Result<(), WireError> {
+        match self.peek()? >> 5 {
+            LIST | DICT => Err(invalid(self.at, "a list or dict as a key")),
+            TAG => {
+                let depth = self.deeper(depth)?;
+                self.head()?;
+                self.skip_key(depth)
+            }
+            _ => self.skip(depth),
         }
     }
 

@@ -30,8 +30,7 @@ pub struct Elements<'a> {
 impl<'a> Elements<'a> {
     /// Splits one whole message (a list) and checks every byte of it. Trailing bytes are an error.
     ///
-    /// `depth_max` counts the message itself and CBOR tags too, and is taken as `MESSAGE_DEPTH_CEILING` where it is
-    /// more.
+    /// `depth_max` counts the message itself and CBOR tags too; more than `MESSAGE_DEPTH_CEILING` is taken as that.
     pub fn split(serializer: Serializer, message: &'a [u8], depth_max: usize) -> Result<Elements<'a>, WireError> {
         let mut elements = Elements { serializer, slices: [&[]; MESSAGE_ELEMENTS_MAX], len: 0 };
         let depth_max = depth_max.min(MESSAGE_DEPTH_CEILING);

@@ -131,11 +131,20 @@ impl Scanner<'_> {
             Head::Dict(count) => {
                 let depth = self.deeper(depth)?;
                 for _ in 0..count {
-                    self.skip(depth)?;
+                    self.skip_key(depth)?;
                     self.skip(depth)?;
                 }
                 Ok(())
             }
+        }
+    }
+
+    /// A key may be anything that is easily written as a string, but no list or dict: a key inside a key inside a key
+    /// would be escaped again at each level and double in size.
+    fn skip_key(&mut self, depth: usize) -> Result<(), WireError> {
+        match kind(self.bytes.get(self.at..).unwrap_or_default()) {
+            Kind::List | Kind::Dict => Err(invalid(self.at, "a list or dict as a key")),
+            _ => self.skip(depth),
         }
     }
 

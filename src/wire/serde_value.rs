@@ -103,6 +103,7 @@ impl<'de> Visitor<'de> for Reading {
         let tag = serde_cbor::tags::current_cbor_tag();
         let content = deserializer.deserialize_any(self)?;
         Ok(match (self.serializer, content) {
+            (Serializer::MsgPack, Value::List(parts)) if is_undefined(&parts) => Value::Null,
             (Serializer::MsgPack, Value::List(mut parts)) => parts.pop().unwrap_or(Value::Null),
             (Serializer::Cbor, Value::Bytes(bytes)) => match tag {
                 Some(TAG_BIGNUM) => bignum(&bytes),
@@ -112,6 +113,12 @@ impl<'de> Visitor<'de> for Reading {
             (_, content) => content,
         })
     }
+}
+
+/// MessagePack has no `undefined`; msgpackr, which wampy.js uses, writes it as an extension of type 0 with one zero
+/// byte.
+fn is_undefined(extension: &[Value]) -> bool {
+    matches!(extension, [Value::Uint(0), Value::Bytes(bytes)] if *bytes == [0])
 }
 
 /// A dict key, as the string that it is or is written as.
@@ -157,16 +164,6 @@ impl<'de> Visitor<'de> for Key {
 
     fn visit_unit<E: de::Error>(self) -> Result<String, E> {
         self.written(Value::Null)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<String, A::Error> {
-        let value = self.0.visit_seq(items)?;
-        self.written(value)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, pairs: A) -> Result<String, A::Error> {
-        let value = self.0.visit_map(pairs)?;
-        self.written(value)
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {

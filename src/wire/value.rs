@@ -36,8 +36,14 @@ impl Value {
         if let Value::Bool(value) = self { Some(*value) } else { None }
     }
 
+    /// Also of a float that is a whole number: clients in JavaScript write integers beyond 32 bits that way, session
+    /// ids for one.
     pub fn as_uint(&self) -> Option<u64> {
-        if let Value::Uint(value) = self { Some(*value) } else { None }
+        match self {
+            Value::Uint(value) => Some(*value),
+            Value::Float(value) if value.fract() == 0.0 && (0.0..=EXACT_MAX).contains(value) => Some(*value as u64),
+            _ => None,
+        }
     }
 
     pub fn as_str(&self) -> Option<&str> {
@@ -52,6 +58,9 @@ impl Value {
         if let Value::Dict(value) = self { Some(value) } else { None }
     }
 }
+
+/// Up to here (2^53) floats hold every integer.
+const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
 macro_rules! value_from {
     ($($source:ty => $variant:ident($convert:expr);)*) => {

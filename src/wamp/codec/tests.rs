@@ -95,6 +95,19 @@ proptest! {
 }
 
 #[test]
+fn ids_that_were_given_out_may_return_as_floats() {
+    for bytes in
+        [hex::decode("83182201fb433000000000001c").unwrap(), hex::decode("83184201fb433000000000001c").unwrap()]
+    {
+        match decode(Serializer::Cbor, &bytes, DEPTH).unwrap() {
+            Message::Unsubscribe { request: 1, subscription: id, .. }
+            | Message::Unregister { request: 1, registration: id, .. } => assert_eq!(id, 0x10_0000_0000_001c),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn mistakes_are_named() {
     let id_max = ID_MAX + 1;
     for (text, sentence) in [
@@ -113,7 +126,7 @@ fn mistakes_are_named() {
         ("[1,\"r\",{\"authmethods\":\"ticket\"}]", "HELLO.Details.authmethods must be a list of strings, got string"),
         ("[1,\"r\",{\"authmethods\":[1]}]", "HELLO.Details.authmethods must be a list of strings, got integer in it"),
         ("[1,\"r\",{\"authid\":7}]", "HELLO.Details.authid must be string, got integer"),
-        ("[1,\"r\",{\"authextra\":null}]", "HELLO.Details.authextra must be dict, got null"),
+        ("[1,\"r\",{\"authextra\":7}]", "HELLO.Details.authextra must be dict, got integer"),
         ("[3,{},1]", "ABORT.Reason must be string, got integer"),
         ("[6,{},\"r\",[]]", "GOODBYE has 4 elements, at most 3"),
         ("[8,7,1,{},\"e\"]", "ERROR.Type must be the type of a request, got 7"),
@@ -131,6 +144,8 @@ fn mistakes_are_named() {
         ("[16,1,{\"ppt_scheme\":\"x\"},\"t\",1]", "PUBLISH.Arguments must be list, got integer"),
         ("[16,1,{\"enc_algo\":null},\"t\",\"x\"]", "PUBLISH.Arguments must be list, got string"),
         ("[17,1,0]", "PUBLISHED.Publication must be an id from 1 to 2^53, got 0"),
+        ("[34,1,0.5]", "UNSUBSCRIBE.Subscription must be non-negative integer, got float"),
+        ("[66,1,-1.0]", "UNREGISTER.Registration must be non-negative integer, got float"),
         ("[35,0,1]", "UNSUBSCRIBED.Details must be dict, got integer"),
         ("[35,9007199254740993]", "UNSUBSCRIBED.Request must be an id up to 2^53, got 9007199254740993"),
         ("[33,0,1]", "SUBSCRIBED.Request must be an id from 1 to 2^53, got 0"),
