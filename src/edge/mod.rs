@@ -1,5 +1,6 @@
 //! Assembles the router daemon: start order, shards, listeners, signals, drain.
 
+pub mod clustered;
 pub mod connection;
 mod deliver;
 mod faces;

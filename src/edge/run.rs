@@ -1,5 +1,6 @@
 //! The life of an edge: bind, serve, reload on SIGHUP, drain on SIGTERM.
 
+use super::clustered::ClusteredRealm;
 use super::housekeeping::run_housekeeping;
 use super::listen::{bind, listener_state, run_listener};
 use super::node::{NodeInfo, hostname, raise_descriptors};
@@ -8,7 +9,6 @@ use super::{faces, flush::run_flusher, reload, service};
 use crate::config::resolved::{Realm as RealmSettings, SlowConsumer};
 use crate::config::{Config, node_key};
 use crate::drop::DropReason;
-use crate::realm::Realm;
 use crate::wamp::{SessionKey, error};
 use std::cell::RefCell;
 use std::io::Write;
@@ -167,7 +167,7 @@ impl Shard {
     pub fn add_realm(&mut self, settings: &RealmSettings) {
         let now = self.now();
         let slot = RealmSlot {
-            realm: Realm::new(now, (*settings.core).clone(), rand::random()),
+            realm: ClusteredRealm::new(now, &self.node.id, (*settings.core).clone(), rand::random()),
             drops_oldest: settings.slow_consumer == SlowConsumer::DropOldest,
         };
         self.realm_names.insert(settings.core.name.clone(), RealmIndex(self.realms.len()));

@@ -3,12 +3,13 @@
 //! Everything on the message path happens in here, on one thread, without a lock: `read` finds messages in the bytes,
 //! `route` lets session and realm decide, `deliver` encodes and queues, `flush` writes at the end of the turn.
 
+use super::clustered::ClusteredRealm;
 use super::connection::{Connection, Ending};
 use super::node::NodeInfo;
 use crate::drop::DropReason;
 use crate::limits::Limits;
 use crate::metrics::Stats;
-use crate::realm::{Effect, Realm};
+use crate::realm::Effect;
 use crate::session::admission::{Admission, Peer};
 use crate::session::{Context, Session, Step};
 use crate::time::Now;
@@ -73,7 +74,7 @@ pub(super) enum Work {
 
 /// A realm and what the edge, rather than the realm, needs to know about it.
 pub struct RealmSlot {
-    pub realm: Realm,
+    pub realm: ClusteredRealm,
     /// Drop the oldest events of a slow consumer instead of disconnecting it.
     pub drops_oldest: bool,
 }
@@ -214,7 +215,7 @@ impl Shard {
         self.connections.get_mut(key.0 as usize)
     }
 
-    pub(super) fn realm_mut(&mut self, index: RealmIndex) -> Option<&mut Realm> {
+    pub(super) fn realm_mut(&mut self, index: RealmIndex) -> Option<&mut ClusteredRealm> {
         self.realms.get_mut(index.0)?.as_mut().map(|slot| &mut slot.realm)
     }
 

@@ -1,10 +1,11 @@
 //! The read half of a turn: bytes to messages, messages to session and realm, and the work that comes of it.
 
+use super::clustered::ClusteredRealm;
 use super::connection::{Connection, Ending};
 use super::shard::{RealmIndex, Shard, Work};
 use crate::drop::DropReason;
 use crate::limits::TURN_READ_BYTES_MAX;
-use crate::realm::{CallError, Effect, MemberKind, Realm};
+use crate::realm::{CallError, Effect, MemberKind};
 use crate::session::{Context, Join, Step};
 use crate::time::Now;
 use crate::transport::{Broken, Incoming, Wrapping};
@@ -312,7 +313,8 @@ impl Shard {
         }
         let Some(connection) = self.connection(key) else { return };
         connection.realm = Some(index);
-        self.with_realm(index, |realm, effects| realm.join(now, key, MemberKind::Client, join.identity, effects));
+        let kind = if join.trusted_link { MemberKind::Peer } else { MemberKind::Client };
+        self.with_realm(index, |realm, effects| realm.join(now, key, kind, join.identity, effects));
         self.deliver(key, join.welcome, false);
     }
 
@@ -337,7 +339,7 @@ impl Shard {
     }
 
     /// Lets a realm act, and queues what it wants done.
-    pub(super) fn with_realm(&mut self, index: RealmIndex, act: impl FnOnce(&mut Realm, &mut Vec<Effect>)) {
+    pub(super) fn with_realm(&mut self, index: RealmIndex, act: impl FnOnce(&mut ClusteredRealm, &mut Vec<Effect>)) {
         let mut effects = std::mem::take(&mut self.effects);
         if let Some(realm) = self.realm_mut(index) {
             act(realm, &mut effects);
