@@ -77,7 +77,7 @@ pub async fn accept(
     let upgrade: RefCell<Option<(OnUpgrade, Negotiated)>> = RefCell::new(None);
     let refusal: RefCell<Option<DropReason>> = RefCell::new(None);
     let service = service_fn(|mut request: Request<Incoming>| {
-        let answer = if request.headers().contains_key(header::UPGRADE) {
+        let mut answer = if request.headers().contains_key(header::UPGRADE) {
             match negotiate(settings, &request) {
                 Ok((answer, negotiated)) => {
                     *upgrade.borrow_mut() = Some((hyper::upgrade::on(&mut request), negotiated));
@@ -91,10 +91,14 @@ pub async fn accept(
         } else {
             serve_page(settings, &request, &peer)
         };
+        // Not hyper's own `keep_alive(false)`: that says `connection: upgrade, close` to an upgrade, which some clients
+        // do not take for one.
+        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         std::future::ready(Ok::<_, std::convert::Infallible>(answer))
     });
     hyper::server::conn::http1::Builder::new()
-        .keep_alive(false)
         .half_close(true)
         .max_buf_size(limits.http_head_bytes_max.max(HYPER_BUF_MIN))
         .serve_connection(TokioIo::new(io), service)
