@@ -9,6 +9,8 @@ use crate::wire::rawsocket::FrameKind;
 use crate::wire::websocket::FrameHead;
 use crate::wire::{Serializer, rawsocket, websocket};
 use bytes::Bytes;
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
 use std::borrow::Cow;
 
 /// What a message is put into. Receivers with the same serializer and wrapping get the very same bytes.
@@ -152,6 +154,18 @@ pub struct Outbound {
     pub message_bytes_max: usize,
     /// Present when permessage-deflate was agreed on; then frames cannot be shared.
     compressor: Option<Box<Compressor>>,
+    /// Present when we are the client of a WebSocket; then frames cannot be shared either.
+    masks: Option<Box<Masks>>,
+}
+
+/// Where the masks of a client's frames come from: they must not be predictable by whoever chooses the payload.
+#[derive(Debug)]
+struct Masks(ChaCha8Rng);
+
+impl Masks {
+    fn next(&mut self) -> [u8; 4] {
+        self.0.next_u32().to_ne_bytes()
+    }
 }
 
 impl Outbound {
@@ -162,6 +176,9 @@ impl Outbound {
     /// Wraps one encoded message for this receiver alone.
     pub fn wrap(&mut self, serializer: Serializer, message: &[u8]) -> Bytes {
         let encoding = Encoding { serializer, wrapping: self.wrapping };
+        if self.masks.is_some() {
+            return frame(self.masked(encoding.head()), message);
+        }
         match &mut self.compressor {
             None => encoding.wrap(message),
             Some(compressor) if self.wrapping == Wrapping::WebSocket => compress(compressor, encoding.head(), message),
@@ -182,28 +199,33 @@ impl Outbound {
         }
     }
 
-    pub fn ping(&self, payload: &[u8]) -> Bytes {
+    pub fn ping(&mut self, payload: &[u8]) -> Bytes {
         self.control(FrameHead::PING, FrameKind::Ping, payload)
     }
 
-    pub fn pong(&self, payload: &[u8]) -> Bytes {
+    pub fn pong(&mut self, payload: &[u8]) -> Bytes {
         self.control(FrameHead::PONG, FrameKind::Pong, payload)
     }
 
     /// The frame that ends a WebSocket; RawSocket has none and just closes.
-    pub fn close(&self, code: Option<u16>, reason: &str) -> Option<Bytes> {
+    pub fn close(&mut self, code: Option<u16>, reason: &str) -> Option<Bytes> {
         (self.wrapping != Wrapping::RawSocket).then(|| {
             let mut out = Vec::new();
-            websocket::write_close(&mut out, code, reason, None);
+            websocket::write_close(&mut out, code, reason, self.masks.as_mut().map(|masks| masks.next()));
             out.into()
         })
     }
 
-    fn control(&self, head: FrameHead, kind: FrameKind, payload: &[u8]) -> Bytes {
+    /// Masks a frame where we are the side that has to.
+    fn masked(&mut self, head: FrameHead) -> FrameHead {
+        self.masks.as_mut().map_or(head, |masks| head.masked(masks.next()))
+    }
+
+    fn control(&mut self, head: FrameHead, kind: FrameKind, payload: &[u8]) -> Bytes {
         let mut out = Vec::with_capacity(payload.len() + FRAME_OVERHEAD_MAX);
         match self.wrapping {
             Wrapping::RawSocket => rawsocket::write_frame(&mut out, kind, payload),
-            _ => websocket::write_frame(&mut out, head, payload),
+            _ => websocket::write_frame(&mut out, self.masked(head), payload),
         }
         out.into()
     }
@@ -229,12 +251,25 @@ pub fn websocket_framing(
 ) -> (Inbound, Outbound) {
     let decoder = websocket::Decoder::new(websocket::Role::Server, message_bytes_max, deflate.as_ref());
     let compressor = deflate.map(|params| Box::new(Compressor::new(&params)));
-    (Inbound::WebSocket(decoder), Outbound { wrapping, message_bytes_max: usize::MAX, compressor })
+    (Inbound::WebSocket(decoder), Outbound { wrapping, message_bytes_max: usize::MAX, compressor, masks: None })
+}
+
+/// Both halves of a fresh WebSocket that we opened: plain, since links and probes do not compress.
+pub fn websocket_client_framing(message_bytes_max: usize) -> (Inbound, Outbound) {
+    let decoder = websocket::Decoder::new(websocket::Role::Client, message_bytes_max, None);
+    let outbound = Outbound {
+        wrapping: Wrapping::WebSocket,
+        message_bytes_max: usize::MAX,
+        compressor: None,
+        masks: Some(Box::new(Masks(rand::make_rng()))),
+    };
+    (Inbound::WebSocket(decoder), outbound)
 }
 
 /// Both halves of a fresh RawSocket: what we receive at most, and what the peer receives at most.
 pub fn rawsocket_framing(receive_bytes_max: usize, send_bytes_max: usize) -> (Inbound, Outbound) {
     let decoder = rawsocket::Decoder::new(receive_bytes_max);
-    let outbound = Outbound { wrapping: Wrapping::RawSocket, message_bytes_max: send_bytes_max, compressor: None };
+    let outbound =
+        Outbound { wrapping: Wrapping::RawSocket, message_bytes_max: send_bytes_max, compressor: None, masks: None };
     (Inbound::RawSocket(decoder), outbound)
 }

@@ -2,6 +2,7 @@
 //! read and written without waiting. What the bytes mean is `wire`'s business; what the messages mean is the edge's.
 
 pub mod accept;
+pub mod connect;
 pub mod framing;
 pub mod http;
 pub mod listener;
