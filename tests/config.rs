@@ -5,9 +5,11 @@ use crossbar_cluster::config;
 use crossbar_cluster::limits::Limits;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
 fn repository(path: &str) -> PathBuf {
@@ -159,4 +161,63 @@ fn keygen_makes_a_key_once_and_refuses_one_that_others_can_read() {
     assert_eq!(refused.status.code(), Some(1));
     let sentence = format!("{}: mode 0644 lets others read the node key, it must be 0600 (chmod 600)\n", key.display());
     assert_eq!(stderr(&refused), sentence);
+}
+
+/// A running edge, killed when the test is over.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Reads lines until one has `word` in it, and returns that one.
+fn wait_for(word: &str, lines: &mut impl Iterator<Item = std::io::Result<String>>) -> String {
+    let found = lines.map(Result::unwrap).find(|line| line.contains(word));
+    found.unwrap_or_else(|| panic!("the edge ended without saying {word:?}"))
+}
+
+/// The largest message that a RawSocket listener says it takes.
+fn announced_bytes_max(address: &str) -> usize {
+    let mut socket = TcpStream::connect(address).unwrap();
+    // The largest messages for us, in CBOR.
+    socket.write_all(&[0x7f, 0xf3, 0, 0]).unwrap();
+    let mut reply = [0; 4];
+    socket.read_exact(&mut reply).unwrap();
+    1 << (9 + (reply[1] >> 4))
+}
+
+#[test]
+fn sighup_applies_limits_and_names_what_has_to_wait() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("edge.toml");
+    let minimal = fs::read_to_string(repository("docs/examples/edge-minimal.toml")).unwrap();
+    let text = minimal.replace("websocket", "rawsocket").replace(":8080", ":0");
+    fs::write(&path, &text).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crossbar-edge"));
+    command.arg("run").arg("--config").arg(&path).env_remove("RUST_LOG").env_remove("NOTIFY_SOCKET");
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let pid = child.id().to_string();
+    let mut edge = Running(child);
+    let mut stdout = BufReader::new(edge.0.stdout.take().unwrap()).lines();
+    let mut stderr = BufReader::new(edge.0.stderr.take().unwrap()).lines();
+    let listening = wait_for("listening on rs://", &mut stdout);
+    let address = listening.split("rs://").nth(1).unwrap();
+    assert_eq!(announced_bytes_max(address), 1 << 20);
+    let reload = |text: &str| {
+        fs::write(&path, text).unwrap();
+        assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    };
+    reload(&(text.replace("edge1", "edge2") + "[limits]\nmessage_bytes_max = \"64KiB\"\n"));
+    let restart = wait_for("needs a restart", &mut stderr);
+    assert!(restart.contains("[node] id"), "{restart}");
+    let applied = wait_for("configuration reloaded", &mut stderr);
+    assert!(applied.contains("[limits] message_bytes_max"), "{applied}");
+    assert_eq!(announced_bytes_max(address), 1 << 16);
+    reload("nonsense");
+    let refused = wait_for("the configuration was not reloaded", &mut stderr);
+    assert!(refused.contains("edge.toml:1:9"), "{refused}");
+    assert_eq!(announced_bytes_max(address), 1 << 16);
 }

@@ -27,6 +27,27 @@ impl Config {
         changes.restart_if(self.master != new.master, "[master]");
         changes
     }
+
+    /// Takes over what `diff_live` says is applied. The rest stays as it runs, so that the next difference names it
+    /// again.
+    pub fn take_live(&mut self, new: Config) {
+        self.limits = new.limits;
+        self.node.decoy_key = new.node.decoy_key;
+        for listener in new.listeners {
+            let Some(old) = self.listeners.iter_mut().find(|old| old.address == listener.address) else { continue };
+            old.auth = listener.auth;
+            old.limits = listener.limits;
+            if let (Some(old), Some(new)) = (&mut old.tls, listener.tls) {
+                *old = new;
+            }
+        }
+        for realm in new.realms {
+            match self.realms.iter_mut().find(|old| old.core.name == realm.core.name) {
+                Some(old) => *old = realm,
+                None => self.realms.push(realm),
+            }
+        }
+    }
 }
 
 /// Each of these takes its struct apart, so that a new field cannot be forgotten.

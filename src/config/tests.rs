@@ -287,6 +287,9 @@ fn what_can_change_live_is_told_from_what_cannot() {
         "[[realm]] realm2 (added)",
     ];
     assert_eq!(changes, Changes { applied: applied.map(String::from).to_vec(), needs_restart: Vec::new() });
+    let mut running = old.clone();
+    running.take_live(good(&live));
+    assert_eq!(running.diff_live(&good(&live)), Changes::default());
     let restart = MINIMAL.replace("edge1", "edge2").replace("\n\n[[realm]]", "\npath = \"/wamp\"\n[[realm]]")
         + "[[listen]]\ntype = \"rawsocket\"\naddress = \"127.0.0.1:8082\"\n";
     let changes = old.diff_live(&good(&restart));
@@ -299,6 +302,9 @@ fn what_can_change_live_is_told_from_what_cannot() {
     let changes = old.diff_live(&moved);
     assert_eq!(changes.needs_restart, needs_restart);
     assert_eq!(changes.applied, ["[[realm]] realm2 (added)"]);
+    let mut running = old.clone();
+    running.take_live(moved.clone());
+    assert_eq!(running.diff_live(&moved), Changes { applied: Vec::new(), needs_restart: changes.needs_restart });
 }
 
 /// Keys without meaning are told from defaults by their text, and the reference page shows it.

@@ -67,7 +67,7 @@ impl Shard {
         if connection.ending != Ending::Open {
             return;
         }
-        let bytes_max = connection.listener.limits.outbox_bytes_max;
+        let bytes_max = connection.listener.limits().outbox_bytes_max;
         connection.outbox.push(Frame { bytes, is_event });
         let queued = connection.outbox.queued_bytes();
         if !connection.is_touched {

@@ -68,7 +68,7 @@ pub(super) fn admin_state(
         proxy: ProxyMode::Off,
         http: Some(http),
         rawsocket: Vec::new(),
-        limits: config.limits.clone(),
+        limits: RefCell::new(config.limits.clone()),
         tls: RefCell::new(None),
     };
     let pings = Pings { interval: Duration::ZERO, timeout: Duration::ZERO };

@@ -57,7 +57,7 @@ pub(super) fn listener_state(
         },
         http: settings.transport.speaks_http().then(|| http_settings(shard, settings)),
         rawsocket: if settings.transport.speaks_rawsocket() { settings.serializers.clone() } else { Vec::new() },
-        limits: settings.limits.clone(),
+        limits: RefCell::new(settings.limits.clone()),
         tls: RefCell::new(load_tls(settings)?),
     };
     let pings = Pings { interval: settings.ping_interval, timeout: settings.ping_timeout };
@@ -101,9 +101,10 @@ fn url(settings: &resolved::Listener, bound: &Listener) -> String {
 pub(super) async fn run_listener(shard: Rc<RefCell<Shard>>, state: Rc<ListenerState>, listener: Listener) {
     loop {
         let (socket, peer) = listener.accept().await;
-        let refusal = if state.connections.get() + state.handshakes.get() >= state.limits.connections_max {
+        let limits = state.limits();
+        let refusal = if state.connections.get() + state.handshakes.get() >= limits.connections_max {
             Some(DropReason::TooManyConnections)
-        } else if state.handshakes.get() >= state.limits.handshakes_max {
+        } else if state.handshakes.get() >= limits.handshakes_max {
             Some(DropReason::TooManyHandshakes)
         } else {
             None
@@ -141,7 +142,7 @@ async fn handle_connection(shard: Rc<RefCell<Shard>>, state: Rc<ListenerState>, 
 /// The handshakes, bounded in time.
 async fn shake_hands(state: &ListenerState, socket: Socket, peer: Peer) -> Result<Accepted, HandshakeError> {
     let name = peer.to_string();
-    let within = state.limits.handshake_timeout;
+    let within = state.limits().handshake_timeout;
     let accepted = tokio::time::timeout(within, accept::accept(&state.accepting, socket, peer)).await;
     let accepted = accepted.unwrap_or_else(|_| {
         let message = format!("no handshake within {within:?}");

@@ -2,7 +2,8 @@
 
 use super::listen::load_tls;
 use super::run::Edge;
-use crate::config::{self, Config, resolved};
+use crate::config::resolved::{self, SlowConsumer};
+use crate::config::{self, Config};
 use crate::session::admission::Admission;
 
 /// Applies the configuration file as it is now. A file with mistakes changes nothing.
@@ -20,8 +21,7 @@ pub(super) fn reload(edge: &mut Edge) {
     }
     apply(edge, &new);
     tracing::info!(applied = diff.applied.join(", "), "configuration reloaded");
-    edge.config.realms = new.realms;
-    edge.config.limits = new.limits;
+    edge.config.take_live(new);
 }
 
 fn apply(edge: &mut Edge, new: &Config) {
@@ -30,9 +30,10 @@ fn apply(edge: &mut Edge, new: &Config) {
     for settings in &new.realms {
         match shard.realm_names.get(&settings.core.name).copied() {
             Some(index) => {
-                if let Some(realm) = shard.realm_mut(index) {
-                    realm.reconfigure(now, (*settings.core).clone());
-                }
+                let Some(slot) = shard.realms.get_mut(index.0).and_then(Option::as_mut) else { continue };
+                slot.realm.reconfigure(now, (*settings.core).clone());
+                slot.drops_oldest = settings.slow_consumer == SlowConsumer::DropOldest;
+                slot.sessions_max = settings.core.limits.sessions_max;
             }
             None => shard.add_realm(settings),
         }
@@ -44,6 +45,7 @@ fn apply(edge: &mut Edge, new: &Config) {
     for (old, state) in edge.config.listeners.iter().zip(states) {
         let Some(settings) = new.listeners.iter().find(|listener| listener.address == old.address) else { continue };
         *state.admission.borrow_mut() = admission(new, settings);
+        *state.accepting.limits.borrow_mut() = settings.limits.clone();
         match load_tls(settings) {
             Ok(tls) => *state.accepting.tls.borrow_mut() = tls,
             Err(error) => tracing::error!("the old certificates stay in use: {error}"),

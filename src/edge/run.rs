@@ -169,6 +169,7 @@ impl Shard {
         let slot = RealmSlot {
             realm: ClusteredRealm::new(now, &self.node.id, (*settings.core).clone(), rand::random()),
             drops_oldest: settings.slow_consumer == SlowConsumer::DropOldest,
+            sessions_max: settings.core.limits.sessions_max,
         };
         self.realm_names.insert(settings.core.name.clone(), RealmIndex(self.realms.len()));
         self.realms.push(Some(slot));

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use slab::Slab;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::task::Waker;
@@ -37,7 +37,6 @@ pub struct ListenerState {
     pub accepting: Accepting,
     /// Replaced on reload; who is in keeps what was granted.
     pub admission: RefCell<Admission>,
-    pub limits: Limits,
     pub pings: Pings,
     pub connections: Cell<usize>,
     pub handshakes: Cell<usize>,
@@ -47,13 +46,17 @@ impl ListenerState {
     pub fn new(name: String, accepting: Accepting, admission: Admission, pings: Pings) -> ListenerState {
         ListenerState {
             name,
-            limits: accepting.limits.clone(),
             accepting,
             admission: RefCell::new(admission),
             pings,
             connections: Cell::new(0),
             handshakes: Cell::new(0),
         }
+    }
+
+    /// The bounds as they are now.
+    pub fn limits(&self) -> Ref<'_, Limits> {
+        self.accepting.limits.borrow()
     }
 }
 
@@ -77,6 +80,7 @@ pub struct RealmSlot {
     pub realm: ClusteredRealm,
     /// Drop the oldest events of a slow consumer instead of disconnecting it.
     pub drops_oldest: bool,
+    pub sessions_max: usize,
 }
 
 /// All that one thread owns.
@@ -239,7 +243,7 @@ impl Shard {
         if connection.ending != Ending::Open {
             return;
         }
-        let deadline = now.uptime + connection.listener.limits.close_timeout;
+        let deadline = now.uptime + connection.listener.limits().close_timeout;
         connection.ending = Ending::Closing { deadline, is_shut: false };
         if let Some(bytes) = farewell {
             connection.outbox.push(crate::transport::Frame { bytes, is_event: false });

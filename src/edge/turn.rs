@@ -193,7 +193,8 @@ impl Shard {
     }
 
     fn handle_message_bytes(&mut self, now: Now, key: SessionKey, serializer: Serializer, bytes: &[u8]) {
-        let depth_max = self.limits.message_depth_max;
+        let Some(connection) = self.connection(key) else { return };
+        let depth_max = connection.listener.limits().message_depth_max;
         match codec::decode(serializer, bytes, depth_max) {
             Ok(message) => {
                 self.stats.count_in(message.code());
@@ -273,7 +274,7 @@ impl Shard {
             Step::Authenticate(question) => {
                 let token = self.token();
                 let Some(connection) = self.connection(key) else { return };
-                let timeout = connection.listener.limits.authorizer_timeout;
+                let timeout = connection.listener.limits().authorizer_timeout;
                 connection.authenticating = Some(token);
                 self.authenticating.insert(token, (key, question.attempt));
                 let payload = Payload::from_values(question.args(), Dict::new());
@@ -306,7 +307,8 @@ impl Shard {
         let Some(index) = index.filter(|_| !self.is_draining) else {
             return self.abort(key, error::CLOSE_SYSTEM_SHUTDOWN, "this node is leaving", DropReason::Shutdown);
         };
-        let sessions_max = self.limits.sessions_max;
+        let slot = self.realms.get(index.0).and_then(Option::as_ref);
+        let sessions_max = slot.map_or(0, |slot| slot.sessions_max);
         if self.realm_mut(index).is_some_and(|realm| realm.n_sessions() >= sessions_max) {
             let sentence = format!("the realm has sessions_max = {sessions_max} sessions");
             return self.abort(key, error::LIMIT_EXCEEDED, &sentence, DropReason::TooManySessions);

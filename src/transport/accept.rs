@@ -39,8 +39,8 @@ pub struct Accepting {
     pub http: Option<HttpSettings>,
     /// The serializers for RawSocket; empty when this port does not speak it.
     pub rawsocket: Vec<Serializer>,
-    pub limits: Limits,
-    // Replaced when certificates are read again.
+    // Replaced when the configuration is read again.
+    pub limits: RefCell<Limits>,
     pub tls: RefCell<Option<Arc<ServerConfig>>>,
 }
 
@@ -108,7 +108,8 @@ pub async fn accept(accepting: &Accepting, mut socket: Socket, peer: Peer) -> Re
     match &accepting.http {
         Some(settings) => {
             let io = Rewind { head: Bytes::copy_from_slice(&first), inner: plumbing };
-            http::accept(settings, &accepting.limits, io, peer).await
+            let limits = accepting.limits.borrow().clone();
+            http::accept(settings, &limits, io, peer).await
         }
         None => Err(HandshakeError::violation(format!("the first octet is 0x{:02x}, not RawSocket's 0x7f", first[0]))),
     }
@@ -163,7 +164,7 @@ async fn accept_rawsocket(
             return Err(HandshakeError::violation(error.to_string()));
         }
     };
-    let bytes_max = accepting.limits.message_bytes_max;
+    let bytes_max = accepting.limits.borrow().message_bytes_max;
     plumbing.write_all(&rawsocket::reply(request.serializer, bytes_max)).await?;
     let (stream, leftover, channel_id) = plumbing.into_stream();
     let (inbound, outbound) = rawsocket_framing(rawsocket::announced_bytes_max(bytes_max), request.bytes_max);

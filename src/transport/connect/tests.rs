@@ -1,7 +1,6 @@
 //! Dialing what `accept` serves, and peers that are not what they should be.
 
 use super::*;
-use crate::limits::Limits;
 use crate::transport::accept::{self, Accepted, Accepting, Established, ProxyMode};
 use crate::transport::framing::Incoming;
 use crate::transport::http::{HttpSettings, Page};
@@ -36,7 +35,7 @@ fn serve(endpoint: Endpoint) -> (Listener, Accepting) {
         proxy: ProxyMode::Off,
         http: Some(http),
         rawsocket: vec![Serializer::Cbor],
-        limits: Limits::default(),
+        limits: RefCell::default(),
         tls: RefCell::new(None),
     };
     (listener, accepting)
