@@ -1,5 +1,7 @@
 //! What the fuzz targets assert, as plain functions, so that an input that failed can be run in a debugger too.
 
+pub mod frames;
+
 use crossbar_cluster::wamp::codec;
 use crossbar_cluster::wire::{Elements, Payload, Serializer, Value, WireError, Writer};
 

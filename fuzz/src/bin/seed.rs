@@ -1,8 +1,9 @@
-//! Writes the first corpus of each target: every message of `seeds.jsonl`, and of the official vectors where they are
+//! Writes the first corpus of each target: frames and headers of every kind, and every message of `seeds.jsonl`, and of the official vectors where they are
 //! at hand, in each serializer.
 
 use crossbar_cluster::wamp::codec;
 use crossbar_cluster::wire::Serializer;
+use crossbar_cluster_fuzz::frames;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -15,8 +16,11 @@ fn main() -> io::Result<()> {
         for serializer in Serializer::ALL {
             let mut bytes = Vec::new();
             codec::encode(&message, serializer, &mut bytes);
-            write(&corpus, serializer, &format!("seed-{line}"), &bytes)?;
+            write(&corpus, serializer.name(), &format!("seed-{line}"), &bytes)?;
         }
+    }
+    for (index, (target, bytes)) in frames::seeds().into_iter().enumerate() {
+        write(&corpus, target, &format!("seed-{index}"), &bytes)?;
     }
     match testsuite(package) {
         Some(directory) => seed_from_vectors(&corpus, &directory.join("singlemessage")),
@@ -36,7 +40,7 @@ fn seed_from_vectors(corpus: &Path, directory: &Path) -> io::Result<()> {
                     // Samples that only check the types of options have no bytes.
                     let Some(hex) = hex else { continue };
                     let bytes = hex::decode(hex).map_err(io::Error::other)?;
-                    write(corpus, serializer, &format!("vector-{name}-{at}"), &bytes)?;
+                    write(corpus, serializer.name(), &format!("vector-{name}-{at}"), &bytes)?;
                 }
             }
         }
@@ -44,8 +48,8 @@ fn seed_from_vectors(corpus: &Path, directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn write(corpus: &Path, serializer: Serializer, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let directory = corpus.join(serializer.name());
+fn write(corpus: &Path, target: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let directory = corpus.join(target);
     fs::create_dir_all(&directory)?;
     fs::write(directory.join(name), bytes)
 }
