@@ -73,6 +73,8 @@ impl Shard {
         if !connection.is_touched {
             connection.is_touched = true;
             self.touched.push(key);
+            // Where no turn is under way (a deadline has come, an operator wants something), nobody else would.
+            self.wake_flusher();
         }
         self.queued_events += u64::from(is_event);
         if queued > bytes_max / 100 * OUTBOX_STALL_PERCENT {
