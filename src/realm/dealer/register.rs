@@ -108,7 +108,8 @@ impl Dealer {
             self.registration(id).into_iter().flat_map(|old| old.callees.iter().map(|callee| callee.session)).collect();
         for callee in callees {
             if callee != key {
-                announce_revocation(cx, id, callee, "the procedure was registered anew with force_reregister");
+                // A URI, because that is what clients take it for.
+                announce_revocation(cx, id, callee, error::UNREGISTERED);
             }
             if let Some(old) = self.take_callee(cx, id, callee) {
                 let waiting = old.queue;

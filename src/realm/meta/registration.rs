@@ -53,7 +53,7 @@ pub(super) fn count_callees(call: &mut MetaCall, arguments: &Arguments) -> Answe
 pub(super) fn remove_callee(call: &mut MetaCall, arguments: &Arguments) -> Answer {
     let registration = registration(call, arguments)?.id;
     let session = arguments.id(1, "callee")?;
-    let reason = arguments.reason(call.cx.config.uri_check)?.unwrap_or(DEFAULT_REASON);
+    let reason = arguments.reason(call.cx.config.uri_check)?.unwrap_or(error::UNREGISTERED);
     let key = visible(call, session)?;
     match call.desks.dealer.revoke(call.cx, registration, key, reason) {
         true => Ok(Vec::new()),
@@ -75,6 +75,3 @@ fn id_or_null(registration: Option<&Registration>) -> Value {
 fn is_visible(registration: &Registration) -> bool {
     registration.client_callees().next().is_some()
 }
-
-/// What a callee hears when nobody says why it is one no more; the word of deployed routers.
-const DEFAULT_REASON: &str = "wamp.error.unregistered";

@@ -106,7 +106,7 @@ fn force_reregister_takes_the_procedure_over() {
     world.meta();
     let lines = world.send(2, "[64, 2, {'force_reregister': true}, 'com.a']");
     // Only who announced registration_revocation hears of it, and the calls that waited go to the new callee.
-    let reason = "the procedure was registered anew with force_reregister";
+    let reason = "wamp.error.unregistered";
     assert_eq!(
         lines,
         [
