@@ -188,7 +188,7 @@ impl Dealer {
             id: request,
             interruptible: callee.features.callee_call_canceling,
             interrupted: false,
-            progressive: details.get("receive_progress").is_some(),
+            progressive: call.options.bool("receive_progress") == Some(true),
             progressed: false,
             slot,
             details: call.input_open.then(|| details.clone()),

@@ -94,8 +94,12 @@ fn receive_progress_is_for_callees_that_can_be_stopped() {
         world.join(3, MemberKind::Client, features);
         world.send(3, "[64, 1, {}, 'com.a']");
         assert_eq!(world.send(2, "[48, 1, {'receive_progress': true}, 'com.a']"), ["3 [68,1,#com.a,{}]"]);
-        assert_eq!(world.send(3, "[70, 1, {'progress': true}, [1]]"), [] as [&str; 0]);
+        // It progresses all the same; the caller asked for it and can take it.
+        assert_eq!(world.send(3, "[70, 1, {'progress': true}, [1]]"), ["2 [50,1,{'progress':true},[1]]"]);
         assert_eq!(world.send(3, "[70, 1, {}, [2]]"), ["2 [50,1,{},[2]]"]);
+        assert_eq!(world.send(2, "[48, 2, {}, 'com.a']"), ["3 [68,2,#com.a,{}]"]);
+        assert_eq!(world.send(3, "[70, 2, {'progress': true}, [1]]"), [] as [&str; 0]);
+        assert_eq!(world.send(3, "[70, 2, {}, [2]]"), ["2 [50,2,{},[2]]"]);
         world.end();
     }
 }
