@@ -2,14 +2,12 @@
 
 import { readFile } from 'node:fs/promises';
 import http from 'node:http';
-import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { Router, offerCount, require } from '../node/support.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const clients = process.env.TEST_CLIENTS ?? path.join(here, '../../../target/test-clients');
-const require = createRequire(path.join(clients, 'node/'));
 const { chromium } = require('playwright-core');
 
 // How long one scenario may take. It only bounds a failure, so it is generous.
@@ -73,8 +71,11 @@ await page.waitForFunction('window.scenarios', null, { timeout: PATIENCE_MS });
 
 let [count, failed] = [0, 0];
 for (const serializer of options.serializer.split(',')) {
+    const helper = new Router(options.url, options.realm, serializer, 'browser');
+    await offerCount(await helper.wampy(), helper.uri(serializer));
     for (const name of await page.evaluate(() => Object.keys(window.scenarios))) {
-        const router = { url: options.url, realm: options.realm, serializer, uri: `com.example.b${count++}` };
+        const uri = `com.example.b${count++}`;
+        const router = { url: options.url, realm: options.realm, serializer, uri, count: helper.uri(serializer) };
         try {
             await run(page, router, name);
             console.log(`ok ${name} [${serializer}]`);

@@ -1,6 +1,6 @@
 // autobahn-js in Node: publish and subscribe, calls, progress, cancel, meta API and every way to come in.
 
-import { Inbox, assert, autobahn, deferred, main, patiently, rejected, require } from './support.mjs';
+import { Inbox, assert, autobahn, deferred, main, offerCount, patiently, rejected, require } from './support.mjs';
 
 const nacl = require('tweetnacl');
 
@@ -154,13 +154,10 @@ async function callsAtOnce(router) {
 }
 
 async function progressiveResults(router) {
-    const [caller, callee] = [await router.autobahn(), await router.autobahn()];
-    await patiently(
-        callee.register(router.uri('count'), ([count], _kwargs, details) => {
-            for (let number = 0; number < count; number += 1) details.progress([number]);
-            return 'done';
-        }),
-    );
+    // The callee is wampy: those of autobahn-js do not say that they can be interrupted, and so are not asked to
+    // progress.
+    const [caller, callee] = [await router.autobahn(), await router.wampy()];
+    await patiently(offerCount(callee, router.uri('count')));
     const heard = [];
     const done = deferred();
     caller
@@ -168,6 +165,13 @@ async function progressiveResults(router) {
         .then(done.resolve, done.reject, (progress) => heard.push(progress));
     assert.equal(await patiently(done.promise), 'done');
     assert.deepEqual(heard, [0, 1, 2]);
+}
+
+async function calleeNeedNotProgress(router) {
+    const [caller, callee] = [await router.autobahn(), await router.autobahn()];
+    await patiently(callee.register(router.uri('count'), (_args, _kwargs, { progress }) => typeof progress));
+    const answer = await patiently(caller.call(router.uri('count'), [3], {}, { receive_progress: true }));
+    assert.equal(answer, 'object');
 }
 
 async function patternRegistrations(router) {
@@ -344,6 +348,7 @@ await main([
     errorsArriveWhole,
     callsAtOnce,
     progressiveResults,
+    calleeNeedNotProgress,
     patternRegistrations,
     sharedRegistration,
     unregisteredIsGone,

@@ -138,6 +138,16 @@ export class Inbox {
     }
 }
 
+// Registers a procedure with wampy that counts up to its argument, and tells each number on the way.
+export function offerCount(wampy, uri) {
+    return wampy.register(uri, ({ argsList: [count], result_handler }) => {
+        for (let number = 0; number < count; number += 1) {
+            result_handler({ options: { progress: true }, argsList: [number] });
+        }
+        return { argsList: ['done'] };
+    });
+}
+
 export function patiently(promise) {
     let timer;
     const late = new Promise((_, reject) => {

@@ -273,4 +273,4 @@ SCENARIOS = [
 ]
 
 if __name__ == "__main__":
-    main(SCENARIOS, lambda parser: parser.add_argument("--dynamic-url", help="the listener with dynamic authenticators"))
+    main(SCENARIOS, lambda parser: parser.add_argument("--dynamic-url", help="where the authenticators are procedures"))

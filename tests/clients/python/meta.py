@@ -275,31 +275,37 @@ async def testament_honours_publish_options(router):
     assert await to_bob.until("fence") == []
 
 
-async def history_is_kept_where_configured(router):
+async def history_of(router):
+    """A publisher, a topic with a history, and a way to ask for it. History belongs to the subscription of its rule."""
     alice, bob = await router.join(), await router.join()
-    topic = f"com.example.history.{router.name}"
-    inbox = await subscribe(bob, topic)
-    published = []
-    for number in range(5):
-        published.append(await publish(alice, topic, number, of=5))
-    events, kwargs = await call(bob, "wamp.subscription.get_events", inbox.subscription.id)
-    assert not kwargs
+    topic = f"com.example.history.{router.name}.{router.serializer_id}"
+    subscription = (await subscribe(bob, "com.example.history.", match="prefix")).subscription.id
+
+    async def ask_history(**filters):
+        events, kwargs = await call(bob, "wamp.subscription.get_events", subscription, topic=topic, **filters)
+        assert not kwargs
+        return events
+
+    return alice, topic, subscription, ask_history
+
+
+async def history_is_kept_where_configured(router):
+    alice, topic, subscription, ask_history = await history_of(router)
+    published = [await publish(alice, topic, number, of=5) for number in range(5)]
+    events = await ask_history()
     assert [event["publication"] for event in events] == published, events
     assert [event["args"] for event in events] == [[number] for number in range(5)]
     assert [event["kwargs"] for event in events] == [{"of": 5}] * 5
     assert all(is_recent(event["timestamp"]) for event in events)
-    assert all(event["subscription"] == inbox.subscription.id for event in events)
+    assert all(event["subscription"] == subscription for event in events)
 
 
 async def history_is_filtered(router):
-    alice, bob = await router.join(), await router.join()
-    topic = f"com.example.history.{router.name}"
-    subscription = (await subscribe(bob, topic)).subscription.id
+    alice, topic, _, ask_history = await history_of(router)
     published = [await publish(alice, topic, number) for number in range(5)]
 
     async def numbers(**filters):
-        events, _ = await call(bob, "wamp.subscription.get_events", subscription, **filters)
-        return [event["args"][0] for event in events]
+        return [event["args"][0] for event in await ask_history(**filters)]
 
     assert await numbers(limit=2, reverse=True) == [4, 3]
     assert await numbers(from_publication=published[2]) == [2, 3, 4]
@@ -308,7 +314,13 @@ async def history_is_filtered(router):
     assert await numbers(until_publication=published[2]) == [0, 1, 2]
     assert await numbers(from_time="2000-01-01T00:00:00.000Z") == [0, 1, 2, 3, 4]
     assert await numbers(before_time="2000-01-01T00:00:00.000Z") == []
-    await refused(bob.call("wamp.subscription.get_events", 2**50), "wamp.error.no_such_subscription")
+
+
+async def history_is_not_kept_elsewhere(router):
+    alice = await router.join()
+    subscription = (await subscribe(alice, router.uri("topic"))).subscription.id
+    await refused(alice.call("wamp.subscription.get_events", subscription), "wamp.error.history_unavailable")
+    await refused(alice.call("wamp.subscription.get_events", 2**50), "wamp.error.no_such_subscription")
 
 
 SCENARIOS = [
@@ -331,6 +343,7 @@ SCENARIOS = [
     testament_honours_publish_options,
     history_is_kept_where_configured,
     history_is_filtered,
+    history_is_not_kept_elsewhere,
 ]
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import math
 import os
 import pathlib
 
+import cbor2
 from autobahn.wamp.exception import ApplicationError
 from autobahn.wamp.types import CallOptions, CallResult, PublishOptions
 
@@ -177,8 +178,9 @@ async def odd_floats_between_binary_serializers(router):
 # an integer there. wampy's CBOR and MessagePack even send integers beyond 32 bits as floats.
 NODE_KINDS = [
     *[None, True, False, 0, 1, -1, 255, 65536, 2**31 - 1, -(2**31), 1.5, -0.1, 1e300],
-    *[string for string in STRINGS],
-    *[value for value in NESTED if value != NESTED[-1]],
+    *STRINGS,
+    # The last has bytes in it, which their JSON cannot hold; and the longest takes some of them seconds.
+    *[value for value in NESTED[:-1] if len(value) < 10_000],
     {"a": [1, {"b": [2.5, {"c": [None, True, "\x01", {"d": {}}]}]}]},
 ]
 # As clients of Node name them.
@@ -219,7 +221,7 @@ class NodePeer:
 
 
 async def node_clients_exchange_every_kind(router):
-    if not router.options.node:
+    if not (router.options.node and router.url.startswith("ws")):
         return
     for library, serializer_id in NODE_PEERS:
         peer = await NodePeer.start(router, library, serializer_id)
@@ -235,23 +237,35 @@ async def exchange_with(router, peer, binaries):
     alice = await router.join()
     inbox = await subscribe(alice, f"{peer.uri}.back")
     kinds = NODE_KINDS + (BINARIES if binaries else [])
+    results = [call(alice, f"{peer.uri}.call", value, kept=value) for value in kinds]
+    for value, (args, kwargs) in zip(kinds, await asyncio.gather(*results)):
+        check([value], untagged(args))
+        check({"kept": value}, untagged(kwargs))
     for value in kinds:
-        args, kwargs = await call(alice, f"{peer.uri}.call", value, kept=value)
-        check([value], args)
-        check({"kept": value}, kwargs)
+        alice.publish(f"{peer.uri}.event", value, kept=value)
     for value in kinds:
-        await publish(alice, f"{peer.uri}.event", value, kept=value)
         event = await inbox.take()
-        check([value], event.args)
-        check({"kept": value}, event.kwargs)
-    for value in kinds:
-        error = await refused(alice.call(f"{peer.uri}.break", value, kept=value), "com.example.error.echo")
-        check([value], error.args)
-        check({"kept": value}, error.kwargs)
-    # Node saw text as text: its own JSON of it is ours.
-    for value in NODE_KINDS:
-        told = (await call(alice, f"{peer.uri}.json", value))[0][0]
-        check(value, json.loads(told))
+        check([value], untagged(event.args))
+        check({"kept": value}, untagged(event.kwargs))
+    errors = [refused(alice.call(f"{peer.uri}.break", value, kept=value), "com.example.error.echo") for value in kinds]
+    for value, error in zip(kinds, await asyncio.gather(*errors)):
+        check([value], untagged(error.args))
+        check({"kept": value}, untagged(error.kwargs))
+    # What went through unread might have been misread there: its own JSON of it says that it was not.
+    told = [call(alice, f"{peer.uri}.json", value) for value in NODE_KINDS]
+    for value, (args, _) in zip(NODE_KINDS, await asyncio.gather(*told)):
+        check(value, json.loads(args[0]))
+
+
+def untagged(value):
+    """wampy's CBOR tags bytes as a typed array of bytes (RFC 8746), and between two CBOR sessions that is kept."""
+    if isinstance(value, cbor2.CBORTag) and value.tag == 64:
+        return value.value
+    if isinstance(value, (list, tuple)):
+        return [untagged(item) for item in value]
+    if isinstance(value, dict):
+        return {key: untagged(item) for key, item in value.items()}
+    return value
 
 
 SCENARIOS = [

@@ -332,32 +332,27 @@ async def force_reregister_takes_over(router):
 
 async def concurrency_is_limited(router):
     caller, callee = await router.join(), await router.join()
-    releases = asyncio.Queue()
+    begun = asyncio.Queue()
 
-    async def procedure():
+    async def procedure(number):
         release = asyncio.get_running_loop().create_future()
-        releases.put_nowait(release)
+        begun.put_nowait((number, release))
         return await release
 
     await register(callee, router.uri("narrow"), procedure, concurrency=2)
-    pending = [caller.call(router.uri("narrow")) for _ in range(2)]
-    opened = [await patiently(releases.get()) for _ in range(2)]
-    error = await refused_at_all(caller.call(router.uri("narrow")))
-    assert "concurrency" in error.error or "available" in error.error, error.error
-    for release in opened:
+    await register(callee, router.uri("fence"), lambda: None)
+    pending = [caller.call(router.uri("narrow"), number) for number in range(4)]
+    first, second = [await patiently(begun.get()) for _ in range(2)]
+    assert (first[0], second[0]) == (0, 1)
+    await call(caller, router.uri("fence"))
+    assert begun.empty(), "more calls were begun than the callee allows"
+    # The next in line begins when one is done, and not before.
+    for number, (done, release) in ((2, first), (3, second)):
         release.set_result("through")
-    assert [await patiently(future) for future in pending] == ["through", "through"]
-    pending = caller.call(router.uri("narrow"))
-    (await patiently(releases.get())).set_result("again")
-    assert await patiently(pending) == "again"
-
-
-async def refused_at_all(awaitable):
-    try:
-        answer = await patiently(awaitable)
-    except ApplicationError as error:
-        return error
-    raise AssertionError(f"the answer is {answer!r}, not an ERROR")
+        waited, next_release = await patiently(begun.get())
+        assert waited == number
+        next_release.set_result("through")
+    assert [await patiently(future) for future in pending] == ["through"] * 4
 
 
 async def caller_is_disclosed_where_configured(router):

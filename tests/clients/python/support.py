@@ -243,7 +243,7 @@ def trusting(wanted):
     """A TLS context that trusts the throw-away certificate of the test, or None for no TLS."""
     if not wanted:
         return None
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context

@@ -1,0 +1,234 @@
+//! Real WAMP clients against the running router: autobahn-python, autobahn-js in Node and in Chromium, wampy.js. What
+//! they do is in `tests/clients/`; `tests/clients/setup` installs what they need.
+
+mod harness;
+
+use harness::{Edge, in_package, in_target, run};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// Longer than any of the scripts takes on a busy machine.
+const LIMIT: Duration = Duration::from_secs(400);
+
+#[test]
+fn python_publishes_and_subscribes() {
+    let Some(clients) = clients() else { return };
+    let edge = Edge::start(&config());
+    python(&clients, &edge, "pubsub.py", &["--serializer", EVERY_SERIALIZER]);
+    edge.stop();
+}
+
+#[test]
+fn python_calls_and_is_called() {
+    let Some(clients) = clients() else { return };
+    let edge = Edge::start(&config());
+    python(&clients, &edge, "rpc.py", &["--serializer", EVERY_SERIALIZER]);
+    edge.stop();
+}
+
+#[test]
+fn python_asks_the_meta_api() {
+    let Some(clients) = clients() else { return };
+    let edge = Edge::start(&config());
+    python(&clients, &edge, "meta.py", &[]);
+    edge.stop();
+}
+
+#[test]
+fn python_comes_in_by_every_method() {
+    let Some(clients) = clients() else { return };
+    let edge = Edge::start(&config());
+    let mut script = script(&clients, "auth.py");
+    script.args(["--url", edge.url("ws"), "--dynamic-url", edge.nth_url("ws", 1)]);
+    run(&mut script, LIMIT);
+    edge.stop();
+}
+
+#[test]
+fn payloads_cross_serializers_and_languages_unchanged() {
+    let Some(clients) = clients() else { return };
+    let edge = Edge::start(&config());
+    python(&clients, &edge, "payload.py", &["--node"]);
+    edge.stop();
+}
+
+#[test]
+fn python_uses_tls_and_socket_files() {
+    let Some(clients) = clients() else { return };
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+    std::fs::write(directory.path().join("certificate.pem"), certified.cert.pem()).expect("the certificate is written");
+    std::fs::write(directory.path().join("key.pem"), certified.signing_key.serialize_pem())
+        .expect("the key is written");
+    let edge = Edge::start_in(directory, &(SECURE_LISTENERS.to_owned() + REALM));
+    for name in ["pubsub.py", "rpc.py"] {
+        let mut script = script(&clients, name);
+        script.args(["--serializer", "cbor"]);
+        for scheme in ["wss", "rss", "rs+unix"] {
+            script.args(["--url", edge.url(scheme)]);
+        }
+        run(&mut script, LIMIT);
+    }
+    edge.stop();
+}
+
+#[test]
+fn autobahn_js_in_node() {
+    node("tests/clients/node/autobahn.mjs");
+}
+
+#[test]
+fn wampy_in_node() {
+    node("tests/clients/node/wampy.mjs");
+}
+
+#[test]
+fn autobahn_js_in_chromium() {
+    node("tests/clients/browser/run.mjs");
+}
+
+const EVERY_SERIALIZER: &str = "cbor,msgpack,json,cbor.batched,msgpack.batched,json.batched";
+
+/// A script for autobahn-python, with WebSocket and RawSocket to try.
+fn python(clients: &Path, edge: &Edge, name: &str, arguments: &[&str]) {
+    let mut script = script(clients, name);
+    script.args(["--url", edge.url("ws"), "--url", edge.url("rs")]).args(arguments);
+    run(&mut script, LIMIT);
+}
+
+fn script(clients: &Path, name: &str) -> Command {
+    let mut script = Command::new(clients.join("python/bin/python"));
+    script.arg(in_package("tests/clients/python").join(name));
+    script.env("TEST_CLIENTS", clients).env("PYTHONDONTWRITEBYTECODE", "1");
+    script
+}
+
+fn node(name: &str) {
+    let Some(clients) = clients() else { return };
+    let edge = Edge::start(&config());
+    let mut script = Command::new("node");
+    script.arg(in_package(name)).args(["--url", edge.url("ws")]).env("TEST_CLIENTS", &clients);
+    run(&mut script, LIMIT);
+    edge.stop();
+}
+
+/// Where the clients are; None, with a word on it, where they are not installed and need not be.
+fn clients() -> Option<PathBuf> {
+    let clients = in_target("test-clients");
+    if clients.join("python.stamp").exists() && clients.join("node.stamp").exists() {
+        return Some(clients);
+    }
+    let required = std::env::var_os("CROSSBAR_TEST_CLIENTS").is_some_and(|value| value == "required");
+    assert!(!required, "the test clients are not installed: run tests/clients/setup");
+    println!("skipped: the test clients are not installed (tests/clients/setup does it)");
+    None
+}
+
+fn config() -> String {
+    format!("{LISTENERS}{REALM}")
+}
+
+/// The key is that of RFC 8032, section 7.1, test 1; the secret of petra is PBKDF2 of `secret123` with her salt.
+const LISTENERS: &str = r#"
+[[listen]]
+type = "websocket"
+address = "127.0.0.1:0"
+allowed_origins = ["http://127.0.0.1:*"]
+compression = {}
+limits = { authentication_delay = "50ms" }
+
+[listen.auth.anonymous]
+role = "anonymous"
+
+[listen.auth.ticket.principals]
+joe = { ticket = "secret!!!", role = "user" }
+lim = { ticket = "limit!!!", role = "limited" }
+judy = { ticket = "judge!!!", role = "judged" }
+
+[listen.auth.wampcra.users]
+peter = { secret = "secret1", role = "user" }
+petra = { secret = "Eu7CQLfR+/Ffb+275A4s9/6H/RGKYxM4s6IMrsNKzC8=", salt = "salt123", role = "user" }
+
+[listen.auth.cryptosign.principals.client01]
+authorized_keys = ["d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"]
+role = "user"
+
+[[listen]]
+type = "websocket"
+address = "127.0.0.1:0"
+limits = { authentication_delay = "50ms" }
+
+[listen.auth.ticket]
+authenticator = "com.example.authenticate.ticket"
+authenticator_realm = "realm1"
+
+[listen.auth.wampcra]
+authenticator = "com.example.authenticate.wampcra"
+authenticator_realm = "realm1"
+
+[listen.auth.cryptosign]
+authenticator = "com.example.authenticate.cryptosign"
+authenticator_realm = "realm1"
+
+[[listen]]
+type = "rawsocket"
+address = "127.0.0.1:0"
+"#;
+
+const SECURE_LISTENERS: &str = r#"
+[[listen]]
+type = "websocket"
+address = "127.0.0.1:0"
+tls = { certificate = "{dir}/certificate.pem", key = "{dir}/key.pem" }
+compression = {}
+
+[[listen]]
+type = "rawsocket"
+address = "127.0.0.1:0"
+tls = { certificate = "{dir}/certificate.pem", key = "{dir}/key.pem" }
+
+[[listen]]
+type = "rawsocket"
+address = "unix:{dir}/edge.sock"
+"#;
+
+const REALM: &str = r#"
+[[realm]]
+name = "realm1"
+
+[[realm.history]]
+uri = "com.example.history."
+match = "prefix"
+entries_max = 100
+
+[[realm.role]]
+name = "anonymous"
+[[realm.role.permission]]
+uri = ""
+match = "prefix"
+allow = ["call", "register", "publish", "subscribe"]
+[[realm.role.permission]]
+uri = "com.example.disclosed."
+match = "prefix"
+allow = ["call", "register", "publish", "subscribe"]
+disclose = ["caller", "publisher"]
+
+[[realm.role]]
+name = "user"
+[[realm.role.permission]]
+uri = ""
+match = "prefix"
+allow = ["call", "register", "publish", "subscribe"]
+
+[[realm.role]]
+name = "limited"
+[[realm.role.permission]]
+uri = "com.example.open."
+match = "prefix"
+allow = ["call", "register", "publish", "subscribe"]
+
+[[realm.role]]
+name = "judged"
+authorizer = "com.example.authorize"
+"#;

@@ -1,0 +1,201 @@
+//! Starts the built `crossbar-edge` for a test: writes its configuration, waits until it says that it is ready, knows
+//! where it listens, and ends it in an orderly way. When the test fails, the log of the router is printed with it.
+
+#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of the harness")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long the router may take to start, and to stop. It only bounds a failure, so it is generous.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running `crossbar-edge run` with a directory of its own.
+pub struct Edge {
+    process: Child,
+    directory: tempfile::TempDir,
+    urls: Vec<String>,
+    log: Arc<Mutex<Vec<u8>>>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Edge {
+    /// Starts an edge with this configuration, to which the `[node]` table is added. `{dir}` in the text stands for a
+    /// directory that lives as long as the edge. Listeners should use port 0, so that tests can run at once.
+    pub fn start(config: &str) -> Edge {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        Edge::start_in(directory, config)
+    }
+
+    /// As `start`, in a directory that the test has prepared.
+    pub fn start_in(directory: tempfile::TempDir, config: &str) -> Edge {
+        let at = directory.path().display().to_string();
+        let node = format!("[node]\nid = \"edge1\"\nstate_dir = \"{at}/state\"\ndrain_time = \"0s\"\n\n");
+        let file = directory.path().join("edge.toml");
+        std::fs::write(&file, node + &config.replace("{dir}", &at)).expect("the configuration is written");
+        let mut process = Command::new(env!("CARGO_BIN_EXE_crossbar-edge"))
+            .args(["run", "--config"])
+            .arg(&file)
+            .env_remove("NOTIFY_SOCKET")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("crossbar-edge is started");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (lines, reader) = lines_of(process.stdout.take().expect("stdout is piped"));
+        let logger = keep(process.stderr.take().expect("stderr is piped"), Arc::clone(&log));
+        let mut edge = Edge { process, directory, urls: Vec::new(), log, readers: vec![reader, logger] };
+        edge.await_ready(&lines);
+        edge
+    }
+
+    fn await_ready(&mut self, lines: &Receiver<String>) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) if line.ends_with(": ready") => return,
+                Ok(line) => {
+                    if let Some((_, url)) = line.split_once(": listening on ") {
+                        self.urls.push(url.to_owned());
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => panic!("crossbar-edge is not ready within {PATIENCE:?}"),
+                Err(RecvTimeoutError::Disconnected) => panic!("crossbar-edge ended before it was ready"),
+            }
+        }
+    }
+
+    /// Where it listens, in the order of the configuration: `ws://`, `wss://`, `rs://`, `rs+unix:` or `http://`.
+    pub fn urls(&self) -> &[String] {
+        &self.urls
+    }
+
+    /// The first address with this scheme, for example `ws`.
+    pub fn url(&self, scheme: &str) -> &str {
+        self.nth_url(scheme, 0)
+    }
+
+    /// The address with this scheme that comes after `n` others.
+    pub fn nth_url(&self, scheme: &str, n: usize) -> &str {
+        let fits = |url: &&String| url.split_once(':').is_some_and(|(its, _)| its == scheme);
+        let found = self.urls.iter().filter(fits).nth(n);
+        found.unwrap_or_else(|| panic!("no {scheme} listener number {n} among {:?}", self.urls))
+    }
+
+    /// The directory that `{dir}` stood for.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&self.log.lock().expect("the log's reader does not panic")).into_owned()
+    }
+
+    /// Sends a signal by its name, for example `HUP`.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status();
+        assert!(status.is_ok_and(|status| status.success()), "crossbar-edge gets SIG{name}");
+    }
+
+    /// Ends it as a service manager would, and asserts that it went well.
+    pub fn stop(mut self) {
+        let status = self.terminate();
+        assert!(status.is_some_and(|status| status.success()), "crossbar-edge ends with {status:?} after SIGTERM");
+    }
+
+    /// None when it had to be killed.
+    fn terminate(&mut self) -> Option<ExitStatus> {
+        if let Ok(Some(status)) = self.process.try_wait() {
+            return Some(status);
+        }
+        self.signal("TERM");
+        // Its pipes close when it is gone, which the readers notice.
+        let (done, gone) = channel();
+        let readers = std::mem::take(&mut self.readers);
+        std::thread::spawn(move || {
+            for reader in readers {
+                let _ = reader.join();
+            }
+            let _ = done.send(());
+        });
+        if gone.recv_timeout(PATIENCE).is_err() {
+            let _ = self.process.kill();
+            let _ = self.process.wait();
+            return None;
+        }
+        self.process.wait().ok()
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        let status = self.terminate();
+        if std::thread::panicking() {
+            println!("--- crossbar-edge ended with {status:?}; its log:\n{}---", self.log());
+        }
+    }
+}
+
+fn lines_of(stdout: impl Read + Send + 'static) -> (Receiver<String>, JoinHandle<()>) {
+    let (sender, receiver) = channel();
+    let reader = std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            // After it is ready nobody listens, but the pipe has to be emptied.
+            let _ = sender.send(line);
+        }
+    });
+    (receiver, reader)
+}
+
+fn keep(stderr: impl Read + Send + 'static, log: Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
+            let mut log = log.lock().expect("those who read the log do not panic with it");
+            log.extend_from_slice(&line);
+            log.push(b'\n');
+        }
+    })
+}
+
+/// Runs a program to its end and asserts that it succeeds; what it printed is printed when it does not. A program that
+/// takes longer than `within` is ended, with all that it started.
+pub fn run(command: &mut Command, within: Duration) -> String {
+    let mut guarded = Command::new("timeout");
+    guarded.arg("--kill-after=10").arg(within.as_secs().to_string());
+    guarded.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => guarded.env(name, value),
+            None => guarded.env_remove(name),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        guarded.current_dir(directory);
+    }
+    let output = guarded.stdin(Stdio::null()).output().expect("timeout is a program of every Debian");
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let status = output.status;
+    assert!(status.success(), "{command:?}\nended with {status}; it printed:\n{stdout}\nand to stderr:\n{stderr}");
+    stdout.into_owned()
+}
+
+/// A folder of Cargo's target directory.
+pub fn in_target(name: &str) -> PathBuf {
+    let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    temporary.parent().expect("CARGO_TARGET_TMPDIR is a folder in the target directory").join(name)
+}
+
+/// A folder of this package.
+pub fn in_package(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
