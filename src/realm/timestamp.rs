@@ -13,6 +13,11 @@ pub fn to_text(wall: Duration) -> String {
     format!("{timestamp:.3}")
 }
 
+/// The time that `to_text` tells. What is compared with times that came from there has to be as coarse.
+pub const fn truncated(wall: Duration) -> Duration {
+    Duration::new(wall.as_secs(), wall.subsec_millis() * 1_000_000)
+}
+
 /// Wall time since the Unix epoch, from any RFC 3339 text. Times before the epoch are the epoch.
 pub fn from_text(text: &str) -> Option<Duration> {
     let timestamp: Timestamp = text.parse().ok()?;
@@ -28,6 +33,7 @@ mod tests {
     fn times_are_written_and_read() {
         let wall = Now::epoch().wall + Duration::from_millis(7);
         assert_eq!(to_text(wall), "2026-01-01T00:00:00.007Z");
+        assert_eq!(truncated(wall + Duration::from_micros(999)), wall);
         assert_eq!(from_text("2026-01-01T00:00:00.007Z"), Some(wall));
         assert_eq!(from_text("2026-01-01T01:00:00.007+01:00"), Some(wall));
         assert_eq!(from_text("1960-01-01T00:00:00Z"), Some(Duration::ZERO));

@@ -2,6 +2,7 @@
 
 use super::{Publication, filter::Filter};
 use crate::realm::permission::HistoryRule;
+use crate::realm::timestamp;
 use crate::wamp::{Id, Identity, uri::Match};
 use crate::wire::{Dict, Payload};
 use std::collections::{BTreeMap, VecDeque};
@@ -101,7 +102,7 @@ impl Histories {
         }
         let entry = HistoryEntry {
             publication: publication.id,
-            published: now,
+            published: timestamp::truncated(now),
             topic: publication.topic.to_owned(),
             details: details.clone(),
             payload: publication.payload.clone(),
