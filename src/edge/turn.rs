@@ -274,12 +274,12 @@ impl Shard {
             Step::Authenticate(question) => {
                 let token = self.token();
                 let Some(connection) = self.connection(key) else { return };
-                let timeout = connection.listener.limits().authorizer_timeout;
                 connection.authenticating = Some(token);
                 self.authenticating.insert(token, (key, question.attempt));
                 let payload = Payload::from_values(question.args(), Dict::new());
                 match self.realm_names.get(&question.authenticator.realm).copied() {
                     Some(index) => self.with_realm(index, |realm, effects| {
+                        let timeout = realm.config().limits.authorizer_timeout;
                         realm.call(now, token, &question.authenticator.procedure, payload, timeout, effects);
                     }),
                     None => {
@@ -321,7 +321,7 @@ impl Shard {
     }
 
     /// Refuses a session, or ends one that broke the protocol.
-    fn abort(&mut self, key: SessionKey, reason: &str, sentence: &str, drop_reason: DropReason) {
+    pub(super) fn abort(&mut self, key: SessionKey, reason: &str, sentence: &str, drop_reason: DropReason) {
         let mut steps = Vec::new();
         if let Some(connection) = self.connection(key) {
             connection.session.abort(reason, sentence, drop_reason, &mut steps);
