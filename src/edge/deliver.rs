@@ -33,25 +33,26 @@ impl Shard {
     /// Queues the same event for many sessions. The bytes are made once per encoding and shared.
     pub(super) fn deliver_all(&mut self, _realm: RealmIndex, keys: &[SessionKey], message: &Message) {
         let mut buffer = std::mem::take(&mut self.encode_buffer);
-        let mut shared: [Option<Bytes>; Encoding::COUNT] = Default::default();
+        // By encoding: how long the message is, and its frame.
+        let mut shared: [Option<(usize, Bytes)>; Encoding::COUNT] = Default::default();
         for &key in keys {
             let Some(connection) = self.connections.get_mut(key.0 as usize) else { continue };
             let Some(serializer) = connection.serializer else { continue };
             let encoding = Encoding { serializer, wrapping: connection.outbound.wrapping };
             let slot = &mut shared[encoding.index()];
-            let frame = match slot {
+            let (message_bytes, frame) = match slot {
                 Some(frame) if !connection.outbound.is_compressed() => frame.clone(),
                 _ => {
                     buffer.clear();
                     codec::encode(message, serializer, &mut buffer);
                     if connection.outbound.is_compressed() {
-                        connection.outbound.wrap(serializer, &buffer)
+                        (buffer.len(), connection.outbound.wrap(serializer, &buffer))
                     } else {
-                        slot.insert(encoding.wrap(&buffer)).clone()
+                        slot.insert((buffer.len(), encoding.wrap(&buffer))).clone()
                     }
                 }
             };
-            if frame.len() > connection.outbound.message_bytes_max {
+            if message_bytes > connection.outbound.message_bytes_max {
                 self.stats.count_drop(DropReason::ReceiverLimit);
                 continue;
             }
@@ -132,22 +133,32 @@ impl Shard {
 
     /// The receiver said that it takes no message of this size. Nothing may be lost silently that somebody waits for.
     fn handle_oversized(&mut self, key: SessionKey, message: Message) {
+        const SENTENCE: &str = "larger than the receiver accepts";
+        if matches!(message, Message::Welcome { .. }) {
+            // A session of which the peer cannot be told is none.
+            return self.abort(key, error::PAYLOAD_SIZE_EXCEEDED, SENTENCE, DropReason::ReceiverLimit);
+        }
         self.stats.count_drop(DropReason::ReceiverLimit);
-        let refusal = |request_type, request| {
-            Message::error(request_type, request, error::PAYLOAD_SIZE_EXCEEDED, "larger than the receiver accepts")
-        };
         match message {
-            Message::Result { request, .. } => self.deliver(key, refusal(code::CALL, request), false),
-            Message::Error { request_type, request, error, .. } => {
-                let stripped =
-                    Message::Error { request_type, request, details: Dict::new(), error, payload: Payload::empty() };
-                self.deliver(key, stripped, false);
+            Message::Result { request, .. } => {
+                let refusal = Message::error(code::CALL, request, error::PAYLOAD_SIZE_EXCEEDED, SENTENCE);
+                self.deliver(key, refusal, false);
+            }
+            Message::Error { request_type, request, error, details, payload } => {
+                let is_bare = details.is_empty() && payload.is_empty();
+                // Where even the URI alone is too large, ours is not.
+                let error = if is_bare { error::PAYLOAD_SIZE_EXCEEDED.to_owned() } else { error };
+                let (details, payload) = (Dict::new(), Payload::empty());
+                self.deliver(key, Message::Error { request_type, request, details, error, payload }, false);
             }
             Message::Invocation { request, .. } => {
                 let Some(index) = self.connection(key).and_then(|connection| connection.realm) else { return };
                 let now = self.now();
-                let answer = refusal(code::INVOCATION, request);
+                let answer = Message::error(code::INVOCATION, request, error::PAYLOAD_SIZE_EXCEEDED, SENTENCE);
                 self.with_realm(index, |realm, effects| realm.handle_message(now, key, answer, effects));
+            }
+            Message::Goodbye { details, reason } if !details.is_empty() => {
+                self.deliver(key, Message::Goodbye { details: Dict::new(), reason }, false);
             }
             _ => {}
         }
