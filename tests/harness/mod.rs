@@ -3,6 +3,12 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of the harness")]
 
+pub mod client;
+pub mod http;
+pub mod io;
+pub mod pattern;
+pub mod router;
+
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -33,14 +39,19 @@ impl Edge {
 
     /// As `start`, in a directory that the test has prepared.
     pub fn start_in(directory: tempfile::TempDir, config: &str) -> Edge {
+        let node = "[node]\nid = \"edge1\"\nstate_dir = \"{dir}/state\"\ndrain_time = \"0s\"\n\n";
+        Edge::start_with(directory, &format!("{node}{config}"), |_| {})
+    }
+
+    /// As `start_in`, with a configuration that has all its tables, and a command to which `prepare` may add.
+    pub fn start_with(directory: tempfile::TempDir, config: &str, prepare: impl FnOnce(&mut Command)) -> Edge {
         let at = directory.path().display().to_string();
-        let node = format!("[node]\nid = \"edge1\"\nstate_dir = \"{at}/state\"\ndrain_time = \"0s\"\n\n");
         let file = directory.path().join("edge.toml");
-        std::fs::write(&file, node + &config.replace("{dir}", &at)).expect("the configuration is written");
-        let mut process = Command::new(env!("CARGO_BIN_EXE_crossbar-edge"))
-            .args(["run", "--config"])
-            .arg(&file)
-            .env_remove("NOTIFY_SOCKET")
+        std::fs::write(&file, config.replace("{dir}", &at)).expect("the configuration is written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_crossbar-edge"));
+        command.args(["run", "--config"]).arg(&file).env_remove("NOTIFY_SOCKET");
+        prepare(&mut command);
+        let mut process = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

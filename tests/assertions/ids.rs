@@ -1,0 +1,118 @@
+//! Request ids, and the ids that the router chooses.
+
+use crate::harness::client::{Carrier, Via};
+use crate::harness::router::{ALL_ROLES, NO_FEATURES, Router, Setup, everywhere, everywhere_with};
+use crossbar_cluster::wire::Serializer;
+
+/// Row 9.
+#[test]
+fn request_ids_count_up_from_one_over_all_requests() {
+    everywhere(|mut router| {
+        let mut a = router.join("a");
+        a.send(r#"[32, 1, {}, "com.topic"]"#);
+        a.expect("[33, 1, $sub]");
+        a.send(r#"[16, 2, {"acknowledge": true}, "com.topic"]"#);
+        a.expect("[17, 2, $_]");
+        a.send(r#"[48, 3, {}, "wamp.session.count"]"#);
+        a.expect("[50, 3, {}, [1]]");
+        a.send(r#"[64, 4, {}, "com.procedure"]"#);
+        a.expect("[65, 4, $reg]");
+        a.send("[66, 5, $reg]");
+        a.expect("[67, 5]");
+        a.send("[34, 6, $sub]");
+        a.expect("[35, 6]");
+    });
+}
+
+/// Row 9.
+#[test]
+fn a_gap_or_a_repetition_of_request_ids_is_a_violation() {
+    everywhere(|mut router| {
+        for (first, second) in [(2, None), (1, Some(3)), (1, Some(1)), (1_u64 << 53, None)] {
+            let mut a = router.join_with(NO_FEATURES, "a");
+            a.send(&format!(r#"[32, {first}, {{}}, "com.topic"]"#));
+            if let Some(second) = second {
+                a.expect("[33, 1, $_]");
+                a.send(&format!(r#"[48, {second}, {{}}, "wamp.session.count"]"#));
+            }
+            let sentence = a.expect_violation();
+            assert!(sentence.contains("request id"), "{sentence}");
+        }
+    });
+}
+
+/// Row 9: the switch for clients that count in their own way.
+#[test]
+fn a_lenient_realm_takes_any_request_id() {
+    everywhere_with(&Setup { realm: "request_ids = \"lenient\"", ..Setup::default() }, |mut router| {
+        let mut a = router.join("a");
+        for id in [123, 789, 1_u64 << 53] {
+            a.send(&format!(r#"[32, {id}, {{}}, "com.topic"]"#));
+            a.expect(&format!("[33, {id}, $sub]"));
+        }
+        let mut b = router.join_with(NO_FEATURES, "b");
+        for id in [500, 2, 2] {
+            b.send(&format!(r#"[48, {id}, {{}}, "wamp.session.count"]"#));
+            b.expect(&format!("[50, {id}, {{}}, [2]]"));
+        }
+    });
+}
+
+/// Row 10, in lenient realms too.
+#[test]
+fn request_ids_that_are_none_are_violations() {
+    let router = Router::start(&Setup { realm: "request_ids = \"lenient\"", ..Setup::default() });
+    for via in [
+        Via::new(Carrier::WebSocket, Serializer::Json),
+        Via::new(Carrier::RawSocket, Serializer::Cbor),
+        Via::new(Carrier::WebSocket, Serializer::MsgPack),
+    ] {
+        for id in ["0", "-1", "9007199254740993", "18446744073709551615", "1.5", "1.0", "true", "null", "\"1\""] {
+            let mut a = router.connect_via(via);
+            a.hello(ALL_ROLES, "a");
+            a.send(&format!(r#"[32, {id}, {{}}, "com.topic"]"#));
+            a.expect_violation();
+        }
+    }
+}
+
+/// Row 11.
+#[test]
+fn invocations_count_from_one_for_each_callee() {
+    everywhere(|mut router| {
+        let mut a = router.join("a");
+        let mut b = router.join("b");
+        let mut c = router.join("c");
+        a.register("com.a1", "{}", "a1");
+        a.register("com.a2", "{}", "a2");
+        b.register("com.b", "{}", "b1");
+        for (n, procedure) in [(1, "a1"), (2, "a2"), (3, "a1")] {
+            c.send(&format!(r#"[48, #, {{}}, "com.{procedure}"]"#));
+            a.expect(&format!("[68, {n}, ${procedure}, {{}}]"));
+            a.send(&format!("[70, {n}, {{}}, [{n}]]"));
+            c.expect(&format!("[50, #, {{}}, [{n}]]"));
+        }
+        c.send(r#"[48, #, {}, "com.b"]"#);
+        b.expect("[68, 1, $b1, {}]");
+    });
+}
+
+/// The router's own ids are random (publications) or in range (all of them).
+#[test]
+fn the_routers_ids_are_in_range() {
+    everywhere(|mut router| {
+        let mut a = router.join("a");
+        a.subscribe("com.topic", "{}", "sub");
+        a.register("com.procedure", "{}", "reg");
+        let mut ids = vec![a.id("sub"), a.id("reg")];
+        for _ in 0..8 {
+            a.unbind(&["publication"]);
+            a.send(r#"[16, #, {"acknowledge": true}, "com.other"]"#);
+            a.expect("[17, #, $publication]");
+            ids.push(a.id("publication"));
+        }
+        assert!(ids.iter().all(|id| (1..=1 << 53).contains(id)), "{ids:?}");
+        let publications = &ids[2..];
+        assert!(publications.iter().any(|id| *id > 1 << 45), "publication ids are random: {publications:?}");
+    });
+}
