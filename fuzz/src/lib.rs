@@ -1,5 +1,6 @@
 //! What the fuzz targets assert, as plain functions, so that an input that failed can be run in a debugger too.
 
+pub mod config;
 pub mod frames;
 
 use crossbar_cluster::wamp::codec;

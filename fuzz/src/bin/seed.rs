@@ -1,9 +1,9 @@
-//! Writes the first corpus of each target: frames and headers of every kind, and every message of `seeds.jsonl`, and of the official vectors where they are
-//! at hand, in each serializer.
+//! Writes the first corpus of each target: frames and headers of every kind, configuration files good and bad, and every
+//! message of `seeds.jsonl`, and of the official vectors where they are at hand, in each serializer.
 
 use crossbar_cluster::wamp::codec;
 use crossbar_cluster::wire::Serializer;
-use crossbar_cluster_fuzz::frames;
+use crossbar_cluster_fuzz::{config, frames};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -21,6 +21,10 @@ fn main() -> io::Result<()> {
     }
     for (index, (target, bytes)) in frames::seeds().into_iter().enumerate() {
         write(&corpus, target, &format!("seed-{index}"), &bytes)?;
+    }
+    let repository = package.parent().unwrap_or(package);
+    for (index, text) in config::seeds(repository)?.iter().enumerate() {
+        write(&corpus, "config", &format!("seed-{index}"), text.as_bytes())?;
     }
     match testsuite(package) {
         Some(directory) => seed_from_vectors(&corpus, &directory.join("singlemessage")),
