@@ -96,6 +96,9 @@ limits! {
     message_depth_max: Listener Count = 64, 1, MESSAGE_DEPTH_CEILING as u64;
     /// Most bytes waiting to be written to one connection before it counts as a slow consumer.
     outbox_bytes_max: Listener Bytes = 4 << 20, 64 << 10, 1 << 32;
+    /// Most bytes waiting to be written to one link: what local clients produce in the seconds until a dead peer is
+    /// noticed.
+    link_outbox_bytes_max: Node Bytes = 64 << 20, 1 << 20, 1 << 32;
     /// Longest time that an EVENT may wait for company before it is written; zero writes at the end of every turn.
     event_delay_max: Node Time = 5 * MS, 0, SECOND;
     /// Shortest time that an EVENT waits for company, whatever the load; zero leaves idle shards free to write at once.

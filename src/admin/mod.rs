@@ -4,4 +4,4 @@
 pub mod node_status;
 pub mod pages;
 
-pub use node_status::{ListenerStatus, NodeStatus, RealmStatus};
+pub use node_status::{LinkStatus, ListenerStatus, MeshStatus, NodeStatus, RealmStatus};

@@ -23,6 +23,33 @@ pub struct NodeStatus {
     pub event_delay_ms: f64,
     pub listeners: Vec<ListenerStatus>,
     pub realms: Vec<RealmStatus>,
+    pub mesh: MeshStatus,
+}
+
+/// The links of the node.
+#[derive(Clone, Debug, Serialize)]
+pub struct MeshStatus {
+    /// Whether every configured peer is linked in both directions, for every realm.
+    pub is_complete: bool,
+    pub links: Vec<LinkStatus>,
+}
+
+/// The two links between this node and a peer, for one realm.
+#[derive(Clone, Debug, Serialize)]
+pub struct LinkStatus {
+    pub peer: String,
+    pub address: String,
+    pub realm: String,
+    /// Whether the link that this node dials is up, and whether the one that the peer dials is.
+    pub is_up: bool,
+    pub is_up_inbound: bool,
+    /// How long the outbound link has been as it is.
+    pub seconds: f64,
+    pub round_trip_ms: Option<f64>,
+    /// Bytes that wait to be written to the peer, in both links.
+    pub queued_bytes: usize,
+    pub attempts: u64,
+    pub last_error: Option<String>,
 }
 
 /// One listener of the node.

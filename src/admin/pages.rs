@@ -6,8 +6,8 @@ use super::NodeStatus;
 pub fn status_page(status: &NodeStatus, peer: &str, websocket_path: &str) -> String {
     let body = format!(
         "<h1>{node}</h1>\
-         <p class=lead>This is a <strong>crossbar-edge</strong>, a router of a crossbar-cluster. Programs talk to it over \
-         <a href=\"https://wamp-proto.org/\">WAMP</a>: WebSocket at <code>{path}</code>, with \
+         <p class=lead>This is a <strong>crossbar-edge</strong>, a router of a crossbar-cluster. Programs talk to it \
+         over <a href=\"https://wamp-proto.org/\">WAMP</a>: WebSocket at <code>{path}</code>, with \
          <code>wamp.2.cbor</code>, <code>wamp.2.msgpack</code> or <code>wamp.2.json</code>.</p>\
          <p>Served for {peer} from crossbar-edge router worker with PID {pid}.</p>\
          <p><a href=\"/info\">What this node is doing</a></p>",
@@ -50,8 +50,27 @@ pub fn info_page(status: &NodeStatus) -> String {
     let listeners = status.listeners.iter().map(|listener| {
         vec![listener.address.clone(), listener.connections.to_string(), listener.handshakes.to_string()]
     });
+    let links = status.mesh.links.iter().map(|link| {
+        let word = |is_up: bool| if is_up { "up" } else { "down" }.to_owned();
+        vec![
+            link.peer.clone(),
+            link.realm.clone(),
+            link.address.clone(),
+            word(link.is_up),
+            word(link.is_up_inbound),
+            link.round_trip_ms.map_or_else(String::new, |ms| format!("{ms:.2} ms")),
+            link.last_error.clone().unwrap_or_default(),
+        ]
+    });
+    let links = match status.mesh.links.is_empty() {
+        true => String::new(),
+        false => {
+            let head = ["Peer", "Realm", "Address", "Out", "In", "Round trip", "Last error"];
+            format!("<h2>Links</h2>{}", table(&head, links))
+        }
+    };
     let body = format!(
-        "<h1>{}</h1><table>{facts}</table><h2>Realms</h2>{}<h2>Listeners</h2>{}",
+        "<h1>{}</h1><table>{facts}</table>{links}<h2>Realms</h2>{}<h2>Listeners</h2>{}",
         escape(&status.node),
         table(&["Realm", "Sessions", "Subscriptions", "Registrations"], realms),
         table(&["Address", "Connections", "In handshake"], listeners),

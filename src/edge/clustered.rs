@@ -6,7 +6,7 @@
 
 use crate::realm::broker::Broker;
 use crate::realm::dealer::Dealer;
-use crate::realm::{Effect, MemberKind, Members, Realm, RealmConfig};
+use crate::realm::{Effect, Member, MemberKind, Members, Realm, RealmConfig};
 use crate::time::Now;
 use crate::wamp::{Identity, Message, SessionKey};
 use crate::wire::Payload;
@@ -93,6 +93,12 @@ impl ClusteredRealm {
 
     pub fn dealer(&self) -> &Dealer {
         self.realm.dealer()
+    }
+
+    /// The link by which this node has dialed in, if it is up.
+    pub fn peer_key(&self, node: &str) -> Option<SessionKey> {
+        let is_peer = |member: &Member| member.kind == MemberKind::Peer && member.identity.authid == node;
+        self.realm.members().iter().find(|(_, member)| is_peer(member)).map(|(key, _)| key)
     }
 
     /// How many clients of this node have joined.

@@ -1,7 +1,7 @@
 //! One established connection as the shard keeps it, and the task that waits for its socket.
 
 use super::shard::{ListenerState, RealmIndex, Shard};
-use crate::session::Session;
+use super::speaker::Speaker;
 use crate::session::admission::Peer;
 use crate::transport::{Inbound, Outbound, Outbox, Stream};
 use crate::wamp::{Message, SessionKey};
@@ -26,7 +26,7 @@ pub struct Connection {
     // Owned by the read turn.
     /// Taken out while its bytes are being routed.
     pub inbound: Option<Inbound>,
-    pub session: Session,
+    pub speaker: Speaker,
     /// The realm that the session has joined.
     pub realm: Option<RealmIndex>,
     /// The dynamic authenticator's call that the session waits for.
@@ -49,7 +49,11 @@ pub struct Connection {
     // Ending and liveness.
     pub ending: Ending,
     pub heard: Duration,
+    /// When a ping went out that nothing has been heard since.
     pub pinged: Option<Duration>,
+    /// When the last ping went out, and how long the last answer took.
+    pub ping_sent: Duration,
+    pub round_trip: Option<Duration>,
     pub waker: Option<Waker>,
 }
 
@@ -77,6 +81,11 @@ impl Connection {
             Ending::Closing { .. } => true,
             Ending::Dead => false,
         }
+    }
+
+    /// Whether this is a link between nodes, in either direction.
+    pub fn is_link(&self) -> bool {
+        self.listener.is_mesh
     }
 
     /// Whether something that was read has not been routed yet.

@@ -6,7 +6,7 @@ use crate::drop::DropReason;
 use crate::limits::{OUTBOX_STALL_PERCENT, STALL_MAX};
 use crate::transport::{Encoding, Frame};
 use crate::wamp::message::code;
-use crate::wamp::{Message, SessionKey, codec, error};
+use crate::wamp::{Id, Message, SessionKey, codec, error};
 use crate::wire::{Dict, Payload};
 use bytes::Bytes;
 
@@ -15,7 +15,9 @@ impl Shard {
     pub(super) fn deliver(&mut self, key: SessionKey, message: Message, is_event: bool) {
         let mut buffer = std::mem::take(&mut self.encode_buffer);
         buffer.clear();
-        if let Some(connection) = self.connections.get_mut(key.0 as usize)
+        let message = self.admit_to_link(key, message);
+        if let Some(message) = message
+            && let Some(connection) = self.connections.get_mut(key.0 as usize)
             && let Some(serializer) = connection.serializer
         {
             codec::encode(&message, serializer, &mut buffer);
@@ -62,6 +64,33 @@ impl Shard {
         self.encode_buffer = buffer;
     }
 
+    /// A full link takes no more: events are dropped and counted, calls are answered at once, and a link on which an
+    /// answer would be lost is given up, which answers everybody. None when the message is not to be sent.
+    fn admit_to_link(&mut self, key: SessionKey, message: Message) -> Option<Message> {
+        let bytes_max = self.limits.link_outbox_bytes_max;
+        let Some(connection) = self.connection(key) else { return Some(message) };
+        if !connection.is_link() || connection.outbox.queued_bytes() <= bytes_max {
+            return Some(message);
+        }
+        match message {
+            Message::Event { .. } => self.stats.count_drop(DropReason::LinkQueueFull),
+            Message::Invocation { request, .. } => {
+                self.stats.count_drop(DropReason::LinkQueueFull);
+                self.refuse_invocation(key, request, error::NETWORK_FAILURE, "the link to the callee's node is full");
+            }
+            _ => self.kill_later(key, DropReason::LinkQueueFull),
+        }
+        None
+    }
+
+    /// Answers an INVOCATION that cannot be sent, in the callee's place.
+    fn refuse_invocation(&mut self, key: SessionKey, request: Id, error: &str, sentence: &str) {
+        let Some(index) = self.connection(key).and_then(|connection| connection.realm) else { return };
+        let now = self.now();
+        let answer = Message::error(code::INVOCATION, request, error, sentence);
+        self.with_realm(index, |realm, effects| realm.handle_message(now, key, answer, effects));
+    }
+
     /// Puts a frame into a connection's outbox, and holds the connection to its bound.
     pub(super) fn queue(&mut self, key: SessionKey, bytes: Bytes, is_event: bool) {
         let Some(connection) = self.connections.get_mut(key.0 as usize) else { return };
@@ -71,6 +100,7 @@ impl Shard {
         let bytes_max = connection.listener.limits().outbox_bytes_max;
         connection.outbox.push(Frame { bytes, is_event });
         let queued = connection.outbox.queued_bytes();
+        let is_link = connection.is_link();
         if !connection.is_touched {
             connection.is_touched = true;
             self.touched.push(key);
@@ -78,7 +108,7 @@ impl Shard {
             self.wake_flusher();
         }
         self.queued_events += u64::from(is_event);
-        if queued > bytes_max / 100 * OUTBOX_STALL_PERCENT {
+        if queued > bytes_max / 100 * OUTBOX_STALL_PERCENT && !is_link {
             self.handle_pressure(key, queued, bytes_max);
         }
     }
@@ -152,10 +182,7 @@ impl Shard {
                 self.deliver(key, Message::Error { request_type, request, details, error, payload }, false);
             }
             Message::Invocation { request, .. } => {
-                let Some(index) = self.connection(key).and_then(|connection| connection.realm) else { return };
-                let now = self.now();
-                let answer = Message::error(code::INVOCATION, request, error::PAYLOAD_SIZE_EXCEEDED, SENTENCE);
-                self.with_realm(index, |realm, effects| realm.handle_message(now, key, answer, effects));
+                self.refuse_invocation(key, request, error::PAYLOAD_SIZE_EXCEEDED, SENTENCE);
             }
             Message::Goodbye { details, reason } if !details.is_empty() => {
                 self.deliver(key, Message::Goodbye { details: Dict::new(), reason }, false);

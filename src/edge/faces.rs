@@ -1,13 +1,15 @@
 //! The HTTP faces of an edge: what is answered on which path, on the ports of clients and on the admin port.
 
+use super::dial::LinkState;
 use super::shard::{ListenerState, Pings, Shard};
-use crate::admin::{ListenerStatus, NodeStatus, RealmStatus, pages};
+use crate::admin::{LinkStatus, ListenerStatus, MeshStatus, NodeStatus, RealmStatus, pages};
 use crate::config::Config;
 use crate::metrics::{self, NodeFacts, Process, Snapshot};
 use crate::session::admission::Admission;
 use crate::transport::accept::{Accepting, ProxyMode};
 use crate::transport::http::{HttpSettings, Page, PageRequest, Pages};
 use crate::transport::listener::Listener;
+use crate::wamp::SessionKey;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -140,8 +142,33 @@ impl Shard {
                     registrations: slot.realm.n_registrations(),
                 })
                 .collect(),
+            mesh: self.mesh_status(now.uptime),
         }
     }
+    fn mesh_status(&self, uptime: Duration) -> MeshStatus {
+        let links: Vec<LinkStatus> = self.links.iter().map(|link| self.link_status(link, uptime)).collect();
+        MeshStatus { is_complete: links.iter().all(|link| link.is_up && link.is_up_inbound), links }
+    }
+
+    fn link_status(&self, link: &LinkState, uptime: Duration) -> LinkStatus {
+        let realm = self.realm_names.get(&link.realm).and_then(|index| self.realms.get(index.0)?.as_ref());
+        let inbound = realm.and_then(|slot| slot.realm.peer_key(&link.peer.id));
+        let of = |key: Option<SessionKey>| key.and_then(|key| self.connections.get(key.0 as usize));
+        let queued_bytes = [of(link.key), of(inbound)].iter().flatten().map(|c| c.outbox.queued_bytes()).sum();
+        LinkStatus {
+            peer: link.peer.id.clone(),
+            address: link.peer.address.to_string(),
+            realm: link.realm.clone(),
+            is_up: link.key.is_some(),
+            is_up_inbound: inbound.is_some(),
+            seconds: uptime.saturating_sub(link.since).as_secs_f64(),
+            round_trip_ms: of(link.key).and_then(|c| c.round_trip).map(|time| time.as_secs_f64() * 1_000.0),
+            queued_bytes,
+            attempts: link.attempts,
+            last_error: link.last_error.clone(),
+        }
+    }
+
     /// What Prometheus is told.
     fn metrics(&self) -> String {
         let outboxes = || self.connections.iter().map(|(_, connection)| connection.outbox.queued_bytes() as u64);

@@ -51,11 +51,11 @@ impl Shard {
             }
             Ending::Closing { .. } => {}
             Ending::Open => {
-                if connection.session.poll_timeout().is_some_and(|at| at <= now.uptime) {
+                if connection.speaker.poll_timeout().is_some_and(|at| at <= now.uptime) {
                     let mut steps = Vec::new();
-                    let Connection { session, listener, peer, .. } = connection;
+                    let Connection { speaker, listener, peer, .. } = connection;
                     let admission = listener.admission.borrow();
-                    session.handle_timeout(&Context { now, admission: &admission, peer }, &mut steps);
+                    speaker.handle_timeout(&Context { now, admission: &admission, peer }, &mut steps);
                     drop(admission);
                     return self.run_steps(now, key, steps);
                 }
@@ -63,6 +63,7 @@ impl Shard {
                     Liveness::Fine => {}
                     Liveness::Ping => {
                         connection.pinged = Some(now.uptime);
+                        connection.ping_sent = now.uptime;
                         let ping = connection.outbound.ping(&now.uptime.as_nanos().to_be_bytes()[4..]);
                         self.queue(key, ping, false);
                         self.wake_flusher();

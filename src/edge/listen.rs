@@ -1,9 +1,10 @@
 //! Listeners of the configuration as bound sockets, and the task that takes each connection through its handshakes.
 
 use super::connection::Driver;
-use super::faces;
 use super::shard::{ListenerState, Pings, Shard};
-use crate::config::resolved::{self, Address, ProxyProtocol};
+use super::{faces, reload};
+use crate::config::Config;
+use crate::config::resolved::{self, Address, ProxyProtocol, Purpose};
 use crate::drop::DropReason;
 use crate::session::admission::Admission;
 use crate::transport::accept::{self, Accepting, ProxyMode};
@@ -17,6 +18,7 @@ use std::cell::RefCell;
 use std::net::ToSocketAddrs;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Binds an address of the configuration. The error names it.
 pub(super) fn bind(address: &Address, backlog: u32) -> Result<Listener, String> {
@@ -60,9 +62,31 @@ pub(super) fn listener_state(
         limits: RefCell::new(settings.limits.clone()),
         tls: RefCell::new(load_tls(settings)?),
     };
+    if settings.purpose == Purpose::Mesh {
+        let state = ListenerState::new(url(settings, bound), accepting, admission, LINK_PINGS);
+        return Ok(ListenerState { is_mesh: true, ..state });
+    }
     let pings = Pings { interval: settings.ping_interval, timeout: settings.ping_timeout };
     Ok(ListenerState::new(url(settings, bound), accepting, admission, pings))
 }
+
+/// What holds for the links that this node dials. Nobody comes in through it.
+pub(super) fn link_settings(config: &Config) -> ListenerState {
+    let accepting = Accepting {
+        proxy: ProxyMode::Off,
+        http: None,
+        rawsocket: Vec::new(),
+        limits: RefCell::new(config.limits.clone()),
+        tls: RefCell::new(None),
+    };
+    let admission = reload::admission(config, &config.listeners[0]);
+    let state = ListenerState::new("links".to_owned(), accepting, admission, LINK_PINGS);
+    ListenerState { is_mesh: true, ..state }
+}
+
+/// A silent link is asked after a second, and lost when it is silent for as long again and a half: a call whose
+/// callee's node has vanished is answered within three seconds.
+const LINK_PINGS: Pings = Pings { interval: Duration::from_millis(1_000), timeout: Duration::from_millis(1_500) };
 
 fn http_settings(shard: &Rc<RefCell<Shard>>, settings: &resolved::Listener) -> HttpSettings {
     let origins = settings.allowed_origins.clone();

@@ -1,8 +1,9 @@
 //! The life of an edge: bind, serve, reload on SIGHUP, drain on SIGTERM.
 
 use super::clustered::ClusteredRealm;
+use super::dial::{Dialer, LinkState, run_link};
 use super::housekeeping::run_housekeeping;
-use super::listen::{bind, listener_state, run_listener};
+use super::listen::{self, bind, listener_state, run_listener};
 use super::node::{NodeInfo, hostname, raise_descriptors};
 use super::shard::{RealmIndex, RealmSlot, Shard};
 use super::{faces, flush::run_flusher, reload, service};
@@ -110,6 +111,7 @@ impl Edge {
             .into_iter()
             .map(|(state, listener)| tokio::task::spawn_local(run_listener(shard.clone(), state, listener)))
             .collect();
+        spawn_links(&shard, &config)?;
         if let Some(listener) = admin {
             // Nobody can open a session there; the admission is only there to say so.
             let admission = reload::admission(&config, &config.listeners[0]);
@@ -162,6 +164,31 @@ impl Edge {
     }
 }
 
+/// Starts one task per peer and realm, each of which keeps a link up.
+fn spawn_links(shard: &Rc<RefCell<Shard>>, config: &Config) -> Result<(), String> {
+    if config.mesh.peers.is_empty() {
+        return Ok(());
+    }
+    let key = node_key::read(&config.node.state_dir).map_err(|error| error.to_string())?.ok_or_else(|| {
+        format!(
+            "{}: there is no node key, but [[mesh.peer]] wants links; make one with `crossbar-edge keygen --config {}`",
+            config.node.state_dir.display(),
+            config.path.display(),
+        )
+    })?;
+    let settings = Rc::new(listen::link_settings(config));
+    let message_bytes_max = config.limits.message_bytes_max + LINK_OVERHEAD_BYTES;
+    let dialer = Dialer { node: config.node.id.clone(), key, settings, message_bytes_max };
+    for peer in &config.mesh.peers {
+        for realm in &config.realms {
+            let index = shard.borrow().links.len();
+            shard.borrow_mut().links.push(LinkState::new(peer.clone(), realm.core.name.clone()));
+            tokio::task::spawn_local(run_link(shard.clone(), dialer.clone(), index));
+        }
+    }
+    Ok(())
+}
+
 impl Shard {
     /// Opens a realm as configured.
     pub fn add_realm(&mut self, settings: &RealmSettings) {
@@ -190,3 +217,5 @@ const STATUS_PERIOD: Duration = Duration::from_secs(5);
 /// How often a drain looks whether everybody has left.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
 const ADMIN_BACKLOG: u32 = 128;
+/// What a message may grow by on a link, which tells the other node for whom it is.
+const LINK_OVERHEAD_BYTES: usize = 64 << 10;

@@ -5,7 +5,9 @@
 
 use super::clustered::ClusteredRealm;
 use super::connection::{Connection, Ending};
+use super::dial::LinkState;
 use super::node::NodeInfo;
+use super::speaker::Speaker;
 use crate::drop::DropReason;
 use crate::limits::Limits;
 use crate::metrics::Stats;
@@ -13,10 +15,10 @@ use crate::realm::Effect;
 use crate::session::admission::{Admission, Peer};
 use crate::session::{Context, Session, Step};
 use crate::time::Now;
-use crate::transport::Established;
 use crate::transport::accept::Accepting;
+use crate::transport::{Established, Inbound, Outbound, Stream};
 use crate::wamp::SessionKey;
-use crate::wire::Dict;
+use crate::wire::{Dict, Serializer};
 use bytes::Bytes;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -26,6 +28,15 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::task::Waker;
 use std::time::{Duration, Instant, SystemTime};
+
+/// What a fresh connection brings from its handshake.
+struct End {
+    stream: Stream,
+    inbound: Inbound,
+    outbound: Outbound,
+    parked: Vec<u8>,
+    serializer: Option<Serializer>,
+}
 
 /// A realm's place in its shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,6 +49,8 @@ pub struct ListenerState {
     /// Replaced on reload; who is in keeps what was granted.
     pub admission: RefCell<Admission>,
     pub pings: Pings,
+    /// It carries links between nodes.
+    pub is_mesh: bool,
     pub connections: Cell<usize>,
     pub handshakes: Cell<usize>,
 }
@@ -49,6 +62,7 @@ impl ListenerState {
             accepting,
             admission: RefCell::new(admission),
             pings,
+            is_mesh: false,
             connections: Cell::new(0),
             handshakes: Cell::new(0),
         }
@@ -97,6 +111,8 @@ pub struct Shard {
     pub listeners: Vec<Rc<ListenerState>>,
     /// Where the admin port listens.
     pub admin: Option<String>,
+    /// The links that this node dials.
+    pub links: Vec<LinkState>,
     pub(super) work: VecDeque<Work>,
     pub(super) is_working: bool,
     pub(super) steps: Vec<Step>,
@@ -140,6 +156,7 @@ impl Shard {
             realm_names: HashMap::new(),
             listeners: Vec::new(),
             admin: None,
+            links: Vec::new(),
             work: VecDeque::new(),
             is_working: false,
             steps: Vec::new(),
@@ -187,21 +204,48 @@ impl Shard {
             let admission = listener.admission.borrow();
             Session::new(&Context { now, admission: &admission, peer: &peer })
         };
+        let Established { stream, inbound, outbound, serializer, leftover, .. } = established;
+        let end = End { stream, inbound, outbound, parked: leftover.to_vec(), serializer };
+        self.insert(now, end, Speaker::Session(session), peer, listener)
+    }
+
+    /// Takes in a link that this node has dialed and whose session is open.
+    pub(super) fn open_link(
+        &mut self,
+        now: Now,
+        stream: Stream,
+        inbound: Inbound,
+        outbound: Outbound,
+        parked: Vec<u8>,
+        settings: Rc<ListenerState>,
+    ) -> SessionKey {
+        let end = End { stream, inbound, outbound, parked, serializer: Some(Serializer::Cbor) };
+        self.insert(now, end, Speaker::Uplink, Box::new(Peer::default()), settings)
+    }
+
+    fn insert(
+        &mut self,
+        now: Now,
+        end: End,
+        speaker: Speaker,
+        peer: Box<Peer>,
+        listener: Rc<ListenerState>,
+    ) -> SessionKey {
         listener.connections.set(listener.connections.get() + 1);
         let key = self.connections.insert(Connection {
-            stream: Rc::new(established.stream),
+            stream: Rc::new(end.stream),
             listener,
-            serializer: established.serializer,
+            serializer: end.serializer,
             peer,
-            inbound: Some(established.inbound),
-            session,
+            inbound: Some(end.inbound),
+            speaker,
             realm: None,
             authenticating: None,
             is_suspended: false,
             waiting: VecDeque::new(),
-            parked: established.leftover.to_vec(),
+            parked: end.parked,
             stalled_until: None,
-            outbound: established.outbound,
+            outbound: end.outbound,
             outbox: Default::default(),
             is_touched: false,
             is_held: false,
@@ -209,6 +253,8 @@ impl Shard {
             ending: Ending::Open,
             heard: now.uptime,
             pinged: None,
+            ping_sent: now.uptime,
+            round_trip: None,
             waker: None,
         });
         SessionKey(u32::try_from(key).expect("connections_max is far below 2^32"))

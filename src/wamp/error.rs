@@ -36,7 +36,8 @@ uris! {
     FEATURE_NOT_SUPPORTED = "wamp.error.feature_not_supported";
     /// A bound of `limits` was reached; the arguments name it.
     LIMIT_EXCEEDED = "wamp.error.limit_exceeded";
-    /// Not in the specification: what a callee hears when nobody says why it is one no more; the word of deployed routers.
+    /// Not in the specification: what a callee hears when nobody says why it is one no more; the word of deployed
+    /// routers.
     UNREGISTERED = "wamp.error.unregistered";
     HISTORY_UNAVAILABLE = "wamp.error.history_unavailable";
 

@@ -34,6 +34,13 @@ pub const DEALER: &[&str] = &[
     "testament_meta_api",
 ];
 
+/// What a node announces towards its peers: every role, with all that the router itself can do.
+pub fn link_roles() -> Dict {
+    let features = BROKER.iter().chain(DEALER).fold(Dict::new(), |dict, name| dict.with(name, true));
+    let role = Dict::new().with("features", features);
+    ["publisher", "subscriber", "caller", "callee"].iter().fold(Dict::new(), |dict, name| dict.with(name, role.clone()))
+}
+
 /// What a client announced and the router acts on. Everything else that it announced is of no consequence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Features {

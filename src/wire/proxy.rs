@@ -247,7 +247,9 @@ mod tests {
     proptest! {
         #[test]
         fn noise_never_panics_and_what_is_done_is_within_the_input(
-            start in prop_oneof![Just(V1_START.to_vec()), Just(V2_START.to_vec()), Just(v2(0x21, 0x11, &[])), Just(vec![])],
+            start in prop_oneof![
+                Just(V1_START.to_vec()), Just(V2_START.to_vec()), Just(v2(0x21, 0x11, &[])), Just(vec![]),
+            ],
             noise in any::<Vec<u8>>(),
         ) {
             let input = [start, noise].concat();

@@ -1,5 +1,6 @@
-//! What the specification demands of a router, asserted from outside on the running `crossbar-edge`. The numbers are the
-//! rows of the table of black-box assertions; what has none is another MUST of the specification or a decision of ours.
+//! What the specification demands of a router, asserted from outside on the running `crossbar-edge`. The numbers are
+//! the rows of the table of black-box assertions; what has none is another MUST of the specification or a decision of
+//! ours.
 //!
 //! Each scene is played twice, with its clients spread over the transports and serializers in two ways.
 

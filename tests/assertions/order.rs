@@ -77,8 +77,8 @@ fn calls_of_one_caller_arrive_in_order_over_all_procedures() {
     });
 }
 
-/// Row 42: under a stream of publications, SUBSCRIBED comes before the first event of the subscription, and from then on
-/// nothing is missing.
+/// Row 42: under a stream of publications, SUBSCRIBED comes before the first event of the subscription, and from then
+/// on nothing is missing.
 #[test]
 fn subscribed_comes_before_the_first_event() {
     everywhere(|mut router| {

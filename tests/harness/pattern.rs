@@ -1,8 +1,8 @@
 //! Messages as tests write them: JSON with variables.
 //!
 //! `$name` stands for what was bound to that name before, or in something expected binds it; `$_` is anything. `#` is a
-//! request id: the next one in what is sent, the last one that was sent in what is expected. `...` at the end of a dict or
-//! list lets it have more.
+//! request id: the next one in what is sent, the last one that was sent in what is expected. `...` at the end of a dict
+//! or list lets it have more.
 
 use crossbar_cluster::wire::{Dict, Elements, Serializer, Value};
 use std::collections::BTreeMap;

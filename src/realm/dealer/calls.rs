@@ -54,8 +54,8 @@ pub(super) struct Invocation {
     /// The callee announced call_canceling.
     pub(super) interruptible: bool,
     pub(super) interrupted: bool,
-    /// The caller asked for progressive results. The callee knows of it only where it announced what that takes, but there
-    /// are callees that announce nothing and do it all the same (wampy.js), and the caller can take it.
+    /// The caller asked for progressive results. The callee knows of it only where it announced what that takes, but
+    /// there are callees that announce nothing and do it all the same (wampy.js), and the caller can take it.
     pub(super) progressive: bool,
     /// A part of the result has gone to the caller.
     pub(super) progressed: bool,

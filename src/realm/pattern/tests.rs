@@ -1,3 +1,5 @@
+//! The pattern table against a list that is searched.
+
 use super::*;
 use crate::wamp::uri::UriCheck;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! permessage-deflate: what is agreed on, and that messages come back as they went in.
+
 use super::*;
 use crate::wire::websocket::{Decoder, FrameError, FrameHead, Incoming, Role, write_compressed_frame};
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! RawSocket's handshake and frames: every refusal, and any cut of the stream.
+
 use super::*;
 use crate::limits::RAWSOCKET_BYTES_MAX;
 use crate::wire::Serializer;

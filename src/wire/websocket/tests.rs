@@ -1,3 +1,5 @@
+//! The frames of RFC 6455: its examples, every fault, and any cut of the stream.
+
 use super::header::Header;
 use super::*;
 use proptest::prelude::*;
@@ -254,7 +256,9 @@ fn sent() -> impl Strategy<Value = Vec<(bool, Vec<String>)>> {
 
 proptest! {
     #[test]
-    fn any_cut_of_the_stream_gives_the_same_messages(sent in sent(), cuts in prop::collection::vec(1usize..200, 1..20)) {
+    fn any_cut_of_the_stream_gives_the_same_messages(
+        sent in sent(), cuts in prop::collection::vec(1usize..200, 1..20),
+    ) {
         let mut stream = Vec::new();
         let mut expected = Vec::new();
         for (text, fragments) in &sent {

@@ -1,0 +1,95 @@
+//! Who speaks on a connection: a client (or a peer that has dialed in) with its session, or a peer that we have dialed,
+//! whose messages all go to the realm.
+
+use crate::drop::DropReason;
+use crate::session::{Context, Session, Step};
+use crate::wamp::{Message, error};
+use crate::wire::{Dict, Value};
+use rand::CryptoRng;
+use std::time::Duration;
+
+/// The two ends that a connection can have.
+#[derive(Debug)]
+pub enum Speaker {
+    /// The other side has dialed and opens sessions here.
+    Session(Session),
+    /// We have dialed and hold a session there; its handshake is done.
+    Uplink,
+}
+
+impl Speaker {
+    pub fn handle_message(&mut self, cx: &Context, message: Message, rng: &mut dyn CryptoRng, out: &mut Vec<Step>) {
+        match (self, message) {
+            (Speaker::Session(session), message) => session.handle_message(cx, message, rng, out),
+            (Speaker::Uplink, Message::Goodbye { .. } | Message::Abort { .. }) => {
+                out.extend([Step::Leave, Step::CloseTransport { reason: Some(DropReason::PeerLost) }]);
+            }
+            (Speaker::Uplink, message) => out.push(Step::Route(message)),
+        }
+    }
+
+    /// What arrived is no message.
+    pub fn handle_violation(&mut self, sentence: &str, out: &mut Vec<Step>) {
+        match self {
+            Speaker::Session(session) => session.handle_violation(sentence, out),
+            Speaker::Uplink => self.abort(error::PROTOCOL_VIOLATION, sentence, DropReason::ProtocolViolation, out),
+        }
+    }
+
+    pub fn handle_authenticator_answer(
+        &mut self,
+        cx: &Context,
+        attempt: u32,
+        answer: Result<Value, String>,
+        rng: &mut dyn CryptoRng,
+        out: &mut Vec<Step>,
+    ) {
+        if let Speaker::Session(session) = self {
+            session.handle_authenticator_answer(cx, attempt, answer, rng, out);
+        }
+    }
+
+    pub fn handle_timeout(&mut self, cx: &Context, out: &mut Vec<Step>) {
+        if let Speaker::Session(session) = self {
+            session.handle_timeout(cx, out);
+        }
+    }
+
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        match self {
+            Speaker::Session(session) => session.poll_timeout(),
+            Speaker::Uplink => None,
+        }
+    }
+
+    /// Ends the session with GOODBYE.
+    pub fn end(
+        &mut self,
+        cx: &Context,
+        reason: &str,
+        message: Option<&str>,
+        drop_reason: DropReason,
+        out: &mut Vec<Step>,
+    ) {
+        match self {
+            Speaker::Session(session) => session.end(cx, reason, message, drop_reason, out),
+            Speaker::Uplink => out.extend([
+                Step::Leave,
+                Step::Send(Message::Goodbye { details: Dict::new(), reason: reason.to_owned() }),
+                Step::CloseTransport { reason: Some(drop_reason) },
+            ]),
+        }
+    }
+
+    /// Ends the session because the other side broke the protocol, or is not wanted.
+    pub fn abort(&mut self, reason: &str, sentence: &str, drop_reason: DropReason, out: &mut Vec<Step>) {
+        match self {
+            Speaker::Session(session) => session.abort(reason, sentence, drop_reason, out),
+            Speaker::Uplink => out.extend([
+                Step::Leave,
+                Step::Send(Message::abort(reason, sentence)),
+                Step::CloseTransport { reason: Some(drop_reason) },
+            ]),
+        }
+    }
+}
