@@ -3,7 +3,6 @@
 use super::LINK_ROLE;
 use super::listen::load_tls;
 use super::run::Edge;
-use crate::auth::cryptosign::PublicKey;
 use crate::config::resolved::{self, Purpose, SlowConsumer};
 use crate::config::{self, Config};
 use crate::session::admission::{Admission, Grant, Methods, Principal, Source};
@@ -64,7 +63,7 @@ pub(super) fn admission(config: &Config, listener: &resolved::Listener) -> Admis
     }
     let principals = config.mesh.peers.iter().map(|peer| {
         let grant = Grant { trusted_link: true, ..Grant::role(LINK_ROLE) };
-        (peer.id.clone(), Principal { credential: vec![PublicKey::from(peer.public_key)], grant })
+        (peer.id.clone(), Principal { credential: vec![peer.public_key], grant })
     });
     let methods = Methods {
         anonymous: None,

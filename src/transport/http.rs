@@ -23,6 +23,9 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response;
 /// Answers a request that is not an upgrade. The page is made from what is known at that moment.
 pub type Pages = Rc<dyn Fn(&PageRequest<'_>) -> Page>;
 
+/// Judges the value of the `Origin` header, None where there is none.
+pub type OriginCheck = Box<dyn Fn(Option<&str>) -> bool>;
+
 /// What a page may depend on.
 pub struct PageRequest<'r> {
     pub path: &'r str,
@@ -51,7 +54,7 @@ pub struct HttpSettings {
     /// An Autobahn testee: messages are sent back, no subprotocol is needed.
     pub echo: bool,
     /// Whether a page with this `Origin` header may connect; browsers send one, other clients do not.
-    pub allows_origin: Box<dyn Fn(Option<&str>) -> bool>,
+    pub allows_origin: OriginCheck,
     /// None: permessage-deflate is not offered.
     pub deflate: Option<DeflateConfig>,
     pub pages: Pages,
@@ -67,6 +70,29 @@ struct Negotiated {
 
 type Answer = Response<Full<Bytes>>;
 
+/// Why there is no upgrade: what the client is told, and the reason to count.
+struct Refusal {
+    status: StatusCode,
+    sentence: String,
+    reason: DropReason,
+}
+
+impl Refusal {
+    fn violation(status: StatusCode, sentence: impl Into<String>) -> Refusal {
+        Refusal { status, sentence: sentence.into(), reason: DropReason::TransportViolation }
+    }
+
+    fn answer(&self) -> Answer {
+        let mut response = Response::new(Full::new(Bytes::from(format!("{}\n", self.sentence))));
+        *response.status_mut() = self.status;
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        if self.status == StatusCode::UPGRADE_REQUIRED {
+            response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        }
+        response
+    }
+}
+
 /// Serves one connection: one page, or one upgrade.
 pub async fn accept(
     settings: &HttpSettings,
@@ -75,7 +101,7 @@ pub async fn accept(
     peer: Peer,
 ) -> Result<Accepted, HandshakeError> {
     let upgrade: RefCell<Option<(OnUpgrade, Negotiated)>> = RefCell::new(None);
-    let refusal: RefCell<Option<DropReason>> = RefCell::new(None);
+    let refused: RefCell<Option<Refusal>> = RefCell::new(None);
     let service = service_fn(|mut request: Request<Incoming>| {
         let mut answer = if request.headers().contains_key(header::UPGRADE) {
             match negotiate(settings, &request) {
@@ -83,8 +109,9 @@ pub async fn accept(
                     *upgrade.borrow_mut() = Some((hyper::upgrade::on(&mut request), negotiated));
                     answer
                 }
-                Err((answer, reason)) => {
-                    *refusal.borrow_mut() = Some(reason);
+                Err(refusal) => {
+                    let answer = refusal.answer();
+                    *refused.borrow_mut() = Some(refusal);
                     answer
                 }
             }
@@ -105,8 +132,8 @@ pub async fn accept(
         .with_upgrades()
         .await
         .map_err(|error| HandshakeError::violation(format!("HTTP: {error}")))?;
-    if let Some(reason) = refusal.into_inner() {
-        return Err(HandshakeError { reason, message: "the upgrade was refused".to_owned() });
+    if let Some(Refusal { reason, sentence, .. }) = refused.into_inner() {
+        return Err(HandshakeError { reason, message: sentence });
     }
     let Some((on_upgrade, negotiated)) = upgrade.into_inner() else { return Ok(Accepted::Served) };
     let upgraded = on_upgrade.await.map_err(|error| HandshakeError::violation(format!("HTTP upgrade: {error}")))?;
@@ -144,42 +171,32 @@ fn serve_page(settings: &HttpSettings, request: &Request<Incoming>, peer: &Peer)
 }
 
 /// Checks an upgrade and agrees on subprotocol and compression, or says why not.
-fn negotiate(
-    settings: &HttpSettings,
-    request: &Request<Incoming>,
-) -> Result<(Answer, Negotiated), (Answer, DropReason)> {
-    let violation = |answer| (answer, DropReason::TransportViolation);
+fn negotiate(settings: &HttpSettings, request: &Request<Incoming>) -> Result<(Answer, Negotiated), Refusal> {
     let path = request.uri().path();
+    let not_found = |sentence: String| Err(Refusal::violation(StatusCode::NOT_FOUND, sentence));
     match &settings.websocket_path {
         Some(expected) if path == expected || path == "/" => {}
-        Some(expected) => {
-            return Err(violation(refuse(
-                StatusCode::NOT_FOUND,
-                format!("WAMP is spoken at {expected}, not at {path}"),
-            )));
-        }
-        None => return Err(violation(refuse(StatusCode::NOT_FOUND, "no WebSocket is spoken here".to_owned()))),
+        Some(expected) => return not_found(format!("WAMP is spoken at {expected}, not at {path}")),
+        None => return not_found("no WebSocket is spoken here".to_owned()),
     }
     // An origin that is no text is no origin that could be allowed.
     let origin = request.headers().get(header::ORIGIN).map(|value| value.to_str().unwrap_or(":"));
     if !(settings.allows_origin)(origin) {
-        let answer = refuse(StatusCode::FORBIDDEN, "this origin is not allowed".to_owned());
-        return Err((answer, DropReason::OriginRefused));
+        let sentence = "this origin is not allowed".to_owned();
+        return Err(Refusal { status: StatusCode::FORBIDDEN, sentence, reason: DropReason::OriginRefused });
     }
     let mut head = Request::new(());
     *head.method_mut() = request.method().clone();
     *head.version_mut() = request.version();
     *head.headers_mut() = request.headers().clone();
     let accepted = create_response(&head).map_err(|error| {
-        let mut answer = refuse(StatusCode::BAD_REQUEST, format!("not a WebSocket upgrade: {error}"));
-        if request.version() == Version::HTTP_11 && request.headers().get("sec-websocket-version").is_some() {
-            *answer.status_mut() = StatusCode::UPGRADE_REQUIRED;
-            answer.headers_mut().insert("sec-websocket-version", HeaderValue::from_static("13"));
-        }
-        violation(answer)
+        let speaks_other_version = request.version() == Version::HTTP_11
+            && request.headers().get(header::SEC_WEBSOCKET_VERSION).is_some_and(|version| version != "13");
+        let status = if speaks_other_version { StatusCode::UPGRADE_REQUIRED } else { StatusCode::BAD_REQUEST };
+        Refusal::violation(status, format!("not a WebSocket upgrade: {error}"))
     })?;
     let mut answer = accepted.map(|()| Full::new(Bytes::new()));
-    let mut negotiated = negotiate_subprotocol(settings, request.headers(), answer.headers_mut()).map_err(violation)?;
+    let mut negotiated = negotiate_subprotocol(settings, request.headers(), answer.headers_mut())?;
     let offers = request.headers().get_all(header::SEC_WEBSOCKET_EXTENSIONS);
     let offers = offers.iter().filter_map(|value| value.to_str().ok());
     if let Some(config) = &settings.deflate
@@ -197,7 +214,7 @@ fn negotiate_subprotocol(
     settings: &HttpSettings,
     request: &HeaderMap,
     response: &mut HeaderMap,
-) -> Result<Negotiated, Answer> {
+) -> Result<Negotiated, Refusal> {
     let offered = request.get_all(header::SEC_WEBSOCKET_PROTOCOL);
     let offered = offered.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
     let mut offered = offered.map(str::trim).filter(|name| !name.is_empty()).peekable();
@@ -227,14 +244,8 @@ fn negotiate_subprotocol(
         }
     }
     let served: Vec<String> = settings.serializers.iter().map(|s| format!("wamp.2.{}", s.name())).collect();
-    Err(refuse(StatusCode::BAD_REQUEST, format!("no subprotocol in common; served here: {}", served.join(", "))))
-}
-
-fn refuse(status: StatusCode, sentence: String) -> Answer {
-    let mut response = Response::new(Full::new(Bytes::from(sentence + "\n")));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response
+    let sentence = format!("no subprotocol in common; served here: {}", served.join(", "));
+    Err(Refusal::violation(StatusCode::BAD_REQUEST, sentence))
 }
 
 /// hyper refuses to be built with a smaller read buffer.
