@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help build run test unit conformance clients fuzz bench lint check clean
+.PHONY: help build run test conformance clients fuzz bench_edge lint check clean
 
 help:  ## Shows this list
 	@grep -E '^[a-z_0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -26,7 +26,7 @@ conformance: clients  ## All 517 cases of the Autobahn WebSocket testsuite (ten 
 fuzz:  ## Runs every fuzz target for FUZZ_SECONDS (default 60) each
 	fuzz/run
 
-bench:  ## CPU per event against a bare epoll program, and memory per idle session
+bench_edge:  ## CPU per event of one edge against a bare epoll program, and memory per idle session
 	$(CARGO) bench --bench fanout
 	$(CARGO) bench --bench fanout -- idle
 
