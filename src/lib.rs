@@ -13,6 +13,7 @@ pub mod wire;
 pub mod auth;
 pub mod wamp;
 
+pub mod mesh;
 pub mod realm;
 pub mod session;
 

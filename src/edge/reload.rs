@@ -31,8 +31,10 @@ fn apply(edge: &mut Edge, new: &Config) {
     for settings in &new.realms {
         match shard.realm_names.get(&settings.core.name).copied() {
             Some(index) => {
+                let core = (*settings.core).clone();
+                shard.with_realm(index, |realm, effects| realm.reconfigure(now, core, effects));
+                shard.work_off(now);
                 let Some(slot) = shard.realms.get_mut(index.0).and_then(Option::as_mut) else { continue };
-                slot.realm.reconfigure(now, (*settings.core).clone());
                 slot.drops_oldest = settings.slow_consumer == SlowConsumer::DropOldest;
                 slot.sessions_max = settings.core.limits.sessions_max;
             }

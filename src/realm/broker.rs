@@ -16,7 +16,7 @@ use crate::wamp::{Id, SessionKey, uri::Match};
 use history::Histories;
 use retained::RetainedEvents;
 use slab::Slab;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The broker of one realm.
 #[derive(Debug, Default)]
@@ -31,6 +31,8 @@ pub struct Broker {
     histories: Histories,
     /// The subscriptions that match the publication at hand; kept for its memory.
     matches: Vec<usize>,
+    /// The patterns that clients (or histories) have begun or ceased to listen to; see `Realm::take_changes`.
+    pub(super) changed: BTreeSet<(Match, String)>,
 }
 
 impl Broker {
@@ -40,6 +42,7 @@ impl Broker {
             let subscription = &self.subscriptions[place];
             let stays = |rule: &_| history::rule_is(rule, &subscription.uri, subscription.policy);
             if !config.history.iter().any(stays) {
+                self.changed.insert((subscription.policy, subscription.uri.clone()));
                 self.histories.remove(place);
                 self.release_if_unused(place);
             }
@@ -47,6 +50,7 @@ impl Broker {
         for rule in &config.history {
             let place = self.place_or_create(now, &rule.uri, rule.policy);
             self.histories.configure(place, rule.entries_max);
+            self.changed.insert((rule.policy, rule.uri.clone()));
         }
     }
 
@@ -65,6 +69,11 @@ impl Broker {
     pub fn lookup(&self, uri: &str, policy: Match) -> Option<&Subscription> {
         let place = *self.by_pattern.value(uri, policy)?;
         self.is_visible(place).then(|| &self.subscriptions[place])
+    }
+
+    /// The subscriptions of one member.
+    pub fn held_by(&self, key: SessionKey) -> impl Iterator<Item = &Subscription> {
+        self.held.get(&key).into_iter().flat_map(|held| held.keys()).map(|place| &self.subscriptions[*place])
     }
 
     /// The ids of all subscriptions that an event on `topic` goes to.

@@ -175,13 +175,20 @@ impl Desks {
             Message::Publish { request, options, topic, payload } => {
                 self.broker.handle_publish(cx, key, request, &options, &topic, payload, disclosed);
             }
-            Message::Subscribe { request, options, topic } => {
-                let policy = policy_of(&options).expect("the match policy was checked with the URI");
-                self.broker.handle_subscribe(cx, key, request, &options, &topic, policy);
+            Message::Subscribe { .. } if must_settle(cx, key) => cx.out.push(Effect::Settle { session: key, message }),
+            Message::Register { request, ref options, ref procedure } if must_settle(cx, key) => {
+                match self.dealer.admits(procedure, options) {
+                    Ok(()) => cx.out.push(Effect::Settle { session: key, message }),
+                    Err((error, sentence)) => refuse(
+                        cx,
+                        key,
+                        &Message::Register { request, options: Dict::new(), procedure: String::new() },
+                        error,
+                        sentence,
+                    ),
+                }
             }
-            Message::Register { request, options, procedure } => {
-                self.dealer.handle_register(cx, key, request, options, procedure);
-            }
+            Message::Subscribe { .. } | Message::Register { .. } => self.settle(cx, key, message, cx.now.wall),
             Message::Call { request, procedure, payload, .. } if is_reserved(&procedure) => {
                 let message = match meta::answer(self, cx, Some(key), &procedure, &payload, disclosed) {
                     Ok(args) => {
@@ -199,6 +206,25 @@ impl Desks {
             _ => unreachable!("only these four messages need a permission"),
         }
     }
+
+    /// Carries out a SUBSCRIBE or REGISTER that was asked for at this wall time.
+    pub(super) fn settle(&mut self, cx: &mut Context, key: SessionKey, message: Message, asked: Duration) {
+        match message {
+            Message::Subscribe { request, options, topic } => {
+                let policy = policy_of(&options).expect("the match policy was checked with the URI");
+                self.broker.handle_subscribe(cx, key, request, &options, &topic, policy);
+            }
+            Message::Register { request, options, procedure } => {
+                self.dealer.handle_register(cx, key, request, options, procedure, asked);
+            }
+            _ => unreachable!("only these two messages have to settle"),
+        }
+    }
+}
+
+/// Whether other nodes have to agree to what this member asks for.
+fn must_settle(cx: &Context, key: SessionKey) -> bool {
+    cx.members.is_linked() && cx.members.member(key).is_some_and(|member| member.kind == MemberKind::Client)
 }
 
 /// What a message asks to do: the action, the URI, and how that is to be taken.

@@ -53,6 +53,12 @@ pub enum Effect {
         token: u64,
         result: Result<Payload, CallError>,
     },
+    /// A SUBSCRIBE or REGISTER that may be carried out, in a realm that is linked to other nodes: once these agree,
+    /// `Realm::handle_settled` is to be called with it.
+    Settle {
+        session: SessionKey,
+        message: Message,
+    },
     /// Something was not delivered.
     Drop {
         reason: DropReason,

@@ -51,6 +51,9 @@ pub struct Members {
     by_key: Vec<Option<Box<Member>>>,
     by_id: HashMap<Id, SessionKey>,
     n_clients: usize,
+    /// The peers that have dialed in.
+    peers: Vec<SessionKey>,
+    n_uplinks: usize,
 }
 
 impl Members {
@@ -63,13 +66,21 @@ impl Members {
         debug_assert!(self.by_key[place].is_none(), "place {place} in the shard is taken");
         self.by_id.insert(identity.session, key);
         self.by_key[place] = Some(Box::new(Member { kind, identity, next_invocation: 1, ending: None }));
-        self.n_clients += usize::from(kind == MemberKind::Client);
+        match kind {
+            MemberKind::Client => self.n_clients += 1,
+            MemberKind::Peer => self.peers.push(key),
+            MemberKind::Uplink => self.n_uplinks += 1,
+        }
     }
 
     pub fn remove(&mut self, key: SessionKey) -> Option<Member> {
         let member = *self.by_key.get_mut(key.0 as usize)?.take()?;
         self.by_id.remove(&member.identity.session);
-        self.n_clients -= usize::from(member.kind == MemberKind::Client);
+        match member.kind {
+            MemberKind::Client => self.n_clients -= 1,
+            MemberKind::Peer => self.peers.retain(|peer| *peer != key),
+            MemberKind::Uplink => self.n_uplinks -= 1,
+        }
         Some(member)
     }
 
@@ -94,6 +105,16 @@ impl Members {
     /// How many members are clients of this shard.
     pub fn n_clients(&self) -> usize {
         self.n_clients
+    }
+
+    /// The peers that have dialed in.
+    pub fn peers(&self) -> &[SessionKey] {
+        &self.peers
+    }
+
+    /// Whether there are other nodes to ask before a client gets what it asks for.
+    pub fn is_linked(&self) -> bool {
+        self.n_uplinks > 0
     }
 
     /// The members that are sessions to anybody who asks, by session id: the same order in every run.

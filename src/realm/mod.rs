@@ -26,13 +26,15 @@ pub use members::{Ending, Member, MemberKind, Members};
 pub use permission::{Action, Permission, RealmConfig, Role};
 
 use crate::time::Now;
-use crate::wamp::{Identity, Message, SessionKey};
+use crate::wamp::uri::Match;
+use crate::wamp::{Id, Identity, Message, SessionKey};
 use crate::wire::Payload;
 use authorize::Authority;
 use broker::Broker;
 use dealer::Dealer;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use testament::{Scope, Testaments};
 
@@ -45,6 +47,13 @@ pub struct Realm {
     /// What has happened and is not published yet; empty between two calls.
     meta: Vec<MetaEvent>,
     desks: Desks,
+}
+
+/// Patterns with which something has happened.
+#[derive(Debug, Default)]
+pub struct Changes {
+    pub subscriptions: BTreeSet<(Match, String)>,
+    pub registrations: BTreeSet<(Match, String)>,
 }
 
 /// Those who handle messages within a `Context`.
@@ -131,6 +140,41 @@ impl Realm {
         let (mut cx, desks) = self.enter(now, out);
         desks.handle_message(&mut cx, key, message);
         self.settle(now, out, first);
+    }
+
+    /// Carries out a message of `Effect::Settle`, unless its session has left or was told to go. `asked` is the wall
+    /// time at which the session asked for it.
+    pub fn handle_settled(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        message: Message,
+        asked: Duration,
+        out: &mut Vec<Effect>,
+    ) {
+        if self.members.member(key).is_none_or(|member| member.ending.is_some()) {
+            return;
+        }
+        let first = out.len();
+        let (mut cx, desks) = self.enter(now, out);
+        desks.settle(&mut cx, key, message, asked);
+        self.settle(now, out, first);
+    }
+
+    /// Takes a registration away from all of its clients, because it is another node's.
+    pub fn revoke_registration(&mut self, now: Now, registration: Id, reason: &str, out: &mut Vec<Effect>) {
+        let first = out.len();
+        let (mut cx, desks) = self.enter(now, out);
+        desks.dealer.revoke_all(&mut cx, registration, reason);
+        self.settle(now, out, first);
+    }
+
+    /// The patterns whose subscribers or callees among the clients have changed since this was last asked.
+    pub fn take_changes(&mut self) -> Changes {
+        Changes {
+            subscriptions: std::mem::take(&mut self.desks.broker.changed),
+            registrations: std::mem::take(&mut self.desks.dealer.changed),
+        }
     }
 
     /// Does what is due at this time.

@@ -2,12 +2,14 @@
 
 use super::{Broker, Subscription, filter::Filter};
 use crate::drop::DropReason;
-use crate::realm::ids::random_id;
+use crate::realm::ids::{IdKind, id_of, random_id};
 use crate::realm::{Context, Effect, MemberKind, Members, MetaEvent, Origin};
+use crate::time::Now;
 use crate::wamp::message::code;
 use crate::wamp::uri::Match;
 use crate::wamp::{Id, Identity, Message, SessionKey, error};
-use crate::wire::{Dict, Payload};
+use crate::wire::{Dict, Payload, Value};
+use std::time::Duration;
 
 /// One publication, as the broker routes it: what a client has published, or what a link has brought.
 #[derive(Debug)]
@@ -21,6 +23,7 @@ pub struct Publication<'a> {
     pub options: &'a Dict,
     /// What EVENT.Details says to every receiver.
     pub(super) details: Dict,
+    pub(super) publisher: Option<Publisher>,
     pub payload: Payload,
     pub(super) filter: Option<Box<Filter>>,
 }
@@ -36,6 +39,14 @@ pub struct Publisher {
 impl Publisher {
     pub fn of(identity: &Identity) -> Publisher {
         Publisher { session: identity.session, authid: identity.authid.clone(), authrole: identity.authrole.clone() }
+    }
+
+    /// As an entry of `forward_for`.
+    fn hop(&self) -> Dict {
+        Dict::new()
+            .with("session", self.session)
+            .with("authid", self.authid.as_str())
+            .with("authrole", self.authrole.as_str())
     }
 }
 
@@ -100,14 +111,14 @@ impl Broker {
         Ok(())
     }
 
-    /// Publishes what has happened in the realm. Every node tells its own clients.
+    /// Publishes what has happened to a client of this node, to whoever listens on any node.
     pub fn publish_meta(&mut self, cx: &mut Context, event: MetaEvent) {
         let mut heard = false;
         self.by_pattern.for_each_match(event.topic, |_| heard = true);
         if heard {
             let payload = Payload::from_values(event.args, Dict::new());
             let (id, options) = (random_id(cx.rng), Dict::new());
-            let publication = Publication::new(id, Origin::Shard, None, None, event.topic, &options, payload);
+            let publication = Publication::new(id, Origin::Client, None, None, event.topic, &options, payload);
             self.route(cx, &publication);
         }
     }
@@ -145,7 +156,8 @@ impl Broker {
                 Origin::Client => {
                     let to = receiving_peers(subscription, &mut peers_served);
                     if !to.is_empty() {
-                        cx.out.push(Effect::Fanout { to, message: event(publication.details_for_peers()) });
+                        let details = publication.details_for_peers(cx.now);
+                        cx.out.push(Effect::Fanout { to, message: event(details) });
                     }
                 }
                 // What came from elsewhere has come to its last stop.
@@ -153,6 +165,17 @@ impl Broker {
             }
         }
         self.matches = matches;
+        if publication.origin == Origin::Client && publication.options.bool("retain") == Some(true) {
+            // A subscriber who comes later may come to any node.
+            let to: Vec<SessionKey> =
+                cx.members.peers().iter().copied().filter(|peer| !peers_served.contains(peer)).collect();
+            if !to.is_empty() {
+                let subscription = id_of(IdKind::Subscription, Match::Exact, publication.topic, |_| false);
+                let (details, payload) = (publication.details_for_peers(cx.now), publication.payload.clone());
+                let message = Message::Event { subscription, publication: publication.id, details, payload };
+                cx.out.push(Effect::Fanout { to, message });
+            }
+        }
     }
 
     /// The clients of one subscription that get the publication. Without lists it is a copy of the receivers.
@@ -204,16 +227,16 @@ impl<'a> Publication<'a> {
         payload: Payload,
     ) -> Publication<'a> {
         let mut details = Dict::new();
-        if let Some(publisher) = publisher {
+        if let Some(publisher) = &publisher {
             details = details
                 .with("publisher", publisher.session)
-                .with("publisher_authid", publisher.authid)
-                .with("publisher_authrole", publisher.authrole);
+                .with("publisher_authid", publisher.authid.as_str())
+                .with("publisher_authrole", publisher.authrole.as_str());
         }
         for (key, value) in options.iter().filter(|(key, _)| CARRIED.contains(key)) {
             details.set(key, value.clone());
         }
-        Publication { id, origin, excluded, topic, options, details, payload, filter: None }
+        Publication { id, origin, excluded, topic, options, details, publisher, payload, filter: None }
     }
 
     /// A subscriber to a pattern is told which topic it was.
@@ -225,8 +248,20 @@ impl<'a> Publication<'a> {
     }
 
     /// A peer matches again against its own sessions, so it gets the topic and the options that say whom it is for.
-    fn details_for_peers(&self) -> Dict {
-        self.details.clone().with("topic", self.topic).with("options", self.options.clone())
+    fn details_for_peers(&self, now: Now) -> Dict {
+        let mut details = Dict::new().with("topic", self.topic);
+        if let Some(publisher) = &self.publisher {
+            details.set("forward_for", Value::List(vec![publisher.hop().into()]));
+        }
+        for (key, value) in self.options.iter() {
+            if CARRIED.contains(&key) || FOR_PEERS.contains(&key) {
+                details.set(key, value.clone());
+            }
+        }
+        if self.options.bool("retain") == Some(true) {
+            details.set("published_us", micros(now.wall));
+        }
+        details
     }
 }
 
@@ -237,6 +272,14 @@ fn forwarded_publisher(options: &Dict) -> Option<Publisher> {
     Some(Publisher { session, authid: word("publisher_authid"), authrole: word("publisher_authrole") })
 }
 
+/// Wall time as it is written on links.
+pub(crate) fn micros(wall: Duration) -> u64 {
+    u64::try_from(wall.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// What PUBLISH.Options says to the brokers of other nodes.
+const FOR_PEERS: [&str; 7] =
+    ["eligible", "eligible_authid", "eligible_authrole", "exclude", "exclude_authid", "exclude_authrole", "retain"];
 /// What PUBLISH.Options says to the receivers and not to the router: payload passthru in its two forms, and what
 /// deployed routers carry. `forward_for` is refused before it comes here from anyone but a link.
 const CARRIED: [&str; 9] = [

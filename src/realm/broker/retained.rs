@@ -140,6 +140,7 @@ mod tests {
             topic: "com.a",
             options: &options,
             details: Dict::new(),
+            publisher: None,
             payload: Payload::from_values(vec![id.into()], Dict::new()),
             filter,
         };

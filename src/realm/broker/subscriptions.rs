@@ -151,12 +151,16 @@ impl Broker {
         let receivers = receivers(subscription, kind);
         self.held.entry(key).or_default().insert(place, receivers.len());
         receivers.push(key);
+        if !was_visible && kind == MemberKind::Client {
+            self.changed.insert((policy, topic.to_owned()));
+        }
         if !was_visible {
             // Links may have had it before, but for those who ask it begins now.
             subscription.created = cx.now.wall;
         }
         if let Some(session) = teller(cx, key, kind, topic) {
-            if !was_visible {
+            // Another node's subscribers have told of it already.
+            if !was_visible && subscription.peers.is_empty() {
                 let args = vec![session.into(), subscription.details().into()];
                 cx.meta.push(MetaEvent { topic: "wamp.subscription.on_create", args });
             }
@@ -183,9 +187,13 @@ impl Broker {
         if let Some(session) = teller(cx, key, kind, &subscription.uri) {
             let args: Vec<Value> = vec![session.into(), subscription.id.into()];
             cx.meta.push(MetaEvent { topic: "wamp.subscription.on_unsubscribe", args: args.clone() });
-            if !self.is_visible(place) {
+            if !self.is_visible(place) && self.subscriptions[place].peers.is_empty() {
                 cx.meta.push(MetaEvent { topic: "wamp.subscription.on_delete", args });
             }
+        }
+        if kind == MemberKind::Client && !self.is_visible(place) {
+            let subscription = &self.subscriptions[place];
+            self.changed.insert((subscription.policy, subscription.uri.clone()));
         }
         self.release_if_unused(place);
     }

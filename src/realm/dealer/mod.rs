@@ -15,14 +15,14 @@ mod select;
 #[cfg(test)]
 mod tests;
 
-pub use registrations::{Invoke, Registration};
+pub use registrations::{Invoke, LocalCallees, Registration};
 
-use super::Context;
+use super::{Context, MemberKind};
 use crate::wamp::uri::Match;
 use crate::wamp::{Id, SessionKey, error};
 use calls::{Calls, Work};
 use registrations::Registrations;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 /// The dealer of one realm.
@@ -37,6 +37,8 @@ pub struct Dealer {
     last_call_ids: HashMap<SessionKey, Id>,
     /// For `Callee::serial`.
     n_callees_added: u64,
+    /// The patterns whose callees among the clients have changed; see `Realm::take_changes`.
+    pub(super) changed: BTreeSet<(Match, String)>,
 }
 
 /// Who waits for the answer to a call.
@@ -67,6 +69,11 @@ impl Dealer {
         self.registrations.best_match(uri)
     }
 
+    /// The registrations of one member.
+    pub fn held_by(&self, key: SessionKey) -> impl Iterator<Item = &Registration> {
+        self.registrations.of_session(key).filter_map(|id| self.registrations.registration(id))
+    }
+
     /// Ends all that `key` had as a caller and as a callee. It must still be in `cx.members`; nothing is sent to it.
     pub fn handle_leave(&mut self, cx: &mut Context, key: SessionKey) {
         self.last_call_ids.remove(&key);
@@ -77,9 +84,13 @@ impl Dealer {
                 self.abandon(cx, call, Some(error::CANCELED));
             }
         }
+        let (error, sentence) = match cx.members.member(key).map(|member| member.kind) {
+            Some(MemberKind::Peer) => (error::NETWORK_FAILURE, "the link to the node of the callee is lost"),
+            _ => (error::CANCELED, "the callee has left"),
+        };
         for work in self.calls.take_work(key).into_values() {
             let Work::Call(call) = work else { continue };
-            self.fail(cx, call, error::CANCELED, "the callee has left");
+            self.fail(cx, call, error, sentence);
         }
         let registrations: Vec<Id> = self.registrations.of_session(key).collect();
         for registration in registrations {

@@ -2,15 +2,15 @@
 
 use super::Dealer;
 use super::registrations::{Callee, Invoke, Registration};
-use crate::realm::timestamp;
-use crate::realm::{Context, Effect, MemberKind, MetaEvent};
+use crate::realm::{Context, Effect, Member, MemberKind, MetaEvent};
 use crate::wamp::message::code;
 use crate::wamp::uri::Match;
 use crate::wamp::{Id, Message, SessionKey, error};
 use crate::wire::{Dict, Value};
+use std::time::Duration;
 
 impl Dealer {
-    /// Makes `key` a callee of `procedure`.
+    /// Makes `key` a callee of `procedure`, for which it asked at the wall time `asked`.
     pub fn handle_register(
         &mut self,
         cx: &mut Context,
@@ -18,9 +18,16 @@ impl Dealer {
         request: Id,
         options: Dict,
         procedure: String,
+        asked: Duration,
     ) {
-        match self.register(cx, key, request, &options, procedure) {
+        let kind = cx.members.member(key).map_or(MemberKind::Client, |member| member.kind);
+        let registered = match kind {
+            MemberKind::Client => self.register(cx, key, &options, procedure, asked),
+            MemberKind::Peer | MemberKind::Uplink => Ok(self.register_link(cx, key, &options, procedure)),
+        };
+        match registered {
             Ok(registration) => {
+                cx.out.push(Effect::Send { to: key, message: Message::Registered { request, registration } });
                 // A registration that was made anew may hold calls that its new callee cannot take.
                 self.fail_unservable(cx, registration);
                 self.serve_queue(cx, registration);
@@ -32,50 +39,66 @@ impl Dealer {
         }
     }
 
+    /// Whether a client may register this, as far as this node knows.
+    pub fn admits(&self, procedure: &str, options: &Dict) -> Result<(), (&'static str, String)> {
+        let (policy, invoke, force) = terms(options);
+        let Some(existing) = self.lookup(procedure, policy).filter(|_| !force) else { return Ok(()) };
+        if existing.invoke != invoke {
+            let sentence = format!("{procedure} is registered with invoke {}", existing.invoke.name());
+            return Err((error::INVOCATION_POLICY_MISMATCH, sentence));
+        }
+        match invoke {
+            Invoke::Single => Err((error::PROCEDURE_ALREADY_EXISTS, format!("{procedure} is already registered"))),
+            _ => Ok(()),
+        }
+    }
+
     fn register(
         &mut self,
         cx: &mut Context,
         key: SessionKey,
-        request: Id,
         options: &Dict,
         procedure: String,
+        asked: Duration,
     ) -> Result<Id, (&'static str, String)> {
-        // Other words than these have not passed the codec.
-        let policy = options.str("match").and_then(Match::from_name).unwrap_or(Match::Exact);
-        let invoke = options.str("invoke").and_then(Invoke::from_name).unwrap_or_default();
-        let force = options.bool("force_reregister") == Some(true);
-        let existing = self.lookup(&procedure, policy).map(|existing| (existing.id, existing.invoke));
-        if let Some((id, existing_invoke)) = existing
-            && !force
-        {
-            if existing_invoke != invoke {
-                let sentence = format!("{procedure} is registered with invoke {}", existing_invoke.name());
-                return Err((error::INVOCATION_POLICY_MISMATCH, sentence));
-            }
-            if invoke == Invoke::Single {
-                return Err((error::PROCEDURE_ALREADY_EXISTS, format!("{procedure} is already registered")));
-            }
-            if self.registrations.is_callee(key, id) {
-                self.update_weight(cx, key, id, options);
-                cx.out.push(Effect::Send { to: key, message: Message::Registered { request, registration: id } });
-                return Ok(id);
-            }
+        self.admits(&procedure, options)?;
+        let (policy, invoke, force) = terms(options);
+        let existing = self.lookup(&procedure, policy).map(|existing| existing.id);
+        if let Some(id) = existing.filter(|id| !force && self.registrations.is_callee(key, *id)) {
+            return Ok(id);
         }
         let registrations_max = cx.config.limits.registrations_per_session_max;
-        // A link holds the registrations of all clients of its node, each of which that node has counted.
-        let is_client = cx.members.member(key).is_some_and(|member| member.kind == MemberKind::Client);
-        if is_client && self.registrations.n_of_session(key) >= registrations_max {
+        if self.registrations.n_of_session(key) >= registrations_max {
             let sentence = format!("registrations_per_session_max is {registrations_max}");
             return Err((error::LIMIT_EXCEEDED, sentence));
         }
         let id = match existing {
-            Some((id, _)) if force => self.replace(cx, id, key, invoke),
-            Some((id, _)) => id,
-            None => self.registrations.create(procedure, policy, invoke, cx.now.wall),
+            Some(id) if force => self.replace(cx, id, key, invoke),
+            Some(id) => id,
+            None => self.registrations.create(procedure, policy, invoke, asked),
         };
-        self.add_callee(cx, id, key, options);
-        cx.out.push(Effect::Send { to: key, message: Message::Registered { request, registration: id } });
+        self.add_callee(cx, id, key, options, asked);
         Ok(id)
+    }
+
+    /// Takes over what a link says about the callees of its node. The nodes of those who want the same settle among
+    /// themselves who gets it, so nothing is refused here; a link registers again when its callees have changed, and
+    /// it has counted what each of them has.
+    fn register_link(&mut self, cx: &mut Context, key: SessionKey, options: &Dict, procedure: String) -> Id {
+        let (policy, invoke, force) = terms(options);
+        let since = micros(options, "since_us").unwrap_or(cx.now.wall);
+        let known = self.lookup(&procedure, policy).map(|existing| existing.id);
+        let id = match known {
+            Some(id) if force && !self.registrations.is_callee(key, id) => self.replace(cx, id, key, invoke),
+            Some(id) => id,
+            None => self.registrations.create(procedure, policy, invoke, since),
+        };
+        if self.registrations.is_callee(key, id) {
+            self.update_link(key, id, options, invoke, since);
+        } else {
+            self.add_callee(cx, id, key, options, since);
+        }
+        id
     }
 
     pub fn handle_unregister(&mut self, cx: &mut Context, key: SessionKey, request: Id, registration: Id) {
@@ -98,6 +121,15 @@ impl Dealer {
         announce_revocation(cx, registration, session, reason);
         self.remove_callee(cx, registration, session);
         true
+    }
+
+    /// Takes a registration away from all of its clients.
+    pub fn revoke_all(&mut self, cx: &mut Context, registration: Id, reason: &str) {
+        let clients: Vec<SessionKey> =
+            self.registration(registration).into_iter().flat_map(Registration::client_callees).collect();
+        for client in clients {
+            self.revoke(cx, registration, client, reason);
+        }
     }
 
     /// Ends a registration for all of its callees and makes it anew, with the calls that waited in it, for `key` to
@@ -127,22 +159,23 @@ impl Dealer {
         id
     }
 
-    fn add_callee(&mut self, cx: &mut Context, id: Id, key: SessionKey, options: &Dict) {
-        let (Some(member), Some(registration)) = (cx.members.member(key), self.registrations.registration(id)) else {
+    fn add_callee(&mut self, cx: &mut Context, id: Id, key: SessionKey, options: &Dict, since: Duration) {
+        let (Some(member), Some(registration)) = (cx.members.member(key), self.registrations.registration_mut(id))
+        else {
             return;
         };
         if member.kind == MemberKind::Client {
             let session = Value::from(member.identity.session);
+            if registration.client_callees().next().is_none() {
+                // Links may have had it before, but for those who ask this node it begins now.
+                registration.created = since;
+            }
             if registration.callees.is_empty() {
-                let details = Dict::new()
-                    .with("id", id)
-                    .with("created", timestamp::to_text(registration.created))
-                    .with("uri", registration.uri.as_str())
-                    .with("match", registration.policy.name())
-                    .with("invoke", registration.invoke.name());
+                let details = registration.details();
                 cx.meta.push(MetaEvent { topic: ON_CREATE, args: vec![session.clone(), details.into()] });
             }
             cx.meta.push(MetaEvent { topic: ON_REGISTER, args: vec![session, id.into()] });
+            self.changed.insert((registration.policy, registration.uri.clone()));
         }
         self.n_callees_added += 1;
         let concurrency = options.uint("concurrency").map(|limit| u32::try_from(limit).unwrap_or(u32::MAX).max(1));
@@ -150,6 +183,9 @@ impl Dealer {
             session: key,
             serial: self.n_callees_added,
             kind: member.kind,
+            invoke: terms(options).1,
+            since,
+            latest: latest(member.kind, options, since),
             features: member.identity.features,
             weight: weight(member.kind, options),
             concurrency,
@@ -161,13 +197,14 @@ impl Dealer {
     }
 
     /// A link registers again what it has when its node's callees have become more or fewer.
-    fn update_weight(&mut self, cx: &Context, key: SessionKey, id: Id, options: &Dict) {
-        let kind = cx.members.member(key).map_or(MemberKind::Client, |member| member.kind);
-        let callees =
-            self.registrations.registration_mut(id).into_iter().flat_map(|registration| &mut registration.callees);
-        for callee in callees.filter(|callee| callee.session == key) {
-            callee.weight = weight(kind, options);
+    fn update_link(&mut self, key: SessionKey, id: Id, options: &Dict, invoke: Invoke, since: Duration) {
+        let Some(registration) = self.registrations.registration_mut(id) else { return };
+        for callee in registration.callees.iter_mut().filter(|callee| callee.session == key) {
+            callee.weight = weight(callee.kind, options);
+            callee.latest = latest(callee.kind, options, since);
+            (callee.invoke, callee.since) = (invoke, since);
         }
+        registration.agree();
     }
 
     /// Takes one callee out of a registration. Calls that can wait for nobody else any more get an ERROR; what the
@@ -187,6 +224,11 @@ impl Dealer {
         let removed = self.registrations.remove_callee(id, key)?;
         self.calls.forget_slots(key, removed.callee.serial);
         if removed.callee.kind == MemberKind::Client
+            && let Some(registration) = removed.deleted.as_ref().or(self.registrations.registration(id))
+        {
+            self.changed.insert((registration.policy, registration.uri.clone()));
+        }
+        if removed.callee.kind == MemberKind::Client
             && let Some(member) = cx.members.member(key)
         {
             let args = vec![Value::from(member.identity.session), Value::from(id)];
@@ -200,10 +242,33 @@ impl Dealer {
 }
 
 fn announce_revocation(cx: &mut Context, registration: Id, session: SessionKey, reason: &str) {
-    if cx.members.member(session).is_some_and(|member| member.identity.features.callee_registration_revocation) {
+    // The node of a link is told by whoever takes its place.
+    let understands =
+        |member: &Member| member.kind == MemberKind::Client && member.identity.features.callee_registration_revocation;
+    if cx.members.member(session).is_some_and(understands) {
         let details = Dict::new().with("registration", registration).with("reason", reason);
         cx.out.push(Effect::Send { to: session, message: Message::Unregistered { request: 0, details } });
     }
+}
+
+/// What REGISTER.Options ask for: the match policy, how to choose, and whether whoever has it is to lose it.
+fn terms(options: &Dict) -> (Match, Invoke, bool) {
+    // Other words than these have not passed the codec.
+    let policy = options.str("match").and_then(Match::from_name).unwrap_or(Match::Exact);
+    let invoke = options.str("invoke").and_then(Invoke::from_name).unwrap_or_default();
+    (policy, invoke, options.bool("force_reregister") == Some(true))
+}
+
+fn latest(kind: MemberKind, options: &Dict, since: Duration) -> Duration {
+    match kind {
+        MemberKind::Client => since,
+        MemberKind::Peer | MemberKind::Uplink => micros(options, "latest_us").unwrap_or(since),
+    }
+}
+
+/// A wall time of a link.
+fn micros(options: &Dict, key: &str) -> Option<Duration> {
+    options.uint(key).map(Duration::from_micros)
 }
 
 /// Only a link may stand for more callees than itself.

@@ -3,9 +3,10 @@
 use super::calls::{CallKey, Slot};
 use crate::realm::ids::{IdKind, id_of};
 use crate::realm::pattern::PatternTable;
-use crate::realm::{MemberKind, Origin};
+use crate::realm::{MemberKind, Origin, timestamp};
 use crate::wamp::feature::Features;
 use crate::wamp::{Id, SessionKey, uri::Match};
+use crate::wire::Dict;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -34,6 +35,12 @@ pub(super) struct Callee {
     /// Tells this entry from an earlier one of the same session, whose calls may still be in flight.
     pub(super) serial: u64,
     pub(super) kind: MemberKind,
+    /// How it wants the registration to choose; all callees of a registration agree, except while nodes that met just
+    /// now find out which of them has to give way.
+    pub(super) invoke: Invoke,
+    /// Wall time at which it registered; of a link, at which the first and the last callee of its node did.
+    pub(super) since: Duration,
+    pub(super) latest: Duration,
     pub(super) features: Features,
     /// For how many callees it stands: 1 for a client, all of its node's for a link.
     pub(super) weight: u32,
@@ -74,9 +81,48 @@ impl Registration {
         self.callees.iter().filter(|callee| callee.kind == MemberKind::Client).map(|callee| callee.session)
     }
 
+    /// As `wamp.registration.get` and `on_create` tell it.
+    pub fn details(&self) -> Dict {
+        Dict::new()
+            .with("id", self.id)
+            .with("created", timestamp::to_text(self.created))
+            .with("uri", self.uri.as_str())
+            .with("match", self.policy.name())
+            .with("invoke", self.invoke.name())
+    }
+
+    /// What peers are to know of the clients that answer it.
+    pub fn local_callees(&self) -> Option<LocalCallees> {
+        let clients = || self.callees.iter().filter(|callee| callee.kind == MemberKind::Client);
+        let first = clients().min_by_key(|callee| callee.since)?;
+        Some(LocalCallees {
+            invoke: first.invoke,
+            since: first.since,
+            latest: clients().map(|callee| callee.latest).max().unwrap_or(first.since),
+            count: clients().count(),
+        })
+    }
+
+    /// The oldest callee says how to choose.
+    pub(super) fn agree(&mut self) {
+        if let Some(first) = self.callees.iter().min_by_key(|callee| callee.since) {
+            self.invoke = first.invoke;
+        }
+    }
+
     fn position(&self, session: SessionKey) -> Option<usize> {
         self.callees.iter().position(|callee| callee.session == session)
     }
+}
+
+/// The clients that answer a registration, as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalCallees {
+    pub invoke: Invoke,
+    /// Wall times at which the first and the last of them registered.
+    pub since: Duration,
+    pub latest: Duration,
+    pub count: usize,
 }
 
 impl Callee {
@@ -168,6 +214,7 @@ impl Registrations {
         if let Some(registration) = self.by_id.get_mut(&id) {
             self.by_session.entry(callee.session).or_default().insert(id);
             registration.callees.push(callee);
+            registration.agree();
         }
     }
 
@@ -181,6 +228,7 @@ impl Registrations {
         } else if index == registration.turn {
             registration.turn_calls = 0;
         }
+        registration.agree();
         let is_last = registration.callees.is_empty();
         if let Some(ids) = self.by_session.get_mut(&session) {
             ids.remove(&id);
@@ -202,7 +250,8 @@ impl Registrations {
             assert_eq!(*id, registration.id);
             assert_eq!(self.by_pattern.value(&registration.uri, registration.policy), Some(id));
             assert!(!registration.callees.is_empty(), "registration {id} has no callee");
-            assert!(registration.invoke != Invoke::Single || registration.callees.len() == 1);
+            let is_single = |callee: &Callee| callee.kind == MemberKind::Client && callee.invoke == Invoke::Single;
+            assert!(!registration.callees.iter().any(is_single) || registration.client_callees().count() == 1);
             for callee in &registration.callees {
                 assert!(self.is_callee(callee.session, *id), "{callee:?} does not know of registration {id}");
                 assert!(callee.concurrency.is_none_or(|concurrency| callee.in_flight <= concurrency), "{callee:?}");

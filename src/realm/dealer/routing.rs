@@ -53,8 +53,8 @@ impl Dealer {
             let answer = Answer::error(error::LIMIT_EXCEEDED, &format!("calls_per_session_max is {calls_max}"));
             return send_answer(cx, caller, request, answer);
         }
-        let Some(registration) = self.registrations.best_match(&procedure) else {
-            let answer = Answer::error(error::NO_SUCH_PROCEDURE, &format!("no callee has registered {procedure}"));
+        let Some(registration) = self.destination(origin, &procedure, &options) else {
+            let answer = Answer::error(nobody(origin), &format!("no callee has registered {procedure}"));
             return send_answer(cx, caller, request, answer);
         };
         let call = self.calls.insert(Call {
@@ -62,19 +62,32 @@ impl Dealer {
             request,
             origin,
             procedure,
-            disclosed,
+            disclosed: disclosed && (origin == Origin::Client || options.bool("disclosed") == Some(true)),
             registration: registration.id,
             payload: Some(payload),
             input_open: options.bool("progress") == Some(true),
             place: Place::Waiting,
             tried: BTreeSet::new(),
-            gap_max: timeout(&options),
+            // The time of a call is kept where it was made.
+            gap_max: timeout(&options).filter(|_| origin == Origin::Client),
             end: end(cx),
             options,
             deadline: None,
         });
         self.calls.start_timer(call, cx.now.uptime);
         self.route(cx, call);
+    }
+
+    /// The registration that a call goes to. What comes from a link was matched by the node of the caller, which may
+    /// know of others than we do.
+    fn destination(&self, origin: Origin, procedure: &str, options: &Dict) -> Option<&Registration> {
+        let named = match origin {
+            Origin::Client => None,
+            Origin::Shard | Origin::Node => options.uint("registration"),
+        };
+        let named = named.and_then(|id| self.registrations.registration(id));
+        let covers = |registration: &&Registration| registration.policy.covers(&registration.uri, procedure);
+        named.filter(covers).or_else(|| self.registrations.best_match(procedure))
     }
 
     /// Sends one more part of a progressive call to the callee that has the first one. Only `progress` of its options
@@ -182,7 +195,7 @@ impl Dealer {
         member.next_invocation += 1;
         let slot = callee.concurrency.map(|_| Slot { registration: id, callee: callee.serial });
         callee.in_flight += u32::from(slot.is_some());
-        let is_forwarded = details.get("timeout").is_some();
+        let is_forwarded = callee.kind == MemberKind::Client && details.get("timeout").is_some();
         let invocation = Invocation {
             callee: callee.session,
             id: request,
@@ -223,13 +236,22 @@ impl Call {
     }
 }
 
+/// What to say where nobody has registered a procedure. A link's call was meant for somebody, who has just left: its
+/// node may know of another.
+fn nobody(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Client => error::NO_SUCH_PROCEDURE,
+        Origin::Shard | Origin::Node => error::UNAVAILABLE,
+    }
+}
+
 /// Why no callee of the registration may take the call.
 fn why_nobody(call: &Call, registration: &Registration) -> (&'static str, String) {
     let procedure = &call.procedure;
     let within_reach: Vec<&Callee> =
         registration.callees.iter().filter(|callee| callee.may_take(call.origin)).collect();
     if within_reach.is_empty() {
-        (error::NO_SUCH_PROCEDURE, format!("no callee within reach has registered {procedure}"))
+        (nobody(call.origin), format!("no callee within reach has registered {procedure}"))
     } else if within_reach.iter().all(|callee| !call.is_understood(callee)) {
         let feature = if is_passthru(&call.options) { "payload_passthru_mode" } else { "progressive_call_invocations" };
         (error::FEATURE_NOT_SUPPORTED, format!("no callee of {procedure} announced {feature}"))
@@ -251,15 +273,20 @@ fn invocation_details(cx: &Context, call: &Call, registration: &Registration, ca
     if call.input_open {
         details.set("progress", true);
     }
-    if registration.policy != Match::Exact {
+    let is_link = callee.kind != MemberKind::Client;
+    if registration.policy != Match::Exact || is_link {
         details.set("procedure", call.procedure.as_str());
     }
-    if call.disclosed || callee.disclose_caller || options.bool("disclose_me") == Some(true) {
+    let disclosed = call.disclosed || options.bool("disclose_me") == Some(true);
+    // The callee may have asked to be told; its node knows.
+    if disclosed || callee.disclose_caller || is_link {
         disclose_caller(cx, call, &mut details);
     }
+    if is_link && disclosed {
+        details.set("disclosed", true);
+    }
     // The router keeps the time of its own calls itself: what waits for them has no other bound.
-    if callee.forward_timeout
-        && features.callee_call_timeout
+    if (callee.forward_timeout && features.callee_call_timeout || is_link)
         && matches!(call.caller, Caller::Session(_))
         && let Some(timeout_ms) = options.uint("timeout").filter(|timeout_ms| *timeout_ms > 0)
     {

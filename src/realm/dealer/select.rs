@@ -25,8 +25,15 @@ impl Registration {
         let local_only = local_first && self.callees.iter().any(|callee| is_local(callee) && is_able(callee));
         let is_candidate = |callee: &Callee| is_able(callee) && (is_local(callee) || !local_only);
         let chosen = match self.invoke {
-            Invoke::Single | Invoke::First => self.callees.iter().position(is_candidate),
-            Invoke::Last => self.callees.iter().rposition(is_candidate),
+            // Of a single registration there is a second callee only until the younger one's node withdraws it.
+            Invoke::Single | Invoke::First => {
+                let first = self.candidates(is_candidate).min_by_key(|(_, callee)| callee.since);
+                first.map(|(index, _)| index)
+            }
+            Invoke::Last => {
+                let last = self.candidates(is_candidate).max_by_key(|(_, callee)| callee.latest);
+                last.map(|(index, _)| index)
+            }
             Invoke::Random => self.random(rng, is_candidate),
             Invoke::RoundRobin => self.next_in_turn(is_candidate),
         };
@@ -37,8 +44,12 @@ impl Registration {
         }
     }
 
+    fn candidates(&self, is_candidate: impl Fn(&Callee) -> bool) -> impl Iterator<Item = (usize, &Callee)> {
+        self.callees.iter().enumerate().filter(move |(_, callee)| is_candidate(callee))
+    }
+
     fn random(&self, rng: &mut ChaCha8Rng, is_candidate: impl Fn(&Callee) -> bool) -> Option<usize> {
-        let candidates = || self.callees.iter().enumerate().filter(|(_, callee)| is_candidate(callee));
+        let candidates = || self.candidates(&is_candidate);
         let total: u64 = candidates().map(|(_, callee)| u64::from(callee.weight)).sum();
         if total == 0 {
             return None;

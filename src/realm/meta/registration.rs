@@ -3,7 +3,6 @@
 use super::session::{no_such_session, visible};
 use super::{Answer, Arguments, MetaCall, Refusal, id_list, refusal};
 use crate::realm::dealer::Registration;
-use crate::realm::timestamp;
 use crate::wamp::uri::Match;
 use crate::wamp::{Id, error};
 use crate::wire::{Dict, Value};
@@ -30,14 +29,7 @@ pub(super) fn best_match(call: &mut MetaCall, arguments: &Arguments) -> Answer {
 }
 
 pub(super) fn details(call: &mut MetaCall, arguments: &Arguments) -> Answer {
-    let registration = registration(call, arguments)?;
-    let details = Dict::new()
-        .with("id", registration.id)
-        .with("created", timestamp::to_text(registration.created))
-        .with("uri", registration.uri.as_str())
-        .with("match", registration.policy.name())
-        .with("invoke", registration.invoke.name());
-    Ok(vec![details.into()])
+    Ok(vec![registration(call, arguments)?.details().into()])
 }
 
 pub(super) fn list_callees(call: &mut MetaCall, arguments: &Arguments) -> Answer {

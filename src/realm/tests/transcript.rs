@@ -200,6 +200,7 @@ impl Case {
                 format!("answer {token}: {} {}", error.error, show_payload(&error.payload))
             }
             Effect::Drop { reason } => format!("drop {reason}"),
+            Effect::Settle { session, message } => format!("settle {}: {}", name(session), json(message)),
         };
         self.without_ids(&text)
     }

@@ -84,7 +84,7 @@ impl World {
         let key = SessionKey(key);
         self.step(|dealer, cx| match message {
             Message::Register { request, options, procedure } => {
-                dealer.handle_register(cx, key, request, options, procedure);
+                dealer.handle_register(cx, key, request, options, procedure, cx.now.wall);
             }
             Message::Unregister { request, registration, .. } => {
                 dealer.handle_unregister(cx, key, request, registration);

@@ -1,0 +1,352 @@
+//! One realm of the whole cluster, as one shard of this node sees it: the realm's routing truth and the links that join
+//! it to the same realm on other nodes. Pure, like the two that meet here.
+//!
+//! Whoever drives it treats links as he treats clients: a link is a member with a key, it joins and leaves, its
+//! messages go in through `handle_message`, and what `Effect`s address to its key is ready to be sent.
+
+mod settling;
+
+use crate::mesh::{Input, Kind, Pattern, Uplink, Want, frames, interest};
+use crate::realm::broker::Broker;
+use crate::realm::dealer::Dealer;
+use crate::realm::{Effect, MemberKind, Members, Realm, RealmConfig};
+use crate::time::Now;
+use crate::wamp::feature::Features;
+use crate::wamp::message::code;
+use crate::wamp::{Id, Identity, Message, SessionKey, error};
+use crate::wire::{Dict, Payload};
+use settling::Settling;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A realm and its links.
+#[derive(Debug)]
+pub struct ClusteredRealm {
+    /// The id of this node.
+    node: String,
+    realm: Realm,
+    /// The links that we have dialed and that are up.
+    uplinks: BTreeMap<SessionKey, Uplink>,
+    /// What clients have asked for and the peers have not agreed to yet.
+    settling: Settling,
+}
+
+impl ClusteredRealm {
+    /// An empty realm on the node with this id. All that it ever chooses at random comes from `seed`.
+    pub fn new(now: Now, node: &str, config: RealmConfig, seed: [u8; 32]) -> ClusteredRealm {
+        ClusteredRealm {
+            node: node.to_owned(),
+            realm: Realm::new(now, config, seed),
+            uplinks: BTreeMap::new(),
+            settling: Settling::default(),
+        }
+    }
+
+    /// Takes over a changed configuration, see `Realm::reconfigure`.
+    pub fn reconfigure(&mut self, now: Now, config: RealmConfig, out: &mut Vec<Effect>) {
+        self.realm.reconfigure(now, config);
+        self.finish(now, out, out.len());
+    }
+
+    /// A session has been welcomed: a client's, a peer's that has dialed in (`Peer`), or ours at a peer that we have
+    /// dialed (`Uplink`). Of links, `identity.authid` is the id of the other node.
+    pub fn join(&mut self, now: Now, key: SessionKey, kind: MemberKind, mut identity: Identity, out: &mut Vec<Effect>) {
+        let first = out.len();
+        if kind != MemberKind::Client {
+            // Whatever its client can do, a node can carry.
+            identity.features = EVERYTHING;
+        }
+        match kind {
+            MemberKind::Client => {}
+            MemberKind::Peer => self.dismiss_namesakes(&identity, out),
+            MemberKind::Uplink => {
+                self.uplinks.insert(key, Uplink::new(&identity));
+            }
+        }
+        self.realm.join(now, key, kind, identity, out);
+        if kind == MemberKind::Uplink {
+            self.replay(key, out);
+        }
+        self.finish(now, out, first);
+    }
+
+    /// A session or a link has ended, for whatever reason.
+    pub fn leave(&mut self, now: Now, key: SessionKey, out: &mut Vec<Effect>) {
+        let first = out.len();
+        self.realm.leave(now, key, out);
+        if self.uplinks.remove(&key).is_some() {
+            self.settle_all(now, out);
+        } else {
+            self.forget_session(key, out);
+        }
+        self.finish(now, out, first);
+    }
+
+    /// A message of a member.
+    pub fn handle_message(&mut self, now: Now, key: SessionKey, message: Message, out: &mut Vec<Effect>) {
+        let first = out.len();
+        let kind = self.realm.members().member(key).map(|member| member.kind);
+        match (kind, message) {
+            (Some(MemberKind::Uplink), message) => self.handle_uplink_message(now, key, message, out),
+            (Some(MemberKind::Peer), Message::Register { request, options, procedure }) => {
+                self.handle_offer(now, key, request, options, procedure, out);
+            }
+            (Some(MemberKind::Peer), Message::Call { request, procedure, payload, .. })
+                if procedure.starts_with(frames::NAMESPACE) =>
+            {
+                self.handle_link_call(now, key, request, &procedure, &payload, out);
+            }
+            (_, message) => self.realm.handle_message(now, key, message, out),
+        }
+        self.finish(now, out, first);
+    }
+
+    /// Does what is due at this time.
+    pub fn handle_timeout(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let first = out.len();
+        self.realm.handle_timeout(now, out);
+        self.settle_overdue(now, out);
+        self.finish(now, out, first);
+    }
+
+    /// The uptime at which `handle_timeout` has something to do.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        let times = [self.realm.poll_timeout(), self.settling.poll_timeout()];
+        times.into_iter().flatten().min()
+    }
+
+    /// A call that the router itself makes, see `Realm::call`.
+    pub fn call(
+        &mut self,
+        now: Now,
+        token: u64,
+        procedure: &str,
+        payload: Payload,
+        timeout: Duration,
+        out: &mut Vec<Effect>,
+    ) {
+        let first = out.len();
+        self.realm.call(now, token, procedure, payload, timeout, out);
+        self.finish(now, out, first);
+    }
+
+    /// The id of this node.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
+    pub fn name(&self) -> &str {
+        self.realm.name()
+    }
+
+    pub fn config(&self) -> &RealmConfig {
+        self.realm.config()
+    }
+
+    pub fn members(&self) -> &Members {
+        self.realm.members()
+    }
+
+    pub fn broker(&self) -> &Broker {
+        self.realm.broker()
+    }
+
+    pub fn dealer(&self) -> &Dealer {
+        self.realm.dealer()
+    }
+
+    /// The link by which a node has dialed in, if it is up.
+    pub fn peer_key(&self, node: &str) -> Option<SessionKey> {
+        let is_of =
+            |key: &&SessionKey| self.realm.members().member(**key).is_some_and(|member| member.identity.authid == node);
+        // While a node has two, the earlier one is on its way out.
+        self.realm.members().peers().iter().rev().find(is_of).copied()
+    }
+
+    /// The links that this node has dialed and that are up.
+    pub fn uplinks(&self) -> impl Iterator<Item = (SessionKey, &Uplink)> {
+        self.uplinks.iter().map(|(key, uplink)| (*key, uplink))
+    }
+
+    /// How many clients of this node have joined.
+    pub fn n_sessions(&self) -> usize {
+        self.realm.n_sessions()
+    }
+
+    /// How many subscriptions clients of this node have.
+    pub fn n_subscriptions(&self) -> usize {
+        self.realm.n_subscriptions()
+    }
+
+    /// How many registrations clients of this node have.
+    pub fn n_registrations(&self) -> usize {
+        self.realm.n_registrations()
+    }
+
+    /// Asserts that all tables agree with one another. For tests and simulations.
+    pub fn check(&self) {
+        self.realm.dealer().check();
+    }
+
+    /// Completes what the effects from `first` on have begun: what goes to links is translated, what has to settle is
+    /// put to the peers, and they are told what has changed.
+    fn finish(&mut self, now: Now, out: &mut Vec<Effect>, first: usize) {
+        if self.uplinks.is_empty() && self.settling.is_empty() {
+            self.realm.take_changes();
+            return;
+        }
+        let mut start = first;
+        loop {
+            let uplinks = &self.uplinks;
+            let own = |effect: &mut Effect| match effect {
+                Effect::Settle { .. } => true,
+                Effect::Send { to, message } if uplinks.contains_key(to) => {
+                    !is_of_link(message) && !frames::translate(message)
+                }
+                _ => false,
+            };
+            let settle: Vec<Effect> = out.extract_if(start.., own).collect();
+            start = out.len();
+            if settle.is_empty() {
+                break;
+            }
+            for effect in settle {
+                if let Effect::Settle { session, message } = effect {
+                    self.begin_settling(now, session, message, out);
+                }
+            }
+        }
+        let changes = self.realm.take_changes();
+        let topics = changes.subscriptions.into_iter().map(|change| (Kind::Topic, change));
+        let procedures = changes.registrations.into_iter().map(|change| (Kind::Procedure, change));
+        for (kind, (policy, uri)) in topics.chain(procedures) {
+            self.mirror(&Pattern { kind, policy, uri }, out);
+        }
+    }
+
+    /// Says to every peer what is wanted of a pattern now.
+    fn mirror(&mut self, pattern: &Pattern, out: &mut Vec<Effect>) {
+        let want = self.want(pattern);
+        for (to, uplink) in &mut self.uplinks {
+            if let Some(message) = uplink.want(pattern, want) {
+                out.push(Effect::Send { to: *to, message });
+            }
+        }
+    }
+
+    /// What the clients of this node want of a pattern: those who have it, or those who are asking for it.
+    fn want(&self, pattern: &Pattern) -> Option<Want> {
+        let Pattern { kind, policy, uri } = pattern;
+        let asked = self.settling.want(pattern);
+        match kind {
+            Kind::Topic => self.realm.broker().lookup(uri, *policy).map(|_| Want::Listen).or(asked),
+            Kind::Procedure if matches!(asked, Some(Want::Answer(offer)) if offer.force) => asked,
+            Kind::Procedure => {
+                let local = self.realm.dealer().lookup(uri, *policy).and_then(|found| found.local_callees());
+                local.map(|local| Want::Answer(settling::offer(local))).or(asked)
+            }
+        }
+    }
+
+    /// Tells a link that has come up everything.
+    fn replay(&mut self, key: SessionKey, out: &mut Vec<Effect>) {
+        let topic = |found: &crate::realm::broker::Subscription| (Kind::Topic, found.policy, found.uri.clone());
+        let procedure = |found: &crate::realm::dealer::Registration| (Kind::Procedure, found.policy, found.uri.clone());
+        let mut patterns: Vec<Pattern> = (self.realm.broker().subscriptions().map(topic))
+            .chain(self.realm.dealer().registrations().map(procedure))
+            .map(|(kind, policy, uri)| Pattern { kind, policy, uri })
+            .collect();
+        patterns.extend(self.settling.patterns().cloned());
+        for pattern in patterns {
+            let want = self.want(&pattern);
+            let uplink = self.uplinks.get_mut(&key).expect("it has just joined");
+            if let Some(message) = uplink.want(&pattern, want) {
+                out.push(Effect::Send { to: key, message });
+            }
+        }
+    }
+
+    fn handle_uplink_message(&mut self, now: Now, key: SessionKey, message: Message, out: &mut Vec<Effect>) {
+        let Some(uplink) = self.uplinks.get_mut(&key) else { return };
+        let (input, reply) = uplink.handle_message(message);
+        out.extend(reply.map(|message| Effect::Send { to: key, message }));
+        match input {
+            Some(Input::Route(message)) => self.realm.handle_message(now, key, message, out),
+            Some(Input::Settled(pattern)) => self.settle_if_agreed(now, &pattern, out),
+            Some(Input::Refused { pattern, said, error, payload }) => {
+                self.handle_refusal(now, pattern, said, &error, payload, out);
+            }
+            Some(Input::Notice { .. } | Input::Answer { .. }) | None => {}
+        }
+    }
+
+    /// A call of a peer that is none of the clients' business.
+    fn handle_link_call(
+        &mut self,
+        _now: Now,
+        key: SessionKey,
+        request: Id,
+        procedure: &str,
+        _payload: &Payload,
+        out: &mut Vec<Effect>,
+    ) {
+        let message = match procedure {
+            frames::DIGEST => {
+                let digest = interest::digest(self.held_by(key).iter());
+                let payload = Payload::from_values(vec![digest.into()], Dict::new());
+                Message::Result { request, details: Dict::new(), payload }
+            }
+            _ => {
+                let sentence = format!("{procedure} is unknown to this version");
+                Message::error(code::CALL, request, error::NO_SUCH_PROCEDURE, sentence)
+            }
+        };
+        out.push(Effect::Send { to: key, message });
+    }
+
+    /// All that a peer has on this node.
+    fn held_by(&self, key: SessionKey) -> Vec<Pattern> {
+        let topics = self.realm.broker().held_by(key).map(|found| (Kind::Topic, found.policy, found.uri.clone()));
+        let procedures =
+            self.realm.dealer().held_by(key).map(|found| (Kind::Procedure, found.policy, found.uri.clone()));
+        topics.chain(procedures).map(|(kind, policy, uri)| Pattern { kind, policy, uri }).collect()
+    }
+
+    /// A node that dials in again has lost its earlier link, whether we have noticed or not.
+    fn dismiss_namesakes(&self, identity: &Identity, out: &mut Vec<Effect>) {
+        for key in self.realm.members().peers() {
+            let earlier = self.realm.members().member(*key);
+            if earlier.is_some_and(|earlier| earlier.identity.authid == identity.authid) {
+                let message = Some("the node has dialed in anew".to_owned());
+                out.push(Effect::Goodbye { session: *key, reason: error::CLOSE_NORMAL.to_owned(), message });
+            }
+        }
+    }
+}
+
+/// Whether a message to a link was made for it, rather than by the realm for the link's stand-in.
+fn is_of_link(message: &Message) -> bool {
+    !matches!(
+        message,
+        Message::Result { .. } | Message::Published { .. } | Message::Event { .. } | Message::Invocation { .. }
+    ) && !matches!(message, Message::Error { request_type, .. } if *request_type != code::INVOCATION)
+}
+
+/// What nodes announce to one another.
+const EVERYTHING: Features = Features {
+    publisher: true,
+    subscriber: true,
+    caller: true,
+    callee: true,
+    caller_progressive_invocations: true,
+    caller_progressive_results: true,
+    callee_call_canceling: true,
+    callee_call_timeout: true,
+    callee_progressive_invocations: true,
+    callee_progressive_results: true,
+    callee_registration_revocation: true,
+    subscriber_subscription_revocation: true,
+    publisher_passthru: true,
+    caller_passthru: true,
+    callee_passthru: true,
+};

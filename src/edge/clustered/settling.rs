@@ -1,0 +1,293 @@
+//! SUBSCRIBED and REGISTERED mean the whole cluster: what clients have asked for waits here until every peer has
+//! agreed, or for `settle_max`; and who gives way where two nodes want the same procedure for themselves.
+//!
+//! Of two that want what only one can have, the nodes of the two decide, each for itself and both alike: who has it
+//! keeps it against who asks for it, and otherwise the older stays, then the smaller node id. Other nodes do not judge.
+
+use super::ClusteredRealm;
+use crate::mesh::{Kind, Offer, Pattern, Want};
+use crate::realm::Effect;
+use crate::realm::dealer::{Invoke, LocalCallees};
+use crate::time::Now;
+use crate::wamp::uri::Match;
+use crate::wamp::{Id, Message, SessionKey, error};
+use crate::wire::{Dict, Payload};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// What waits, by pattern.
+#[derive(Debug, Default)]
+pub(super) struct Settling {
+    by_pattern: BTreeMap<Pattern, Vec<Request>>,
+    /// Uptimes at which the waiting ends; in order, because all wait equally long.
+    deadlines: VecDeque<(Duration, Pattern)>,
+}
+
+/// A SUBSCRIBE or REGISTER of a client.
+#[derive(Debug)]
+struct Request {
+    session: SessionKey,
+    message: Message,
+    /// Wall time.
+    asked: Duration,
+    /// Uptime.
+    deadline: Duration,
+}
+
+impl Settling {
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_pattern.is_empty()
+    }
+
+    pub(super) fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.by_pattern.keys()
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Duration> {
+        self.deadlines.front().map(|(deadline, _)| *deadline)
+    }
+
+    /// What those who wait for a pattern want of it.
+    pub(super) fn want(&self, pattern: &Pattern) -> Option<Want> {
+        let requests = self.by_pattern.get(pattern)?;
+        match pattern.kind {
+            Kind::Topic => Some(Want::Listen),
+            Kind::Procedure => {
+                let first = requests.first()?;
+                let (invoke, force) = terms(&first.message);
+                Some(Want::Answer(Offer {
+                    invoke: invoke.name(),
+                    since: first.asked,
+                    latest: first.asked,
+                    weight: 1,
+                    pending: true,
+                    force,
+                }))
+            }
+        }
+    }
+
+    /// Takes out what waits for a pattern.
+    fn take(&mut self, pattern: &Pattern) -> Vec<Request> {
+        let requests = self.by_pattern.remove(pattern).unwrap_or_default();
+        if self.by_pattern.is_empty() {
+            self.deadlines.clear();
+        }
+        requests
+    }
+}
+
+impl ClusteredRealm {
+    /// Puts what a client asks for to the peers.
+    pub(super) fn begin_settling(&mut self, now: Now, session: SessionKey, message: Message, out: &mut Vec<Effect>) {
+        let Some(pattern) = pattern_of(&message) else { return };
+        if pattern.kind == Kind::Procedure {
+            let (invoke, force) = terms(&message);
+            let waiting = self.settling.by_pattern.get(&pattern).and_then(|requests| requests.first());
+            let rival = waiting.map(|first| terms(&first.message).0);
+            if rival.is_some() && force {
+                self.refuse_waiting(&pattern, error::PROCEDURE_ALREADY_EXISTS, &taken(&pattern), out);
+            } else if let Some(error) = rival.and_then(|rival| conflict(rival, invoke)) {
+                return refuse(session, &message, error, taken(&pattern), out);
+            }
+        }
+        let deadline = now.uptime + self.config().limits.settle_max;
+        self.settling.deadlines.push_back((deadline, pattern.clone()));
+        let request = Request { session, message, asked: now.wall, deadline };
+        self.settling.by_pattern.entry(pattern.clone()).or_default().push(request);
+        self.mirror(&pattern, out);
+        self.settle_if_agreed(now, &pattern, out);
+    }
+
+    /// Carries out what waits for a pattern, if no peer is left to agree.
+    pub(super) fn settle_if_agreed(&mut self, now: Now, pattern: &Pattern, out: &mut Vec<Effect>) {
+        if self.settling.by_pattern.contains_key(pattern)
+            && self.uplinks.values().all(|uplink| uplink.mirror.is_settled(pattern))
+        {
+            let requests = self.settling.take(pattern);
+            self.carry_out(now, requests, out);
+        }
+    }
+
+    /// A peer is gone, for which nobody has to wait any more.
+    pub(super) fn settle_all(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let patterns: Vec<Pattern> = self.settling.patterns().cloned().collect();
+        for pattern in patterns {
+            self.settle_if_agreed(now, &pattern, out);
+        }
+    }
+
+    /// Carries out what has waited long enough for peers that do not answer.
+    pub(super) fn settle_overdue(&mut self, now: Now, out: &mut Vec<Effect>) {
+        while let Some((deadline, pattern)) = self.settling.deadlines.front()
+            && *deadline <= now.uptime
+        {
+            let pattern = pattern.clone();
+            self.settling.deadlines.pop_front();
+            let is_due = |request: &Request| request.deadline <= now.uptime;
+            if self.settling.by_pattern.get(&pattern).is_some_and(|requests| requests.iter().any(is_due)) {
+                let (due, rest): (Vec<Request>, Vec<Request>) =
+                    self.settling.take(&pattern).into_iter().partition(is_due);
+                if !rest.is_empty() {
+                    self.settling.deadlines.extend(rest.iter().map(|request| (request.deadline, pattern.clone())));
+                    self.settling.by_pattern.insert(pattern, rest);
+                }
+                self.carry_out(now, due, out);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, now: Now, requests: Vec<Request>, out: &mut Vec<Effect>) {
+        for Request { session, message, asked, .. } in requests {
+            self.realm.handle_settled(now, session, message, asked, out);
+        }
+    }
+
+    /// A client has left and waits for nothing any more.
+    pub(super) fn forget_session(&mut self, session: SessionKey, out: &mut Vec<Effect>) {
+        let waits = |requests: &Vec<Request>| requests.iter().any(|request| request.session == session);
+        let with = self.settling.by_pattern.iter().filter(|(_, requests)| waits(requests));
+        let patterns: Vec<Pattern> = with.map(|(pattern, _)| pattern.clone()).collect();
+        for pattern in patterns {
+            if let Some(requests) = self.settling.by_pattern.get_mut(&pattern) {
+                requests.retain(|request| request.session != session);
+                if requests.is_empty() {
+                    self.settling.take(&pattern);
+                }
+            }
+            self.mirror(&pattern, out);
+        }
+    }
+
+    /// A peer offers callees: those of its clients that have got a procedure, or one that asks for it.
+    pub(super) fn handle_offer(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        request: Id,
+        options: Dict,
+        procedure: String,
+        out: &mut Vec<Effect>,
+    ) {
+        let message = Message::Register { request, options: options.clone(), procedure };
+        let Some(pattern) = pattern_of(&message) else { return };
+        let Some(node) = self.members().member(key).map(|member| member.identity.authid.clone()) else { return };
+        let (invoke, force) = terms(&message);
+        let is_pending = options.bool("pending") == Some(true);
+        let since = options.uint("since_us").map_or(now.wall, Duration::from_micros);
+        let is_ours_older = |ours: Duration| (truncated(ours), self.node.as_str()) < (since, node.as_str());
+        let local = self.realm.dealer().lookup(&pattern.uri, pattern.policy);
+        let local = local.and_then(|found| Some((found.id, found.local_callees()?)));
+        if let Some((id, ours)) = local
+            && let Some(error) = conflict(ours.invoke, invoke).or(force.then_some(error::PROCEDURE_ALREADY_EXISTS))
+        {
+            if !force && (is_pending || is_ours_older(ours.since)) {
+                return refuse(key, &message, error, taken(&pattern), out);
+            }
+            self.realm.revoke_registration(now, id, &taken(&pattern), out);
+        }
+        let waiting = self.settling.by_pattern.get(&pattern).and_then(|requests| requests.first());
+        let waiting = waiting.map(|first| (first.asked, terms(&first.message).0));
+        if let Some((asked, ours)) = waiting
+            && let Some(error) = conflict(ours, invoke).or(force.then_some(error::PROCEDURE_ALREADY_EXISTS))
+        {
+            if is_pending && is_ours_older(asked) {
+                return refuse(key, &message, error, taken(&pattern), out);
+            }
+            self.refuse_waiting(&pattern, error, &taken(&pattern), out);
+        }
+        self.realm.handle_message(now, key, message, out);
+    }
+
+    /// A peer does not agree to what was last said about a pattern.
+    pub(super) fn handle_refusal(
+        &mut self,
+        now: Now,
+        pattern: Pattern,
+        said: Want,
+        error: &str,
+        payload: Payload,
+        out: &mut Vec<Effect>,
+    ) {
+        let Want::Answer(said) = said else { return };
+        if said.pending {
+            for Request { session, message, .. } in self.settling.take(&pattern) {
+                let (request_type, request) = (message.code(), request_of(&message));
+                let (details, payload, error) = (Dict::new(), payload.clone(), error.to_owned());
+                let message = Message::Error { request_type, request, details, error, payload };
+                out.push(Effect::Send { to: session, message });
+            }
+            self.mirror(&pattern, out);
+        } else if let Some(found) = self.realm.dealer().lookup(&pattern.uri, pattern.policy) {
+            self.realm.revoke_registration(now, found.id, &taken(&pattern), out);
+        }
+    }
+
+    fn refuse_waiting(&mut self, pattern: &Pattern, error: &str, sentence: &str, out: &mut Vec<Effect>) {
+        for Request { session, message, .. } in self.settling.take(pattern) {
+            refuse(session, &message, error, sentence.to_owned(), out);
+        }
+        self.mirror(pattern, out);
+    }
+}
+
+/// What peers are told of callees that have their registration.
+pub(super) fn offer(local: LocalCallees) -> Offer {
+    Offer {
+        invoke: local.invoke.name(),
+        since: local.since,
+        latest: local.latest,
+        weight: u32::try_from(local.count).unwrap_or(u32::MAX),
+        pending: false,
+        force: false,
+    }
+}
+
+fn pattern_of(message: &Message) -> Option<Pattern> {
+    let (kind, options, uri) = match message {
+        Message::Subscribe { options, topic, .. } => (Kind::Topic, options, topic),
+        Message::Register { options, procedure, .. } => (Kind::Procedure, options, procedure),
+        _ => return None,
+    };
+    let policy = options.str("match").and_then(Match::from_name).unwrap_or(Match::Exact);
+    Some(Pattern { kind, policy, uri: uri.clone() })
+}
+
+fn request_of(message: &Message) -> Id {
+    match message {
+        Message::Subscribe { request, .. } | Message::Register { request, .. } => *request,
+        _ => 1,
+    }
+}
+
+/// How a REGISTER wants its callees chosen, and whether whoever has the procedure is to lose it.
+fn terms(message: &Message) -> (Invoke, bool) {
+    let Message::Register { options, .. } = message else { return (Invoke::Single, false) };
+    let invoke = options.str("invoke").and_then(Invoke::from_name).unwrap_or_default();
+    (invoke, options.bool("force_reregister") == Some(true))
+}
+
+/// Why two that want the same procedure cannot both have it, if they cannot.
+fn conflict(ours: Invoke, theirs: Invoke) -> Option<&'static str> {
+    if ours != theirs {
+        Some(error::INVOCATION_POLICY_MISMATCH)
+    } else if ours == Invoke::Single {
+        Some(error::PROCEDURE_ALREADY_EXISTS)
+    } else {
+        None
+    }
+}
+
+fn taken(pattern: &Pattern) -> String {
+    format!("{} is registered on another node", pattern.uri)
+}
+
+fn refuse(to: SessionKey, message: &Message, error: &str, sentence: String, out: &mut Vec<Effect>) {
+    let message = Message::error(message.code(), request_of(message), error, sentence);
+    out.push(Effect::Send { to, message });
+}
+
+/// As precise as links carry it.
+fn truncated(wall: Duration) -> Duration {
+    Duration::from_micros(u64::try_from(wall.as_micros()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,118 @@
+//! The protocol of a link: ordinary WAMP, with the keys of this table in options and details.
+//!
+//! A is the node that has dialed, B the one that was dialed. Times are wall times in microseconds since the epoch.
+//!
+//! | message | from | keys, and what they mean |
+//! | --- | --- | --- |
+//! | SUBSCRIBE, UNSUBSCRIBE | A | `match`. A has at least one client that listens (or a history that does) |
+//! | REGISTER | A | `match invoke weight since_us latest_us`: A has `weight` callees, the first and last since then |
+//! | | | `pending`: a client of A asks for it; B refuses where a client of its own has it or asked earlier |
+//! | | | `force_reregister`: a client of A asks to take it from whoever has it |
+//! | EVENT | B | `topic`, the lists, `retain published_us`, what is carried for the application |
+//! | | | `forward_for`: the publisher, where the role it has on B discloses it |
+//! | INVOCATION | B | `procedure`, `forward_for`: the caller; `disclosed`: it may be told to the callee; `timeout` |
+//! | YIELD, ERROR | A | as of a callee; `wamp.error.unavailable` sends the call on to another node |
+//! | INTERRUPT | B | `mode reason` |
+//! | CALL of `wamp.*` | A | `forward_for`: the client that asks; answered by B for its own clients only |
+//! | CALL of `wamp.link.*` | A | see below; unknown to clients |
+//! | EVENT on `wamp.link.*` | B | notices, see below; sent unasked |
+
+use crate::wamp::message::code;
+use crate::wamp::{Message, error};
+use crate::wire::{Dict, Value};
+use std::time::Duration;
+
+/// What links say to one another; unknown to clients.
+pub const NAMESPACE: &str = "wamp.link.";
+/// CALL: B tells the digest of all that A has on it.
+pub const DIGEST: &str = "wamp.link.digest";
+/// CALL: B forgets all that A has on it, which A is about to say again.
+pub const RESET: &str = "wamp.link.reset";
+
+/// What a node says about its callees of one procedure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer {
+    pub invoke: &'static str,
+    /// Wall times at which the first and the last of them registered.
+    pub since: Duration,
+    pub latest: Duration,
+    pub weight: u32,
+    /// They have not got it yet: the peers are being asked.
+    pub pending: bool,
+    /// They ask to take it from whoever has it.
+    pub force: bool,
+}
+
+impl Offer {
+    /// As REGISTER.Options.
+    pub fn options(&self) -> Dict {
+        let mut options = Dict::new()
+            .with("invoke", self.invoke)
+            .with("weight", self.weight)
+            .with("since_us", micros(self.since))
+            .with("latest_us", micros(self.latest));
+        for (key, value) in [("pending", self.pending), ("force_reregister", self.force)] {
+            if value {
+                options.set(key, true);
+            }
+        }
+        options
+    }
+}
+
+/// Turns the EVENT of a link into the options of a PUBLISH on this node: the id, the publisher and what the origin
+/// node has decided. `hop` is how the peer itself is named where the publisher is not.
+///
+/// Subscribers find `forward_for` in the details of every event that came over a link: the publisher if its role
+/// discloses it, else the node.
+pub fn publish_options(mut details: Dict, publication: u64, hop: &Dict) -> (String, Dict) {
+    let topic = match details.remove("topic") {
+        Some(Value::String(topic)) => topic,
+        _ => String::new(),
+    };
+    details.set("publication", publication);
+    let publisher = details.list("forward_for").and_then(|hops| hops.first()?.as_dict()).cloned();
+    match publisher {
+        None => details.set("forward_for", Value::List(vec![hop.clone().into()])),
+        Some(publisher) => {
+            for (key, from) in
+                [("publisher", "session"), ("publisher_authid", "authid"), ("publisher_authrole", "authrole")]
+            {
+                if let Some(value) = publisher.get(from) {
+                    details.set(key, value.clone());
+                }
+            }
+        }
+    }
+    (topic, details)
+}
+
+/// Turns the details of a link's INVOCATION into the options of a CALL on this node.
+pub fn call_options(mut details: Dict, registration: u64) -> (String, Dict) {
+    let procedure = match details.remove("procedure") {
+        Some(Value::String(procedure)) => procedure,
+        _ => String::new(),
+    };
+    details.set("registration", registration);
+    (procedure, details)
+}
+
+/// Turns what the realm sends to the stand-in of a link into what the link carries. `false` if that is nothing.
+pub fn translate(message: &mut Message) -> bool {
+    let translated = match std::mem::replace(message, Message::EventReceived { publication: 1 }) {
+        Message::Result { request, details, payload } => Message::Yield { request, options: details, payload },
+        Message::Error { request_type: code::CALL, request, details, error, payload } => {
+            // Another node may have a callee that is available.
+            let is_nobody = error == error::NO_AVAILABLE_CALLEE;
+            let error = if is_nobody { error::UNAVAILABLE.to_owned() } else { error };
+            Message::Error { request_type: code::INVOCATION, request, details, error, payload }
+        }
+        _ => return false,
+    };
+    *message = translated;
+    true
+}
+
+fn micros(wall: Duration) -> u64 {
+    u64::try_from(wall.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,187 @@
+//! What a node mirrors onto one peer: every pattern that its own clients have, once, and how far the peer has
+//! confirmed it.
+//!
+//! It is told what is wanted, not what has changed: to say the same twice costs nothing, and a link that comes up is
+//! simply told everything.
+
+use super::Offer;
+use crate::wamp::uri::Match;
+use crate::wamp::{Id, Message};
+use crate::wire::Dict;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// What a pattern is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    Topic,
+    Procedure,
+}
+
+/// Something to listen to, or to answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Pattern {
+    pub kind: Kind,
+    pub policy: Match,
+    pub uri: String,
+}
+
+/// What a node wants of a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    Listen,
+    Answer(Offer),
+}
+
+/// What has been said to one peer.
+#[derive(Debug, Default)]
+pub struct Mirror {
+    entries: BTreeMap<Pattern, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    said: Want,
+    /// The last request about it, while it is unanswered.
+    outstanding: Option<Id>,
+    /// What the peer calls it, once it has confirmed.
+    id: Option<Id>,
+    /// To be taken back as soon as the peer has answered.
+    is_unwanted: bool,
+    is_refused: bool,
+}
+
+/// What an answer of the peer has brought.
+#[derive(Debug, PartialEq)]
+pub enum Answered {
+    Confirmed,
+    /// The peer does not agree to what was last said.
+    Refused(Want),
+    /// It concerns nothing that still matters.
+    Nothing,
+}
+
+impl Mirror {
+    /// Says what is wanted of a pattern now; `request` gives the id of a request, if there is one to send.
+    pub fn want(&mut self, pattern: &Pattern, want: Option<Want>, mut request: impl FnMut() -> Id) -> Option<Message> {
+        match (self.entries.get_mut(pattern), want) {
+            (None, None) => None,
+            (Some(entry), Some(want)) if entry.said == want => {
+                entry.is_unwanted = false;
+                None
+            }
+            (Some(entry), Some(want)) => {
+                let id = request();
+                (entry.said, entry.outstanding, entry.is_unwanted, entry.is_refused) = (want, Some(id), false, false);
+                Some(ask(pattern, want, id))
+            }
+            (None, Some(want)) => {
+                let id = request();
+                let entry =
+                    Entry { said: want, outstanding: Some(id), id: None, is_unwanted: false, is_refused: false };
+                self.entries.insert(pattern.clone(), entry);
+                Some(ask(pattern, want, id))
+            }
+            (Some(entry), None) if entry.outstanding.is_some() => {
+                entry.is_unwanted = true;
+                None
+            }
+            (Some(_), None) => self.take_back(pattern, request),
+        }
+    }
+
+    /// The peer has confirmed a request, and calls the pattern so.
+    pub fn handle_confirmed(
+        &mut self,
+        pattern: &Pattern,
+        answers: Id,
+        id: Id,
+        request: impl FnMut() -> Id,
+    ) -> (Answered, Option<Message>) {
+        let Some(entry) = self.entries.get_mut(pattern) else { return (Answered::Nothing, None) };
+        entry.id = Some(id);
+        if entry.outstanding != Some(answers) {
+            return (Answered::Nothing, None);
+        }
+        entry.outstanding = None;
+        match entry.is_unwanted {
+            true => (Answered::Nothing, self.take_back(pattern, request)),
+            false => (Answered::Confirmed, None),
+        }
+    }
+
+    /// The peer has refused a request. What it had confirmed before of the same pattern, it keeps.
+    pub fn handle_refused(
+        &mut self,
+        pattern: &Pattern,
+        answers: Id,
+        request: impl FnMut() -> Id,
+    ) -> (Answered, Option<Message>) {
+        let Some(entry) = self.entries.get_mut(pattern) else { return (Answered::Nothing, None) };
+        if entry.outstanding != Some(answers) {
+            return (Answered::Nothing, None);
+        }
+        (entry.outstanding, entry.is_refused) = (None, true);
+        match entry.is_unwanted {
+            true => (Answered::Nothing, self.take_back(pattern, request)),
+            false => (Answered::Refused(entry.said), None),
+        }
+    }
+
+    /// Whether the peer has confirmed the last that was said about the pattern.
+    pub fn is_settled(&self, pattern: &Pattern) -> bool {
+        self.entries.get(pattern).is_some_and(|entry| entry.outstanding.is_none() && !entry.is_refused)
+    }
+
+    /// A number that two nodes have in common when they agree on what is mirrored, whatever the order.
+    pub fn digest(&self) -> u64 {
+        digest(self.entries.iter().filter(|(_, entry)| !entry.is_refused).map(|(pattern, _)| pattern))
+    }
+
+    /// Whether nothing waits for an answer.
+    pub fn is_quiet(&self) -> bool {
+        self.entries.values().all(|entry| entry.outstanding.is_none())
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn take_back(&mut self, pattern: &Pattern, mut request: impl FnMut() -> Id) -> Option<Message> {
+        let id = self.entries.remove(pattern)?.id?;
+        let (request, options) = (request(), Dict::new());
+        Some(match pattern.kind {
+            Kind::Topic => Message::Unsubscribe { request, subscription: id, options },
+            Kind::Procedure => Message::Unregister { request, registration: id, options },
+        })
+    }
+}
+
+/// The digest of a set of patterns: 53 bits, so that every serializer carries it.
+pub fn digest<'a>(patterns: impl Iterator<Item = &'a Pattern>) -> u64 {
+    let one = |pattern: &Pattern| {
+        let mut hash = Sha256::new();
+        hash.update([pattern.kind as u8, pattern.policy as u8]);
+        hash.update(pattern.uri.as_bytes());
+        let mut first = [0; 8];
+        first.copy_from_slice(&hash.finalize()[..8]);
+        u64::from_be_bytes(first) >> 11
+    };
+    patterns.fold(0, |sum, pattern| sum ^ one(pattern))
+}
+
+fn ask(pattern: &Pattern, want: Want, request: Id) -> Message {
+    let with_match = |options: Dict| match pattern.policy {
+        Match::Exact => options,
+        policy => options.with("match", policy.name()),
+    };
+    let uri = pattern.uri.clone();
+    match want {
+        Want::Listen => Message::Subscribe { request, options: with_match(Dict::new()), topic: uri },
+        Want::Answer(offer) => Message::Register { request, options: with_match(offer.options()), procedure: uri },
+    }
+}

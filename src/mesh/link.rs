@@ -1,0 +1,132 @@
+//! The dialing end of one link: what is mirrored, which requests wait for an answer, and what the peer's messages mean
+//! for this node.
+
+use super::frames::{NAMESPACE, call_options, publish_options};
+use super::interest::Answered;
+use super::{Mirror, Pattern, Want};
+use crate::wamp::message::code;
+use crate::wamp::{Id, Identity, Message};
+use crate::wire::{Dict, Payload};
+use std::collections::BTreeMap;
+
+/// A link that this node has dialed, while it is up.
+#[derive(Debug)]
+pub struct Uplink {
+    /// The id of the peer.
+    pub node: String,
+    pub mirror: Mirror,
+    /// How the peer is named where it speaks for somebody whose name is not told.
+    hop: Dict,
+    requests: BTreeMap<Id, Request>,
+    n_requests: Id,
+}
+
+#[derive(Debug)]
+enum Request {
+    Mirror(Pattern),
+    /// A CALL of ours, and what it is called by those who wait for it.
+    Call(u64),
+}
+
+/// What a message of the peer asks of this node.
+#[derive(Debug, PartialEq)]
+pub enum Input {
+    /// To be handled as if the link's stand-in had sent it.
+    Route(Message),
+    /// The peer tells something that is none of the clients' business.
+    Notice { topic: String, payload: Payload },
+    /// The peer has confirmed a pattern.
+    Settled(Pattern),
+    /// The peer does not agree to what was last said about a pattern.
+    Refused { pattern: Pattern, said: Want, error: String, payload: Payload },
+    /// The answer to a call of ours; an error is told by its URI.
+    Answer { token: u64, result: Result<Payload, (String, Payload)> },
+}
+
+impl Uplink {
+    /// `identity` is this node's own on the link, except that `authid` is the id of the peer.
+    pub fn new(identity: &Identity) -> Uplink {
+        let hop = Dict::new()
+            .with("session", identity.session)
+            .with("authid", identity.authid.as_str())
+            .with("authrole", identity.authrole.as_str());
+        let node = identity.authid.clone();
+        Uplink { node, mirror: Mirror::default(), hop, requests: BTreeMap::new(), n_requests: 0 }
+    }
+
+    /// Says what is wanted of a pattern now. Gives what is to be sent, if anything.
+    pub fn want(&mut self, pattern: &Pattern, want: Option<Want>) -> Option<Message> {
+        let message = self.mirror.want(pattern, want, counter(&mut self.n_requests))?;
+        self.remember(pattern, &message);
+        Some(message)
+    }
+
+    /// Calls a procedure of the peer itself. The answer comes with `token`.
+    pub fn call(&mut self, token: u64, procedure: &str, options: Dict, payload: Payload) -> Message {
+        let request = counter(&mut self.n_requests)();
+        self.requests.insert(request, Request::Call(token));
+        Message::Call { request, options, procedure: procedure.to_owned(), payload }
+    }
+
+    /// What a message of the peer means; and what is to be sent in return, if anything.
+    pub fn handle_message(&mut self, message: Message) -> (Option<Input>, Option<Message>) {
+        match message {
+            Message::Event { publication, details, payload, .. } => {
+                let (topic, options) = publish_options(details, publication, &self.hop);
+                let input = match topic.starts_with(NAMESPACE) {
+                    true => Input::Notice { topic, payload },
+                    // Nobody is to answer it, so the request has no number.
+                    false => Input::Route(Message::Publish { request: 1, options, topic, payload }),
+                };
+                (Some(input), None)
+            }
+            Message::Invocation { request, registration, details, payload } => {
+                let (procedure, options) = call_options(details, registration);
+                (Some(Input::Route(Message::Call { request, options, procedure, payload })), None)
+            }
+            Message::Interrupt { request, options } => (Some(Input::Route(Message::Cancel { request, options })), None),
+            Message::Subscribed { request, subscription: id } | Message::Registered { request, registration: id } => {
+                let Some(Request::Mirror(pattern)) = self.requests.remove(&request) else { return (None, None) };
+                let (answered, message) =
+                    self.mirror.handle_confirmed(&pattern, request, id, counter(&mut self.n_requests));
+                ((answered == Answered::Confirmed).then_some(Input::Settled(pattern)), message)
+            }
+            Message::Error { request_type: code::CALL, request, error, payload, .. } => {
+                (self.answer(request, Err((error, payload))), None)
+            }
+            Message::Result { request, payload, .. } => (self.answer(request, Ok(payload)), None),
+            Message::Error { request, error, payload, .. } => {
+                let Some(Request::Mirror(pattern)) = self.requests.remove(&request) else { return (None, None) };
+                let (answered, message) = self.mirror.handle_refused(&pattern, request, counter(&mut self.n_requests));
+                let input = match answered {
+                    Answered::Refused(said) => Some(Input::Refused { pattern, said, error, payload }),
+                    Answered::Confirmed | Answered::Nothing => None,
+                };
+                (input, message)
+            }
+            // What we take back is taken back, whatever the peer says to it.
+            _ => (None, None),
+        }
+    }
+
+    fn answer(&mut self, request: Id, result: Result<Payload, (String, Payload)>) -> Option<Input> {
+        match self.requests.remove(&request)? {
+            Request::Call(token) => Some(Input::Answer { token, result }),
+            Request::Mirror(_) => None,
+        }
+    }
+
+    fn remember(&mut self, pattern: &Pattern, message: &Message) {
+        if let Message::Subscribe { request, .. } | Message::Register { request, .. } = message {
+            self.requests.insert(*request, Request::Mirror(pattern.clone()));
+        }
+    }
+}
+
+/// Request ids of a session begin with 1 and have no gaps.
+fn counter(n_requests: &mut Id) -> impl FnMut() -> Id {
+    move || {
+        *n_requests += 1;
+        *n_requests
+    }
+}

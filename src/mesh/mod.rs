@@ -1,0 +1,14 @@
+//! The mesh: what the dialing end of a link keeps, and how the messages of a link are meant. Pure: it knows nothing of
+//! the realm that it is linked to, nor of sockets.
+//!
+//! Every node dials every other one. The dialing node is the client of its link: it mirrors the interest of its own
+//! clients onto the peer, and gets on it what the peer's clients produce. `frames` is the protocol, `interest` what is
+//! mirrored, `link` the state of one dialed link.
+
+pub mod frames;
+pub mod interest;
+pub mod link;
+
+pub use frames::Offer;
+pub use interest::{Kind, Mirror, Pattern, Want};
+pub use link::{Input, Uplink};

@@ -1,0 +1,319 @@
+//! One story per promise of the mesh, and per defect of the system that it replaces.
+
+use crate::requests::outcome;
+use crate::world::World;
+use crossbar_cluster::wamp::message::code;
+use crossbar_cluster::wamp::{Id, Message};
+use crossbar_cluster::wire::{Dict, Value};
+
+/// A cluster whose links are up.
+fn world(n_nodes: usize) -> World {
+    let mut world = World::new(1, n_nodes);
+    world.run(1_000);
+    assert!(world.is_whole());
+    world
+}
+
+fn list(values: impl IntoIterator<Item = impl Into<Value>>) -> Value {
+    Value::List(values.into_iter().map(Into::into).collect())
+}
+
+fn ack() -> Dict {
+    Dict::new().with("acknowledge", true)
+}
+
+/// The first argument of each event that a client has heard.
+fn words(world: &World, client: usize) -> Vec<String> {
+    let word = |message: &&Message| match message {
+        Message::Event { payload, .. } => payload.args().expect("a list").first()?.as_str().map(str::to_owned),
+        _ => None,
+    };
+    world.clients[client].events().iter().filter_map(word).collect()
+}
+
+#[test]
+fn an_event_reaches_every_node_once_with_every_match_policy() {
+    let mut world = world(3);
+    let (a, b, c) = (world.join(0), world.join(1), world.join(2));
+    for (client, topic, policy) in [(b, "com.a", "exact"), (b, "com.", "prefix"), (c, "com..x", "wildcard")] {
+        world.subscribed(client, topic, policy);
+    }
+    let first = world.publish(a, "com.a", ack(), vec!["one".into()]);
+    world.publish(a, "com.a.x", ack(), vec!["two".into()]);
+    world.run(1_000);
+    // Once per subscription, and once over the link, which the world itself asserts.
+    assert_eq!(words(&world, b), ["one", "one", "two"]);
+    assert_eq!(words(&world, c), ["two"]);
+    let Message::Published { publication: id, .. } = world.answer(a, first) else { panic!("it was accepted") };
+    let ids: Vec<Id> = world.clients[b].events().iter().map(|event| publication(event)).collect();
+    assert_eq!(ids[..2], [id, id], "the publication has the same id on every node");
+}
+
+#[test]
+fn events_over_a_link_say_so_and_name_the_publisher_only_if_disclosed() {
+    let mut world = world(2);
+    let (a, open, b) = (world.join(0), world.join_as(0, "open"), world.join(1));
+    world.subscribed(b, "com.a", "exact");
+    world.publish(a, "com.a", Dict::new(), vec!["secret".into()]);
+    world.publish(open, "com.a", Dict::new(), vec!["open".into()]);
+    world.run(1_000);
+    let details: Vec<&Dict> = world.clients[b].events().iter().map(|event| details(event)).collect();
+    assert_eq!(details[0].get("publisher"), None);
+    let node = details[0].list("forward_for").expect("the mark")[0].as_dict().expect("a hop").clone();
+    assert_eq!(node.str("authid"), Some("edge1"));
+    let session = world.clients[open].session;
+    assert_eq!(details[1].uint("publisher"), Some(session));
+    assert_eq!(details[1].str("publisher_authrole"), Some("open"));
+    let hop = details[1].list("forward_for").expect("the mark")[0].as_dict().expect("a hop").clone();
+    assert_eq!((hop.uint("session"), hop.str("authrole")), (Some(session), Some("open")));
+}
+
+#[test]
+fn lists_hold_on_every_node() {
+    let mut world = world(2);
+    let (a, b, c) = (world.join(0), world.join(1), world.join_as(1, "open"));
+    for client in [b, c] {
+        world.subscribed(client, "com.a", "exact");
+    }
+    let session = world.clients[b].session;
+    world.publish(a, "com.a", Dict::new().with("exclude", list([session])), vec!["not b".into()]);
+    world.publish(a, "com.a", Dict::new().with("eligible", list([session])), vec!["only b".into()]);
+    world.publish(a, "com.a", Dict::new().with("eligible_authrole", list(["open"])), vec!["open".into()]);
+    world.publish(a, "com.a", Dict::new().with("exclude_authid", list(["client2"])), vec!["not c".into()]);
+    world.run(1_000);
+    assert_eq!(words(&world, b), ["only b", "not c"]);
+    assert_eq!(words(&world, c), ["not b", "open"]);
+}
+
+#[test]
+fn what_nobody_wants_any_more_leaves_nothing_behind() {
+    let mut world = world(2);
+    let (a, b) = (world.join(0), world.join(1));
+    let mine = world.subscribed(a, "com.a", "exact");
+    world.subscribed(b, "com.a", "exact");
+    let registration = world.registered(b, "com.proc", Dict::new().with("invoke", "roundrobin"));
+    world.unsubscribe(a, mine);
+    world.unregister(b, registration);
+    world.leave(b);
+    world.run(1_000);
+    for node in 0..2 {
+        let realm = world.realm(node);
+        let peer = realm.members().peers()[0];
+        let topics: Vec<&str> = realm.broker().held_by(peer).map(|found| found.uri.as_str()).collect();
+        assert_eq!(topics, ["com.history"], "only what a rule keeps");
+        assert_eq!(realm.dealer().registrations().count(), 0);
+    }
+    assert_eq!(world.called(a, "com.proc", vec![]), Err("wamp.error.no_such_procedure".to_owned()));
+}
+
+#[test]
+fn a_call_crosses_the_link_whole() {
+    let mut world = world(3);
+    let (caller, callee) = (world.join_as(0, "open"), world.join(2));
+    world.registered(callee, "com.proc", Dict::new().with("match", "prefix"));
+    let session = world.clients[callee].session;
+    assert_eq!(world.called(caller, "com.proc.x", vec!["echo".into()]), Ok(vec![session.into()]));
+    assert_eq!(world.called(caller, "com.proc", vec!["error".into()]), Err("com.error.mine".to_owned()));
+    let invocation = world.clients[callee].inbox.iter().find_map(|(_, message)| match message {
+        Message::Invocation { details, .. } => Some(details.clone()),
+        _ => None,
+    });
+    let details = invocation.expect("the callee was invoked");
+    assert_eq!(details.str("procedure"), Some("com.proc.x"));
+    assert_eq!(details.uint("caller"), Some(world.clients[caller].session));
+    assert_eq!(details.str("caller_authrole"), Some("open"));
+}
+
+#[test]
+fn a_caller_is_named_to_a_callee_far_away_only_if_disclosed() {
+    let mut world = world(2);
+    let (caller, plain, asking) = (world.join(0), world.join(1), world.join(1));
+    world.registered(plain, "com.plain", Dict::new());
+    world.registered(asking, "com.asking", Dict::new().with("disclose_caller", true));
+    for procedure in ["com.plain", "com.asking"] {
+        world.called(caller, procedure, vec![]).expect("it is registered");
+    }
+    let named = |client: usize| {
+        world.clients[client].inbox.iter().find_map(|(_, message)| match message {
+            Message::Invocation { details, .. } => Some(details.uint("caller")),
+            _ => None,
+        })
+    };
+    assert_eq!(named(plain), Some(None));
+    assert_eq!(named(asking), Some(Some(world.clients[caller].session)));
+}
+
+#[test]
+fn parts_of_results_cross_the_link() {
+    let mut world = world(2);
+    let (caller, callee) = (world.join(0), world.join(1));
+    world.registered(callee, "com.proc", Dict::new());
+    let request = world.call(caller, "com.proc", Dict::new().with("receive_progress", true), vec!["progress".into()]);
+    world.run(1_000);
+    let parts = world.clients[caller].answers(request);
+    let progress = |message: &&Message| matches!(message, Message::Result { details, .. } if !details.is_empty());
+    assert_eq!(parts.iter().map(|part| progress(part)).collect::<Vec<_>>(), [true, true, false]);
+}
+
+#[test]
+fn parts_of_calls_cross_the_link() {
+    let mut world = world(2);
+    let (caller, callee) = (world.join(0), world.join(1));
+    world.registered(callee, "com.proc", Dict::new());
+    let more = Dict::new().with("progress", true);
+    let request = world.call(caller, "com.proc", more.clone(), vec!["echo".into()]);
+    for options in [more, Dict::new()] {
+        let payload = crossbar_cluster::wire::Payload::from_values(vec!["echo".into()], Dict::new());
+        world.send(caller, Message::Call { request, options, procedure: "com.proc".to_owned(), payload });
+    }
+    assert!(outcome(world.answer(caller, request)).is_ok());
+    let invocations =
+        world.clients[callee].inbox.iter().filter(|(_, message)| matches!(message, Message::Invocation { .. }));
+    assert_eq!(invocations.count(), 3);
+}
+
+#[test]
+fn cancelling_reaches_the_callee() {
+    for mode in ["skip", "kill", "killnowait"] {
+        let mut world = world(2);
+        let (caller, callee) = (world.join(0), world.join(1));
+        world.registered(callee, "com.proc", Dict::new());
+        let request = world.call(caller, "com.proc", Dict::new(), vec!["never".into()]);
+        world.run(500);
+        world.cancel(caller, request, mode);
+        assert_eq!(outcome(world.answer(caller, request)), Err("wamp.error.canceled".to_owned()), "{mode}");
+        world.run(500);
+        let was_told = world.clients[callee].inbox.iter().any(|(_, m)| matches!(m, Message::Interrupt { .. }));
+        assert_eq!(was_told, mode != "skip", "{mode}");
+    }
+}
+
+#[test]
+fn a_call_that_takes_too_long_ends_on_both_nodes() {
+    let mut world = world(2);
+    let (caller, callee) = (world.join(0), world.join(1));
+    world.registered(callee, "com.proc", Dict::new());
+    let request = world.call(caller, "com.proc", Dict::new().with("timeout", 300u64), vec!["never".into()]);
+    assert_eq!(outcome(world.answer(caller, request)), Err("wamp.error.timeout".to_owned()));
+    world.run(500);
+    assert!(world.clients[callee].inbox.iter().any(|(_, message)| matches!(message, Message::Interrupt { .. })));
+}
+
+#[test]
+fn a_lost_node_answers_its_calls() {
+    let mut world = world(2);
+    let (caller, callee) = (world.join(0), world.join(1));
+    world.registered(callee, "com.proc", Dict::new());
+    let request = world.call(caller, "com.proc", Dict::new(), vec!["never".into()]);
+    world.run(500);
+    world.kill(1);
+    assert_eq!(outcome(world.answer(caller, request)), Err("wamp.error.network_failure".to_owned()));
+    assert_eq!(world.called(caller, "com.proc", vec![]), Err("wamp.error.no_such_procedure".to_owned()));
+}
+
+#[test]
+fn a_shared_registration_is_served_by_all_nodes_in_turn() {
+    let mut world = world(3);
+    let caller = world.join(0);
+    let callees = [world.join(0), world.join(1), world.join(1), world.join(2)];
+    for callee in callees {
+        world.registered(callee, "com.proc", Dict::new().with("invoke", "roundrobin"));
+    }
+    for _ in 0..8 {
+        world.called(caller, "com.proc", vec![]).expect("it is registered");
+    }
+    for callee in callees {
+        let invocations =
+            world.clients[callee].inbox.iter().filter(|(_, message)| matches!(message, Message::Invocation { .. }));
+        assert_eq!(invocations.count(), 2, "callee {callee}");
+    }
+}
+
+#[test]
+fn first_and_last_mean_the_same_on_every_node() {
+    for (invoke, chosen) in [("first", 0), ("last", 2)] {
+        let mut world = world(3);
+        let callees = [world.join(1), world.join(0), world.join(2)];
+        for callee in callees {
+            world.registered(callee, "com.proc", Dict::new().with("invoke", invoke));
+        }
+        let session = world.clients[callees[chosen]].session;
+        for node in 0..3 {
+            let caller = world.join(node);
+            assert_eq!(world.called(caller, "com.proc", vec![]), Ok(vec![session.into()]), "{invoke} from {node}");
+        }
+    }
+}
+
+#[test]
+fn of_two_that_race_for_a_procedure_one_gets_it() {
+    for seed in 0..100 {
+        let mut world = World::new(seed, 3);
+        world.run(1_000);
+        let rivals = [world.join(0), world.join(1)];
+        let requests = rivals.map(|rival| world.register(rival, "com.proc", Dict::new()));
+        world.run(1_000);
+        let mut answers = [0, 1].map(|index| world.clients[rivals[index]].answers(requests[index])[0].name());
+        answers.sort_unstable();
+        assert_eq!(answers, ["ERROR", "REGISTERED"], "seed {seed}");
+        let late = world.join(2);
+        let request = world.register(late, "com.proc", Dict::new());
+        let Message::Error { error, request_type: code::REGISTER, .. } = world.answer(late, request) else {
+            panic!("it is taken");
+        };
+        assert_eq!(error, "wamp.error.procedure_already_exists");
+    }
+}
+
+#[test]
+fn another_policy_is_refused_on_another_node() {
+    let mut world = world(2);
+    let (a, b) = (world.join(0), world.join(1));
+    world.registered(a, "com.proc", Dict::new().with("invoke", "first"));
+    let request = world.register(b, "com.proc", Dict::new().with("invoke", "last"));
+    let Message::Error { error, .. } = world.answer(b, request) else { panic!("the policies differ") };
+    assert_eq!(error, "wamp.error.procedure_exists_with_different_invocation_policy");
+}
+
+#[test]
+fn after_a_partition_the_older_registration_stays() {
+    let mut world = world(2);
+    let (a, b) = (world.join(0), world.join(1));
+    for link in [(0, 1), (1, 0)] {
+        world.cut(link, [true, true]);
+    }
+    world.run(2_600);
+    for link in [(0, 1), (1, 0)] {
+        world.cut(link, [true, true]);
+    }
+    let younger = world.register(b, "com.proc", Dict::new());
+    world.run(100);
+    let older = world.clients[a].answers(younger).len();
+    assert_eq!(older, 0);
+    world.run(10_000);
+    assert!(world.is_whole());
+    assert_eq!(world.clients[b].registrations.len(), 1);
+}
+
+#[test]
+fn force_reregister_takes_a_procedure_from_another_node() {
+    let mut world = world(3);
+    let (a, b, caller) = (world.join(0), world.join(1), world.join(2));
+    world.registered(a, "com.proc", Dict::new());
+    world.registered(b, "com.proc", Dict::new().with("force_reregister", true));
+    world.run(1_000);
+    let is_revocation = |message: &Message| matches!(message, Message::Unregistered { request: 0, .. });
+    assert!(world.clients[a].inbox.iter().any(|(_, message)| is_revocation(message)));
+    let session = world.clients[b].session;
+    assert_eq!(world.called(caller, "com.proc", vec![]), Ok(vec![session.into()]));
+}
+
+fn details(event: &Message) -> &Dict {
+    let Message::Event { details, .. } = event else { panic!("{event:?} is not an EVENT") };
+    details
+}
+
+fn publication(event: &Message) -> Id {
+    let Message::Event { publication, .. } = event else { panic!("{event:?} is not an EVENT") };
+    *publication
+}
