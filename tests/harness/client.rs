@@ -40,7 +40,7 @@ pub struct Client {
     framing: Framing,
     /// Bytes that came behind the transport's handshake.
     leftover: Vec<u8>,
-    inbox: VecDeque<Vec<Value>>,
+    inbox: VecDeque<Received>,
     /// The request id that was sent last.
     request: u64,
     pings: u64,
@@ -48,6 +48,13 @@ pub struct Client {
     close: Option<websocket::Close>,
     /// The largest message that a RawSocket peer said it takes.
     pub peer_bytes_max: usize,
+}
+
+/// One WAMP message, as it came and what it says.
+#[derive(Debug)]
+pub struct Received {
+    pub bytes: Vec<u8>,
+    pub message: Vec<Value>,
 }
 
 enum Framing {
@@ -268,10 +275,15 @@ impl Client {
 
     /// The next message, whatever it is.
     pub fn receive(&mut self) -> Vec<Value> {
+        self.receive_bytes().message
+    }
+
+    /// The next message with the bytes that it was.
+    pub fn receive_bytes(&mut self) -> Received {
         let started = Instant::now();
         loop {
-            if let Some(message) = self.inbox.pop_front() {
-                return message;
+            if let Some(received) = self.inbox.pop_front() {
+                return received;
             }
             if !self.poll() {
                 panic!("{:?}: the router closed ({:?}) where a message was expected", self.via, self.close);
@@ -283,7 +295,7 @@ impl Client {
 
     /// A message that has arrived already, for example in a round trip.
     pub fn take_received(&mut self) -> Option<Vec<Value>> {
-        self.inbox.pop_front()
+        self.inbox.pop_front().map(|received| received.message)
     }
 
     /// A round trip, see above.
@@ -357,8 +369,9 @@ impl Client {
         }
     }
 
-    /// The request id that was sent last.
-    pub fn last_request(&self) -> u64 {
+    /// Counts a request that is sent by `send_message`; gives its id.
+    pub fn next_request(&mut self) -> u64 {
+        self.request += 1;
         self.request
     }
 
@@ -368,7 +381,7 @@ impl Client {
     }
 
     fn unread(&self) -> Vec<String> {
-        self.inbox.iter().map(|message| show(message)).collect()
+        self.inbox.iter().map(|received| show(&received.message)).collect()
     }
 
     /// Reads once. False when the router has closed.
@@ -441,10 +454,11 @@ pub fn encode(serializer: Serializer, message: &[Value]) -> Vec<u8> {
 }
 
 /// The messages in one message of the transport.
-fn decode(via: Via, payload: &[u8]) -> Vec<Vec<Value>> {
+fn decode(via: Via, payload: &[u8]) -> Vec<Received> {
     let split = |bytes: &[u8]| {
         let elements = Elements::split(via.serializer, bytes, 100).expect("the router writes legal messages");
-        (0..elements.len()).map(|n| elements.value(n).expect("split has checked it")).collect()
+        let message = (0..elements.len()).map(|n| elements.value(n).expect("split has checked it")).collect();
+        Received { bytes: bytes.to_vec(), message }
     };
     match via.carrier {
         Carrier::WebSocket | Carrier::RawSocket => vec![split(payload)],
