@@ -33,12 +33,13 @@ impl Config {
     pub fn take_live(&mut self, new: Config) {
         self.limits = new.limits;
         self.node.decoy_key = new.node.decoy_key;
-        for listener in new.listeners {
-            let Some(old) = self.listeners.iter_mut().find(|old| old.address == listener.address) else { continue };
-            old.auth = listener.auth;
-            old.limits = listener.limits;
-            if let (Some(old), Some(new)) = (&mut old.tls, listener.tls) {
-                *old = new;
+        for n in 0..self.listeners.len() {
+            let Some(new) = counterpart(&self.listeners, n, &new.listeners) else { continue };
+            let old = &mut self.listeners[n];
+            old.auth = new.auth.clone();
+            old.limits = new.limits.clone();
+            if let (Some(old), Some(new)) = (&mut old.tls, &new.tls) {
+                old.clone_from(new);
             }
         }
         for realm in new.realms {
@@ -48,6 +49,14 @@ impl Config {
             }
         }
     }
+}
+
+/// The listener of `there` that is the `n`th of `here`: the one with the same address. Ports that the kernel is to choose
+/// are all written as 0, and told apart by their order.
+pub fn counterpart<'l>(here: &[Listener], n: usize, there: &'l [Listener]) -> Option<&'l Listener> {
+    let address = &here.get(n)?.address;
+    let n_before = here.iter().take(n).filter(|listener| listener.address == *address).count();
+    there.iter().filter(|listener| listener.address == *address).nth(n_before)
 }
 
 /// Each of these takes its struct apart, so that a new field cannot be forgotten.
@@ -92,15 +101,15 @@ impl Changes {
     }
 
     fn listeners(&mut self, old: &[Listener], new: &[Listener]) {
-        for old in old {
-            match new.iter().find(|new| new.address == old.address) {
-                Some(new) => self.listener(old, new),
-                None => self.restart_if(true, format!("[[listen]] {} (removed)", old.address)),
+        for (n, listener) in old.iter().enumerate() {
+            match counterpart(old, n, new) {
+                Some(new) => self.listener(listener, new),
+                None => self.restart_if(true, format!("[[listen]] {} (removed)", listener.address)),
             }
         }
-        for new in new {
-            let is_added = !old.iter().any(|old| old.address == new.address);
-            self.restart_if(is_added, format!("[[listen]] {} (added)", new.address));
+        for (n, listener) in new.iter().enumerate() {
+            let is_added = counterpart(new, n, old).is_none();
+            self.restart_if(is_added, format!("[[listen]] {} (added)", listener.address));
         }
     }
 

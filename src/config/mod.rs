@@ -19,7 +19,7 @@ mod tests;
 mod value;
 
 pub use host::Host;
-pub use live::Changes;
+pub use live::{Changes, counterpart};
 pub use mistake::{Mistake, Mistakes};
 pub use reference::reference;
 pub use resolved::{Address, Config, Listener, Realm};

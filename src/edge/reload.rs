@@ -45,8 +45,8 @@ fn apply(edge: &mut Edge, new: &Config) {
     let states = shard.listeners.clone();
     drop(shard);
     // Listeners cannot move live; the one with the same address gets its new certificates and principals.
-    for (old, state) in edge.config.listeners.iter().zip(states) {
-        let Some(settings) = new.listeners.iter().find(|listener| listener.address == old.address) else { continue };
+    for (n, state) in states.into_iter().enumerate() {
+        let Some(settings) = config::counterpart(&edge.config.listeners, n, &new.listeners) else { continue };
         *state.admission.borrow_mut() = admission(new, settings);
         *state.accepting.limits.borrow_mut() = settings.limits.clone();
         match load_tls(settings) {
