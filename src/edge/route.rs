@@ -117,6 +117,7 @@ impl Shard {
         connection.realm = Some(index);
         let kind = if join.trusted_link { MemberKind::Peer } else { MemberKind::Client };
         self.with_realm(index, |realm, effects| realm.join(now, key, kind, join.identity, effects));
+        self.stats.sessions_opened.add(1);
         self.deliver(key, join.welcome, false);
     }
 
