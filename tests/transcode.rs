@@ -168,11 +168,7 @@ fn payloads_travel_untouched_within_a_serializer() {
             b"\x9f\xf9\x3c\x00\x7f\x61a\x61b\xff\xc1\x1a\x5e\x0b\xe1\x00\x1b\0\0\0\0\0\0\0\x07\xa1\x01\xf7\xff",
         ),
         // A short float, an extension, a long form of a short string.
-        (
-            Serializer::MsgPack,
-            b"\x95\x10\x01\x80\xa9com.topic",
-            b"\x93\xca\x3f\x80\0\0\xd4\x05\x2a\xd9\x01a",
-        ),
+        (Serializer::MsgPack, b"\x95\x10\x01\x80\xa9com.topic", b"\x93\xca\x3f\x80\0\0\xd4\x05\x2a\xd9\x01a"),
     ];
     for (serializer, head, payload) in cases {
         let via = Via::new(Carrier::WebSocket, serializer);

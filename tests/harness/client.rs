@@ -3,10 +3,11 @@
 //! Nothing waits by sleeping. `sync` is a round trip on the transport: when it is back, the router has handled all that
 //! this client has sent, and all that was put into this client's outbox before has arrived. (A realm is one shard's.)
 
-use super::http;
+use super::http::{self, Response};
 use super::io::{Io, PATIENCE, is_closed};
 use super::pattern::{Bindings, Pattern, show};
 use crossbar_cluster::wire::batch::{Batch, Batching};
+use crossbar_cluster::wire::deflate::{self, Compressor, DeflateConfig};
 use crossbar_cluster::wire::websocket::{self, FrameHead, Role};
 use crossbar_cluster::wire::{Elements, Serializer, Value, Writer, rawsocket};
 use std::collections::VecDeque;
@@ -48,6 +49,9 @@ pub struct Client {
     close: Option<websocket::Close>,
     /// The largest message that a RawSocket peer said it takes.
     pub peer_bytes_max: usize,
+    compressor: Option<Compressor>,
+    /// How often the router has pinged.
+    pinged: u64,
 }
 
 /// One WAMP message, as it came and what it says.
@@ -107,8 +111,24 @@ impl Client {
         Client { peer_bytes_max, ..Client::new(io, via, scope, framing) }
     }
 
+    /// Opens a WebSocket with permessage-deflate, to which the router has to agree.
+    pub fn open_compressed(io: Io, via: Via, scope: Scope, config: &DeflateConfig) -> Client {
+        let offer = deflate::client_offer(config);
+        let headers = [("Sec-WebSocket-Extensions", offer.as_str())];
+        let (mut client, response) = Client::upgrade(io, via, scope, "/ws", &headers);
+        let params = deflate::negotiate_client(response.header("sec-websocket-extensions"), config);
+        let params = params.expect("the answer fits the offer").expect("the router agrees to compress");
+        client.framing = Framing::WebSocket(websocket::Decoder::new(Role::Client, BYTES_MAX, Some(&params)));
+        client.compressor = Some(Compressor::new(&params));
+        client
+    }
+
     /// Opens a WebSocket at `path`, with further header lines.
-    pub fn open_websocket(mut io: Io, via: Via, scope: Scope, path: &str, headers: &[(&str, &str)]) -> Client {
+    pub fn open_websocket(io: Io, via: Via, scope: Scope, path: &str, headers: &[(&str, &str)]) -> Client {
+        Client::upgrade(io, via, scope, path, headers).0
+    }
+
+    fn upgrade(mut io: Io, via: Via, scope: Scope, path: &str, headers: &[(&str, &str)]) -> (Client, Response) {
         let subprotocol = via.subprotocol();
         let own = [("Sec-WebSocket-Protocol", subprotocol.as_str())];
         http::request(&mut io, path, &[&UPGRADE[..], &own, headers].concat());
@@ -118,7 +138,8 @@ impl Client {
         let accept = tokio_tungstenite::tungstenite::handshake::derive_accept_key(KEY.as_bytes());
         assert_eq!(response.header("sec-websocket-accept"), Some(accept.as_str()));
         let framing = Framing::WebSocket(websocket::Decoder::new(Role::Client, BYTES_MAX, None));
-        Client { leftover: response.body, ..Client::new(io, via, scope, framing) }
+        let leftover = response.body.clone();
+        (Client { leftover, ..Client::new(io, via, scope, framing) }, response)
     }
 
     fn new(io: Io, via: Via, scope: Scope, framing: Framing) -> Client {
@@ -134,6 +155,8 @@ impl Client {
             ponged: None,
             close: None,
             peer_bytes_max: usize::MAX,
+            compressor: None,
+            pinged: 0,
         }
     }
 
@@ -152,14 +175,17 @@ impl Client {
 
     /// Sends the message that a pattern describes.
     pub fn send(&mut self, text: &str) {
-        let scope = self.scope.clone();
-        let mut request = self.request;
-        let message = Pattern::parse(text).fill(&scope.lock().expect("no test panics with it"), &mut || {
-            request += 1;
-            request
-        });
-        self.request = request;
+        let message = self.fill(text);
         self.send_message(&message);
+    }
+
+    /// The message that a pattern describes; counts its request.
+    pub fn fill(&mut self, text: &str) -> Vec<Value> {
+        let bindings = self.scope.lock().expect("no test panics with it");
+        Pattern::parse(text).fill(&bindings, &mut || {
+            self.request += 1;
+            self.request
+        })
     }
 
     pub fn send_message(&mut self, message: &[Value]) {
@@ -172,17 +198,36 @@ impl Client {
         self.write(&framed);
     }
 
+    /// Sends several messages as one batch.
+    pub fn send_batch(&mut self, texts: &[&str]) {
+        let mut batch = Vec::new();
+        for text in texts {
+            let message = self.fill(text);
+            let bytes = encode(self.via.serializer, &message);
+            Batching::of(self.via.serializer).append(&mut batch, |out| out.extend_from_slice(&bytes));
+        }
+        let mut frame = Vec::new();
+        websocket::write_frame(&mut frame, self.head(), &batch);
+        self.write(&frame);
+    }
+
     /// The bytes of the transport for one message.
-    pub fn frame(&self, message: &[u8]) -> Vec<u8> {
+    pub fn frame(&mut self, message: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        match self.via.carrier {
-            Carrier::RawSocket => rawsocket::write_frame(&mut out, rawsocket::FrameKind::Message, message),
-            Carrier::WebSocket => websocket::write_frame(&mut out, self.head(), message),
-            Carrier::Batched => {
-                let mut batch = Vec::new();
-                Batching::of(self.via.serializer).append(&mut batch, |out| out.extend_from_slice(message));
-                websocket::write_frame(&mut out, self.head(), &batch);
-            }
+        if self.via.carrier == Carrier::RawSocket {
+            rawsocket::write_frame(&mut out, rawsocket::FrameKind::Message, message);
+            return out;
+        }
+        let mut payload = message.to_vec();
+        if self.via.carrier == Carrier::Batched {
+            payload.clear();
+            Batching::of(self.via.serializer).append(&mut payload, |out| out.extend_from_slice(message));
+        }
+        let mut compressed = Vec::new();
+        if self.compressor.as_mut().is_some_and(|compressor| compressor.compress(&payload, &mut compressed)) {
+            websocket::write_frame(&mut out, self.head().compressed(), &compressed);
+        } else {
+            websocket::write_frame(&mut out, self.head(), &payload);
         }
         out
     }
@@ -290,6 +335,28 @@ impl Client {
             }
             // The router's pings keep the connection from timing out.
             assert!(started.elapsed() < PATIENCE, "{:?}: no message came", self.via);
+        }
+    }
+
+    /// Whether a message has arrived; does not wait for one.
+    pub fn has_arrived(&mut self) -> bool {
+        self.io.set_nonblocking(true);
+        while self.inbox.is_empty() && self.close.is_none() {
+            let mut bytes = vec![0; 64 << 10];
+            match self.io.read(&mut bytes) {
+                Ok(n) if n > 0 => self.take(&mut bytes[..n]),
+                _ => break,
+            }
+        }
+        self.io.set_nonblocking(false);
+        !self.inbox.is_empty()
+    }
+
+    /// Waits until the router pings, which is answered.
+    pub fn await_ping(&mut self) {
+        let before = self.pinged;
+        while self.pinged == before {
+            assert!(self.poll(), "{:?}: the router closed ({:?}) instead of a ping", self.via, self.close);
         }
     }
 
@@ -412,6 +479,7 @@ impl Client {
                             self.inbox.extend(decode(self.via, &payload));
                         }
                         Some(websocket::Incoming::Ping(payload)) => {
+                            self.pinged += 1;
                             websocket::write_frame(&mut answers, FrameHead::PONG.masked(MASK), &payload);
                         }
                         Some(websocket::Incoming::Pong(payload)) => self.ponged = Some(payload.into_owned()),
@@ -428,6 +496,7 @@ impl Client {
                     match incoming {
                         Some(rawsocket::Incoming::Message(payload)) => self.inbox.extend(decode(self.via, &payload)),
                         Some(rawsocket::Incoming::Ping(payload)) => {
+                            self.pinged += 1;
                             rawsocket::write_frame(&mut answers, rawsocket::FrameKind::Pong, &payload);
                         }
                         Some(rawsocket::Incoming::Pong(payload)) => self.ponged = Some(payload.into_owned()),

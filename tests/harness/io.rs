@@ -75,6 +75,15 @@ impl Io {
         }
     }
 
+    pub fn set_nonblocking(&self, nonblocking: bool) {
+        let set = match self {
+            Io::Tcp(stream) => stream.set_nonblocking(nonblocking),
+            Io::Unix(stream) => stream.set_nonblocking(nonblocking),
+            Io::Tls(stream) => stream.sock.set_nonblocking(nonblocking),
+        };
+        set.expect("a socket can be made to wait or not");
+    }
+
     /// Reads until the peer ends the connection, in order or by a reset.
     pub fn read_to_close(&mut self) -> Vec<u8> {
         let mut all = Vec::new();

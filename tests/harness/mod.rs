@@ -124,12 +124,22 @@ impl Edge {
         assert!(status.is_some_and(|status| status.success()), "crossbar-edge ends with {status:?} after SIGTERM");
     }
 
+    /// Waits until it has ended by itself.
+    pub fn await_exit(&mut self) -> ExitStatus {
+        self.wait().unwrap_or_else(|| panic!("crossbar-edge does not end within {PATIENCE:?}"))
+    }
+
     /// None when it had to be killed.
     fn terminate(&mut self) -> Option<ExitStatus> {
         if let Ok(Some(status)) = self.process.try_wait() {
             return Some(status);
         }
         self.signal("TERM");
+        self.wait()
+    }
+
+    /// None when it had to be killed.
+    fn wait(&mut self) -> Option<ExitStatus> {
         // Its pipes close when it is gone, which the readers notice.
         let (done, gone) = channel();
         let readers = std::mem::take(&mut self.readers);

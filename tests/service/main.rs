@@ -1,0 +1,13 @@
+//! The edge as a service: what systemd, operators, load balancers and browsers see of it.
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod compression;
+mod listeners;
+mod pages;
+mod proxy;
+mod reload;
+mod systemd;
+mod tls;
+mod websocket;

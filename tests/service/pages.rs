@@ -1,0 +1,204 @@
+//! What people and monitoring see over HTTP.
+
+use crate::harness::client::Via;
+use crate::harness::http::{self, fetch};
+use crate::harness::router::{Router, Setup, dial, endpoint_of};
+use std::collections::BTreeMap;
+use std::io::Write;
+
+#[test]
+fn the_status_page_says_who_was_served_and_by_whom() {
+    let router = Router::start(&Setup::default());
+    for path in ["/", "/ws"] {
+        let mut io = dial(&router.edge, "ws");
+        let port = io.tcp().local_addr().expect("it is connected").port();
+        http::request(&mut io, path, &[("Connection", "close")]);
+        let mut page = http::read_head(&mut io).expect("a page");
+        page.body.extend(io.read_to_close());
+        assert_eq!(page.status, 200);
+        assert!(page.header("content-type").is_some_and(|value| value.starts_with("text/html")));
+        let line = format!(
+            "Served for tcp4:127.0.0.1:{port} from crossbar-edge router worker with PID {}.",
+            router.edge.pid()
+        );
+        assert!(page.text().contains(&line), "{line} is not in {}", page.text());
+    }
+}
+
+#[test]
+fn info_is_for_people_and_for_programs() {
+    let mut router = Router::start(&Setup::default());
+    let mut a = router.join("a");
+    a.subscribe("com.topic", "{}", "sub");
+    a.register("com.procedure", "{}", "reg");
+    for endpoint in [endpoint_of(router.edge.url("ws")), endpoint_of(router.edge.url("http"))] {
+        let page = fetch(&endpoint, "/info", &[("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")]);
+        assert!(page.header("content-type").is_some_and(|value| value.starts_with("text/html")));
+        assert!(page.text().contains("edge1") && page.text().contains("realm1"));
+        let page = fetch(&endpoint, "/info", &[("Accept", "application/json")]);
+        assert_eq!((page.status, page.header("content-type")), (200, Some("application/json")));
+        let info: serde_json::Value = serde_json::from_slice(&page.body).expect("JSON");
+        assert_eq!(info["node"], "edge1");
+        assert_eq!(info["pid"], router.edge.pid());
+        assert_eq!(info["state"], "up");
+        assert_eq!(info["sessions"], 1);
+        assert_eq!(info["realms"][0]["name"], "realm1");
+        assert_eq!(info["realms"][0]["subscriptions"], 1);
+        assert_eq!(info["realms"][0]["registrations"], 1);
+        assert_eq!(info["listeners"].as_array().map(Vec::len), Some(2));
+    }
+}
+
+#[test]
+fn health_is_told_on_the_admin_port_only() {
+    let router = Router::start(&Setup::default());
+    for (path, text) in [("/healthz", "ok\n"), ("/readyz", "ready\n")] {
+        let page = router.admin(path);
+        assert_eq!((page.status, page.text()), (200, text));
+        assert_eq!(fetch(&endpoint_of(router.edge.url("ws")), path, &[]).status, 404);
+    }
+    assert_eq!(fetch(&endpoint_of(router.edge.url("ws")), "/metrics", &[]).status, 404);
+}
+
+#[test]
+fn what_is_not_there_is_not_found_and_only_get_is_answered() {
+    let router = Router::start(&Setup::default());
+    for scheme in ["ws", "http"] {
+        let endpoint = endpoint_of(router.edge.url(scheme));
+        let page = fetch(&endpoint, "/no/such&page", &[]);
+        assert_eq!(page.status, 404);
+        assert!(page.text().contains("/no/such&amp;page"), "what was asked for is escaped: {}", page.text());
+        let mut io = endpoint.connect();
+        io.write_all(b"POST /info HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody")
+            .expect("open");
+        assert_eq!(http::read_head(&mut io).expect("an answer").status, 405);
+        let mut io = endpoint.connect();
+        io.write_all(b"HEAD /info HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("open");
+        let head = http::read_head(&mut io).expect("an answer");
+        assert_eq!(head.status, 200);
+        assert!(head.body.is_empty() && io.read_to_close().is_empty(), "HEAD has no body");
+    }
+}
+
+/// Nobody opens a session on the admin port.
+#[test]
+fn the_admin_port_speaks_no_wamp() {
+    let router = Router::start(&Setup::default());
+    let mut io = dial(&router.edge, "http");
+    let headers = [&crate::harness::client::UPGRADE[..], &[("Sec-WebSocket-Protocol", "wamp.2.json")]].concat();
+    http::request(&mut io, "/ws", &headers);
+    assert_eq!(http::read_head(&mut io).expect("an answer").status, 404);
+    let mut io = dial(&router.edge, "http");
+    io.write_all(b"\x7f\xf1\0\0").expect("open");
+    let answer = io.read_to_close();
+    assert!(!answer.starts_with(b"\x7f\xf1") && !answer.starts_with(b"\x7f\xb1"), "{answer:?}");
+}
+
+/// One family of `/metrics`.
+#[derive(Debug, Default)]
+struct Family {
+    kind: String,
+    help: String,
+    samples: Vec<(String, BTreeMap<String, String>, f64)>,
+}
+
+/// Reads the OpenMetrics text format, strictly enough to notice what Prometheus would not take.
+fn parse_openmetrics(text: &str) -> BTreeMap<String, Family> {
+    let mut families: BTreeMap<String, Family> = BTreeMap::new();
+    let mut current = String::new();
+    let (body, end) = text.rsplit_once("# EOF\n").expect("it ends with EOF");
+    assert_eq!(end, "", "nothing comes after EOF");
+    for line in body.lines() {
+        if let Some(rest) = line.strip_prefix("# ") {
+            let mut words = rest.splitn(3, ' ');
+            let (keyword, name, value) = (words.next(), words.next().expect("a name"), words.next().expect("a value"));
+            if current != name {
+                assert!(!families.contains_key(name), "{name} is there twice");
+                current = name.to_owned();
+            }
+            let family = families.entry(name.to_owned()).or_default();
+            match keyword {
+                Some("TYPE") => family.kind = value.to_owned(),
+                Some("HELP") => family.help = value.to_owned(),
+                other => assert_eq!(other, Some("UNIT"), "{line}"),
+            }
+            continue;
+        }
+        let (series, value) = line.rsplit_once(' ').expect("a sample has a value");
+        let (name, labels) = match series.split_once('{') {
+            Some((name, labels)) => (name, labels.strip_suffix('}').expect("labels end")),
+            None => (series, ""),
+        };
+        let labels = labels.split(',').filter(|label| !label.is_empty()).map(|label| {
+            let (key, value) = label.split_once('=').expect("a label has a value");
+            let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).expect("values are quoted");
+            (key.to_owned(), value.to_owned())
+        });
+        let suffix = name.strip_prefix(&current).unwrap_or_else(|| panic!("{name} is a sample of {current}"));
+        let family = families.get_mut(&current).expect("a family comes before its samples");
+        let legal: &[&str] = match family.kind.as_str() {
+            "counter" => &["_total", "_created"],
+            "gauge" => &[""],
+            "histogram" => &["_bucket", "_sum", "_count"],
+            "info" => &["_info"],
+            other => panic!("{name} is of type {other}"),
+        };
+        assert!(legal.contains(&suffix), "{name} is no sample of a {}", family.kind);
+        family.samples.push((suffix.to_owned(), labels.collect(), value.parse().expect("a number")));
+    }
+    families
+}
+
+#[test]
+fn metrics_are_openmetrics() {
+    let mut router = Router::start(&Setup::default());
+    let mut a = router.join("a");
+    a.subscribe("com.topic", "{}", "sub");
+    a.publish("com.topic", r#"{"exclude_me": false}"#, "[1]");
+    a.expect("[36, $sub, $_, {}, [1]]");
+    let page = router.admin("/metrics");
+    assert_eq!(page.header("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
+    let families = parse_openmetrics(page.text());
+    let value = |name: &str, label: &[(&str, &str)]| {
+        let family = families.get(name).unwrap_or_else(|| panic!("{name} is missing"));
+        let fits = |labels: &BTreeMap<String, String>| {
+            label.iter().all(|(key, value)| labels.get(*key).is_some_and(|found| found == value))
+        };
+        let mut samples = family.samples.iter().filter(|(_, labels, _)| fits(labels));
+        samples.next().unwrap_or_else(|| panic!("{name} has no sample {label:?}")).2
+    };
+    assert_eq!(value("crossbar_sessions", &[("realm", "realm1")]), 1.0);
+    assert_eq!(value("crossbar_sessions_opened", &[]), 1.0);
+    for kind in ["hello", "subscribe", "publish"] {
+        assert_eq!(value("crossbar_messages", &[("type", kind), ("direction", "in")]), 1.0, "{kind}");
+    }
+    for kind in ["welcome", "subscribed", "event"] {
+        assert_eq!(value("crossbar_messages", &[("type", kind), ("direction", "out")]), 1.0, "{kind}");
+    }
+    assert!(value("crossbar_bytes", &[("direction", "in")]) > 50.0);
+    assert!(value("crossbar_bytes", &[("direction", "out")]) > 50.0);
+    assert_eq!(value("crossbar_connections", &[("listener", router.edge.url("ws"))]), 1.0);
+    assert_eq!(value("crossbar_drops", &[("reason", "slow_consumer")]), 0.0);
+    assert_eq!(value("crossbar_outbox_bytes", &[]), 0.0);
+    assert_eq!(value("crossbar_build", &[("node", "edge1")]), 1.0);
+    assert!(value("process_resident_memory_bytes", &[]) > 1e6);
+    assert!(value("process_open_fds", &[]) > 3.0);
+    let turns = &families["crossbar_turn_seconds"];
+    assert_eq!(turns.kind, "histogram");
+    let buckets: Vec<f64> =
+        turns.samples.iter().filter(|(suffix, ..)| suffix == "_bucket").map(|(.., value)| *value).collect();
+    assert!(buckets.is_sorted() && buckets.last().is_some_and(|all| *all > 0.0), "{buckets:?}");
+    assert!(families.values().all(|family| !family.help.is_empty()));
+}
+
+/// Every listener is counted under its own name, and who is gone is not counted.
+#[test]
+fn connections_are_counted_by_listener() {
+    let router = Router::start(&Setup::default());
+    let clients: Vec<_> = Via::all().map(|via| router.connect_via(via)).collect();
+    let count =
+        |scheme: &str| router.metric(&format!("crossbar_connections{{listener=\"{}\"}}", router.edge.url(scheme)));
+    assert_eq!((count("ws"), count("rs")), (6, 3));
+    drop(clients);
+    crate::harness::router::eventually("all are gone", || (count("ws"), count("rs")) == (0, 0));
+}
