@@ -51,7 +51,9 @@ impl Shard {
             }
             Ending::Closing { .. } => {}
             Ending::Open => {
-                if connection.speaker.poll_timeout().is_some_and(|at| at <= now.uptime) {
+                // An echo endpoint has no session, and no HELLO that could be late.
+                let speaks_wamp = connection.serializer.is_some();
+                if speaks_wamp && connection.speaker.poll_timeout().is_some_and(|at| at <= now.uptime) {
                     let mut steps = Vec::new();
                     let Connection { speaker, listener, peer, .. } = connection;
                     let admission = listener.admission.borrow();
