@@ -4,6 +4,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own part of the harness")]
 
 pub mod client;
+pub mod cluster;
 pub mod http;
 pub mod io;
 pub mod pattern;

@@ -1,0 +1,116 @@
+//! Several edges that are linked with each other, as processes of their own. Links go over socket files, so that no port
+//! has to be known before it is bound.
+
+use super::client::Scope;
+use super::router::{Router, Setup, eventually};
+use super::{Edge, in_target};
+use std::path::Path;
+use std::process::Command;
+
+/// A mesh of edges, `edge1` first.
+pub struct Cluster {
+    /// None where a node has been killed and not started again.
+    pub routers: Vec<Option<Router>>,
+    setup: Setup,
+    scope: Scope,
+    keys: Vec<String>,
+    directory: tempfile::TempDir,
+}
+
+impl Cluster {
+    /// Starts `n` edges and waits until each is linked with every other.
+    pub fn start(n: usize, setup: Setup) -> Cluster {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let keys = (1..=n).map(|node| make_key(directory.path(), node)).collect();
+        let mut cluster = Cluster { routers: Vec::new(), setup, scope: Scope::default(), keys, directory };
+        for node in 1..=n {
+            let router = cluster.start_node(node);
+            cluster.routers.push(Some(router));
+        }
+        cluster.await_complete();
+        cluster
+    }
+
+    fn start_node(&self, node: usize) -> Router {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let text = config_of(self.directory.path(), node, &self.keys, &self.setup);
+        let mut router = Router::of(Edge::start_with(directory, &text, |_| {}));
+        router.scope = self.scope.clone();
+        router
+    }
+
+    /// The running router of `edge<node>`.
+    pub fn node(&mut self, node: usize) -> &mut Router {
+        self.routers[node - 1].as_mut().expect("this node is running")
+    }
+
+    /// Ends a node without a word, as a crash does.
+    pub fn kill(&mut self, node: usize) {
+        let router = self.routers[node - 1].take().expect("this node is running");
+        router.edge.signal("KILL");
+    }
+
+    /// Starts a node that was killed, and waits until the mesh is complete again.
+    pub fn restart(&mut self, node: usize) {
+        self.routers[node - 1] = Some(self.start_node(node));
+        self.await_complete();
+    }
+
+    /// Waits until every running node is linked with every other in both directions.
+    pub fn await_complete(&self) {
+        for router in self.routers.iter().flatten() {
+            eventually("every link is up", || is_complete(router));
+        }
+    }
+}
+
+/// Whether the node's own page says that all its links are up.
+pub fn is_complete(router: &Router) -> bool {
+    mesh_of(router)["is_complete"] == true
+}
+
+/// The `mesh` of a node's `/info`.
+pub fn mesh_of(router: &Router) -> serde_json::Value {
+    let page = super::http::fetch(
+        &super::router::endpoint_of(router.edge.url("http")),
+        "/info",
+        &[("Accept", "application/json")],
+    );
+    let info: serde_json::Value = serde_json::from_str(page.text()).expect("/info is JSON");
+    info["mesh"].clone()
+}
+
+/// Makes the key of a node with the program's own command. Returns the public half.
+fn make_key(directory: &Path, node: usize) -> String {
+    let file = directory.join(format!("keygen{node}.toml"));
+    std::fs::write(&file, config_of(directory, node, &[], &Setup::default())).expect("the configuration is written");
+    let output = Command::new(env!("CARGO_BIN_EXE_crossbar-edge"))
+        .args(["keygen", "--config"])
+        .arg(&file)
+        .current_dir(in_target(""))
+        .output()
+        .expect("crossbar-edge is started");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("a key is hex").trim().to_owned()
+}
+
+/// The configuration of one node that is linked with all whose keys there are.
+fn config_of(directory: &Path, node: usize, keys: &[String], setup: &Setup) -> String {
+    let at = directory.display();
+    let links = format!(
+        "[[listen]]\ntype = \"rawsocket\"\naddress = \"unix:{at}/link{node}.sock\"\npurpose = \"mesh\"\n\
+         serializers = [\"cbor\"]\n"
+    );
+    let peers: String = (1..=keys.len())
+        .filter(|peer| *peer != node)
+        .map(|peer| {
+            let key = &keys[peer - 1];
+            format!(
+                "[[mesh.peer]]\nid = \"edge{peer}\"\naddress = \"unix:{at}/link{peer}.sock\"\npublic_key = \"{key}\"\n"
+            )
+        })
+        .collect();
+    let setup = Setup { listeners: format!("{}{links}", setup.listeners), ..setup.clone() };
+    let text = setup.to_text().replace("id = \"edge1\"", &format!("id = \"edge{node}\""));
+    text.replace("{dir}/state", &format!("{at}/node{node}")) + &peers
+}

@@ -1,0 +1,11 @@
+//! Several real edges that act as one router: what one node's clients do is seen by the clients of the others, and the
+//! death of a node costs its clients their connection and nobody anything else.
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod calls;
+mod events;
+mod failure;
+mod identity;
+mod meta;
