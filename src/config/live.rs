@@ -51,8 +51,8 @@ impl Config {
     }
 }
 
-/// The listener of `there` that is the `n`th of `here`: the one with the same address. Ports that the kernel is to choose
-/// are all written as 0, and told apart by their order.
+/// The listener of `there` that is the `n`th of `here`: the one with the same address. Ports that the kernel is to
+/// choose are all written as 0, and told apart by their order.
 pub fn counterpart<'l>(here: &[Listener], n: usize, there: &'l [Listener]) -> Option<&'l Listener> {
     let address = &here.get(n)?.address;
     let n_before = here.iter().take(n).filter(|listener| listener.address == *address).count();

@@ -1,5 +1,5 @@
-//! Several edges that are linked with each other, as processes of their own. Links go over socket files, so that no port
-//! has to be known before it is bound.
+//! Several edges that are linked with each other, as processes of their own. Links go over socket files, so that no
+//! port has to be known before it is bound.
 
 use super::client::Scope;
 use super::router::{Router, Setup, eventually};
