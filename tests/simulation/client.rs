@@ -12,12 +12,11 @@ pub(crate) struct Client {
     pub(crate) node: usize,
     pub(crate) key: SessionKey,
     pub(crate) session: Id,
-    pub(crate) joined: Duration,
     pub(crate) is_gone: bool,
     pub(crate) inbox: Vec<(Duration, Message)>,
     n_requests: Id,
     /// Requests without an answer.
-    pub(crate) open: BTreeMap<Id, Message>,
+    pub(crate) open: BTreeMap<Id, (Duration, Message)>,
     /// What it has been told that it has: id, pattern, and since when.
     pub(crate) subscriptions: BTreeMap<Id, Held>,
     pub(crate) registrations: BTreeMap<Id, Held>,
@@ -33,16 +32,16 @@ pub(crate) struct Client {
 pub(crate) struct Held {
     pub(crate) uri: String,
     pub(crate) policy: String,
+    pub(crate) asked: Duration,
     pub(crate) since: Duration,
 }
 
 impl Client {
-    pub(crate) fn new(node: usize, key: SessionKey, session: Id, joined: Duration) -> Client {
+    pub(crate) fn new(node: usize, key: SessionKey, session: Id) -> Client {
         Client {
             node,
             key,
             session,
-            joined,
             is_gone: false,
             inbox: Vec::new(),
             n_requests: 0,
@@ -61,20 +60,20 @@ impl Client {
         self.n_requests
     }
 
-    pub(crate) fn note_sent(&mut self, _now: Duration, message: &Message) {
+    pub(crate) fn note_sent(&mut self, now: Duration, message: &Message) {
         match message {
             Message::Subscribe { request, .. } | Message::Register { request, .. } | Message::Call { request, .. } => {
-                self.open.insert(*request, message.clone());
+                self.open.insert(*request, (now, message.clone()));
             }
             Message::Publish { request, options, .. } if options.bool("acknowledge") == Some(true) => {
-                self.open.insert(*request, message.clone());
+                self.open.insert(*request, (now, message.clone()));
             }
             Message::Unsubscribe { request, subscription, .. } => {
-                self.open.insert(*request, message.clone());
+                self.open.insert(*request, (now, message.clone()));
                 self.subscriptions.remove(subscription);
             }
             Message::Unregister { request, registration, .. } => {
-                self.open.insert(*request, message.clone());
+                self.open.insert(*request, (now, message.clone()));
                 self.registrations.remove(registration);
             }
             Message::Yield { request, options, .. } if options.bool("progress") != Some(true) => {
@@ -92,7 +91,8 @@ impl Client {
         self.inbox.push((now, message.clone()));
         match message {
             Message::Subscribed { request, subscription: id } | Message::Registered { request, registration: id } => {
-                let held = held(&self.close(*request, message), now);
+                let (asked, question) = self.close(*request, message);
+                let held = held(&question, asked, now);
                 match message {
                     Message::Subscribed { .. } => self.subscriptions.insert(*id, held),
                     _ => self.registrations.insert(*id, held),
@@ -153,11 +153,19 @@ impl Client {
         messages.filter(|message| matches!(message, Message::Event { .. })).collect()
     }
 
+    /// The id of an acknowledged publication.
+    pub(crate) fn published(&self, request: Id) -> Option<Id> {
+        match self.answers(request)[..] {
+            [Message::Published { publication, .. }] => Some(*publication),
+            _ => None,
+        }
+    }
+
     pub(crate) fn has_heard(&self, subscription: Id, publication: Id) -> bool {
         self.heard.contains(&(subscription, publication))
     }
 
-    fn close(&mut self, request: Id, answer: &Message) -> Message {
+    fn close(&mut self, request: Id, answer: &Message) -> (Duration, Message) {
         let open = self.open.remove(&request);
         open.unwrap_or_else(|| panic!("session {} got an answer to nothing: {answer:?}", self.session))
     }
@@ -220,6 +228,7 @@ impl Client {
                 parts.push((20, part(false)));
                 parts
             }
+            "long" => vec![(8_000, part(false))],
             // Until it is interrupted.
             "never" => Vec::new(),
             other => panic!("a callee does not know how to {other}"),
@@ -227,12 +236,12 @@ impl Client {
     }
 }
 
-fn held(asked: &Message, now: Duration) -> Held {
-    let (Message::Subscribe { options, topic: uri, .. } | Message::Register { options, procedure: uri, .. }) = asked
+fn held(question: &Message, asked: Duration, since: Duration) -> Held {
+    let (Message::Subscribe { options, topic: uri, .. } | Message::Register { options, procedure: uri, .. }) = question
     else {
-        panic!("{asked:?} is not to be answered so");
+        panic!("{question:?} is not to be answered so");
     };
-    Held { uri: uri.clone(), policy: options.str("match").unwrap_or("exact").to_owned(), since: now }
+    Held { uri: uri.clone(), policy: options.str("match").unwrap_or("exact").to_owned(), asked, since }
 }
 
 fn error(request: Id, error: &str) -> Message {

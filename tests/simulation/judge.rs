@@ -1,1 +1,163 @@
-//! What must hold.
+//! What must hold when a cluster has been mended and has come to rest.
+
+use crate::world::World;
+use crossbar_cluster::mesh::{Kind, Pattern};
+use crossbar_cluster::wamp::Id;
+use crossbar_cluster::wamp::uri::Match;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// An event that was acknowledged to its publisher.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) publisher: usize,
+    pub(crate) at: Duration,
+    pub(crate) topic: String,
+    pub(crate) request: Id,
+}
+
+/// Checks everything.
+pub(crate) fn judge(world: &mut World, published: &[Published]) {
+    every_request_is_answered(world);
+    clients_and_nodes_agree(world);
+    nodes_agree_on_interest(world);
+    nodes_agree_on_procedures(world);
+    nothing_is_lost(world, published);
+    every_procedure_can_be_called_from_everywhere(world);
+}
+
+fn every_request_is_answered(world: &World) {
+    for (index, client) in world.clients.iter().enumerate().filter(|(_, client)| !client.is_gone) {
+        assert!(client.open.is_empty(), "client {index} still waits for answers to {:?}", client.open);
+    }
+}
+
+/// What a client was told that it has is what its node's tables say.
+fn clients_and_nodes_agree(world: &World) {
+    for (index, client) in world.clients.iter().enumerate().filter(|(_, client)| !client.is_gone) {
+        let realm = world.realm(client.node);
+        let subscriptions: BTreeSet<Id> = realm.broker().held_by(client.key).map(|held| held.id).collect();
+        assert_eq!(subscriptions, client.subscriptions.keys().copied().collect(), "subscriptions of client {index}");
+        let registrations: BTreeSet<Id> = realm.dealer().held_by(client.key).map(|held| held.id).collect();
+        assert_eq!(registrations, client.registrations.keys().copied().collect(), "registrations of client {index}");
+    }
+}
+
+/// What a node has on another is what its own clients have, no more and no less.
+fn nodes_agree_on_interest(world: &World) {
+    for node in 0..world.nodes.len() {
+        let wanted = local_patterns(world, node);
+        for other in (0..world.nodes.len()).filter(|other| *other != node) {
+            let realm = world.realm(other);
+            let peer = realm.peer_key(&world.nodes[node].id).expect("the mesh is whole");
+            let topics = realm.broker().held_by(peer).map(|held| (Kind::Topic, held.policy, held.uri.clone()));
+            let procedures = realm.dealer().held_by(peer).map(|held| (Kind::Procedure, held.policy, held.uri.clone()));
+            let held: BTreeSet<Pattern> =
+                topics.chain(procedures).map(|(kind, policy, uri)| Pattern { kind, policy, uri }).collect();
+            assert_eq!(held, wanted, "what node {node} has on node {other}");
+        }
+        for (_, uplink) in world.realm(node).uplinks() {
+            assert!(uplink.mirror.is_quiet(), "node {node} still waits for {}", uplink.node);
+        }
+    }
+}
+
+fn local_patterns(world: &World, node: usize) -> BTreeSet<Pattern> {
+    let realm = world.realm(node);
+    let topics = realm.broker().subscriptions().map(|held| (Kind::Topic, held.policy, held.uri.clone()));
+    let local = realm.dealer().registrations().filter(|held| held.local_callees().is_some());
+    let procedures = local.map(|held| (Kind::Procedure, held.policy, held.uri.clone()));
+    topics.chain(procedures).map(|(kind, policy, uri)| Pattern { kind, policy, uri }).collect()
+}
+
+/// A single procedure has one callee in the cluster, and a shared one is shared alike everywhere.
+fn nodes_agree_on_procedures(world: &World) {
+    let mut owners: BTreeMap<(Match, String), Vec<(usize, &str)>> = BTreeMap::new();
+    for node in 0..world.nodes.len() {
+        for held in world.realm(node).dealer().registrations() {
+            if let Some(local) = held.local_callees() {
+                owners.entry((held.policy, held.uri.clone())).or_default().push((node, local.invoke.name()));
+            }
+        }
+    }
+    for (pattern, owners) in owners {
+        assert!(owners.iter().all(|(_, invoke)| *invoke == owners[0].1), "{pattern:?}: {owners:?}");
+        assert!(owners[0].1 != "single" || owners.len() == 1, "{pattern:?}: {owners:?}");
+    }
+}
+
+/// Who had SUBSCRIBED before a publication, and has kept it, got it, if the link from there was whole all the time.
+fn nothing_is_lost(world: &World, published: &[Published]) {
+    for event in published {
+        let publisher = &world.clients[event.publisher];
+        let Some(id) = publisher.published(event.request) else { continue };
+        for (index, client) in world.clients.iter().enumerate().filter(|(_, client)| !client.is_gone) {
+            if index == event.publisher || !reaches(world, client.node, publisher.node, event.at) {
+                continue;
+            }
+            for (subscription, held) in &client.subscriptions {
+                let policy = Match::from_name(&held.policy).expect("a policy");
+                let is_due = held.since < event.at
+                    && policy.covers(&held.uri, &event.topic)
+                    && (client.node == publisher.node
+                        || settled(world, client.node, publisher.node, held.asked, event.at));
+                assert!(
+                    !is_due || client.has_heard(*subscription, id),
+                    "client {index} of node {} misses {event:?} of node {}, which it has had since {:?}",
+                    client.node,
+                    publisher.node,
+                    held.since
+                );
+            }
+        }
+    }
+}
+
+/// Whether the link on which `node` gets what is published on `origin` was whole then and for long enough after.
+fn reaches(world: &World, node: usize, origin: usize, at: Duration) -> bool {
+    node == origin || uptime(world, node, origin, at).is_some_and(|(_, end)| end > at + SLOW)
+}
+
+/// Whether the link was up when the subscriber asked, or has been up for long enough to have been told.
+fn settled(world: &World, node: usize, origin: usize, asked: Duration, at: Duration) -> bool {
+    uptime(world, node, origin, at).is_some_and(|(start, _)| start <= asked || start + SLOW < at)
+}
+
+fn uptime(world: &World, node: usize, origin: usize, at: Duration) -> Option<(Duration, Duration)> {
+    let of_link = world.uptimes.iter().filter(|(link, ..)| *link == (node, origin));
+    // The first cut is what counts, if it was cut again.
+    of_link
+        .map(|(_, start, end)| (*start, *end))
+        .filter(|(start, end)| *start <= at && at < *end)
+        .min_by_key(|(_, end)| *end)
+}
+
+fn every_procedure_can_be_called_from_everywhere(world: &mut World) {
+    let nodes = world.nodes.len();
+    let mut procedures = BTreeSet::new();
+    for node in 0..nodes {
+        for held in world.realm(node).dealer().registrations() {
+            assert!(held.policy != Match::Exact || held.uri.starts_with("com."));
+            procedures.insert((held.policy, held.uri.clone()));
+        }
+    }
+    for node in 0..nodes {
+        let caller = world.join(node);
+        for (policy, uri) in &procedures {
+            let procedure = match policy {
+                Match::Exact => uri.clone(),
+                Match::Prefix => format!("{uri}zzz"),
+                Match::Wildcard => {
+                    let components =
+                        uri.split('.').map(|component| if component.is_empty() { "zzz" } else { component });
+                    components.collect::<Vec<_>>().join(".")
+                }
+            };
+            let answer = world.called(caller, &procedure, vec!["echo".into()]);
+            assert!(answer.is_ok(), "a call of {procedure} from node {node}: {answer:?}");
+        }
+    }
+}
+
+/// Longer than anything takes on a link that is whole, spikes of delay included.
+const SLOW: Duration = Duration::from_secs(2);

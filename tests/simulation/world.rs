@@ -31,6 +31,8 @@ pub(crate) struct World {
     config: RealmConfig,
     /// How long a message may be on its way; more during a spike.
     pub(crate) delay_max_ms: u64,
+    /// When each link was up and whole: (link, from, to).
+    pub(crate) uptimes: Vec<((usize, usize), Duration, Duration)>,
     /// (node, publication) of every EVENT that came over a link: none may come twice.
     arrived: BTreeSet<(usize, Id)>,
     pub(crate) trace: bool,
@@ -65,7 +67,7 @@ pub(crate) struct Link {
     last: [Duration; 2],
     /// Nothing arrives any more in this direction.
     cut: [bool; 2],
-    pub(crate) up_since: Duration,
+    up_since: Duration,
     /// The requests that the dialing end has made.
     n_requests: Id,
 }
@@ -105,6 +107,7 @@ impl World {
             n_sessions: 0,
             config: config(),
             delay_max_ms: 20,
+            uptimes: Vec::new(),
             arrived: BTreeSet::new(),
             trace: std::env::var("SIM_TRACE").is_ok(),
         };
@@ -131,8 +134,24 @@ impl World {
         self
     }
 
-    pub(crate) fn uptime(&self) -> Duration {
-        self.now.uptime
+    /// Everything is mended, and all that comes of it has come.
+    pub(crate) fn heal(&mut self) {
+        self.delay_max_ms = 20;
+        for node in 0..self.nodes.len() {
+            if self.nodes[node].realm.is_none() {
+                self.start(node);
+            }
+        }
+        for _ in 0..60 {
+            self.run(1_000);
+            if self.is_whole() {
+                break;
+            }
+        }
+        assert!(self.is_whole(), "the mesh does not mend");
+        self.run(15_000);
+        let up: Vec<_> = self.links.iter().map(|(key, link)| (*key, link.up_since, Duration::MAX)).collect();
+        self.uptimes.extend(up);
     }
 
     pub(crate) fn realm(&self, node: usize) -> &ClusteredRealm {
@@ -177,9 +196,11 @@ impl World {
         self.say(|| format!("cut {key:?} {directions:?}"));
         let Some(link) = self.links.get_mut(&key) else { return };
         let epoch = link.epoch;
+        let uptime = (key, link.up_since, self.now.uptime);
         for direction in 0..2 {
             link.cut[direction] |= directions[direction];
         }
+        self.uptimes.push(uptime);
         for end in 0..2 {
             self.plan(2_000, Happening::Notice { link: key, epoch, end });
         }
@@ -195,7 +216,7 @@ impl World {
         self.n_sessions += 1;
         let session = self.n_sessions;
         let key = self.place(node, Who::Client(client));
-        self.clients.push(Client::new(node, key, session, self.now.uptime));
+        self.clients.push(Client::new(node, key, session));
         let identity = identity(session, &format!("client{client}"), authrole);
         self.act(node, |now, realm, out| realm.join(now, key, MemberKind::Client, identity, out));
         client
@@ -237,12 +258,6 @@ impl World {
             self.happen();
         }
         self.advance(end);
-    }
-
-    /// How long it has been since the last message crossed a link does not matter here: lets time pass until nothing
-    /// but slow timers is left.
-    pub(crate) fn run_until_quiet(&mut self) {
-        self.run(30_000);
     }
 
     /// All links between living nodes are up at both ends.

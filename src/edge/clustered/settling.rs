@@ -184,7 +184,7 @@ impl ClusteredRealm {
             if !force && (is_pending || is_ours_older(ours.since)) {
                 return refuse(key, &message, error, taken(&pattern), out);
             }
-            self.realm.revoke_registration(now, id, &taken(&pattern), out);
+            self.realm.revoke_registration(now, id, error::UNREGISTERED, out);
         }
         let waiting = self.settling.by_pattern.get(&pattern).and_then(|requests| requests.first());
         let waiting = waiting.map(|first| (first.asked, terms(&first.message).0));
@@ -219,7 +219,7 @@ impl ClusteredRealm {
             }
             self.mirror(&pattern, out);
         } else if let Some(found) = self.realm.dealer().lookup(&pattern.uri, pattern.policy) {
-            self.realm.revoke_registration(now, found.id, &taken(&pattern), out);
+            self.realm.revoke_registration(now, found.id, error::UNREGISTERED, out);
         }
     }
 

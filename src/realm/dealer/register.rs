@@ -85,11 +85,10 @@ impl Dealer {
     /// themselves who gets it, so nothing is refused here; a link registers again when its callees have changed, and
     /// it has counted what each of them has.
     fn register_link(&mut self, cx: &mut Context, key: SessionKey, options: &Dict, procedure: String) -> Id {
-        let (policy, invoke, force) = terms(options);
+        let (policy, invoke, _) = terms(options);
         let since = micros(options, "since_us").unwrap_or(cx.now.wall);
         let known = self.lookup(&procedure, policy).map(|existing| existing.id);
         let id = match known {
-            Some(id) if force && !self.registrations.is_callee(key, id) => self.replace(cx, id, key, invoke),
             Some(id) => id,
             None => self.registrations.create(procedure, policy, invoke, since),
         };
@@ -132,12 +131,12 @@ impl Dealer {
         }
     }
 
-    /// Ends a registration for all of its callees and makes it anew, with the calls that waited in it, for `key` to
+    /// Ends a registration for all of its clients and makes it anew, with the calls that waited in it, for `key` to
     /// register.
     fn replace(&mut self, cx: &mut Context, id: Id, key: SessionKey, invoke: Invoke) -> Id {
         let mut id = id;
         let callees: Vec<SessionKey> =
-            self.registration(id).into_iter().flat_map(|old| old.callees.iter().map(|callee| callee.session)).collect();
+            self.registration(id).into_iter().flat_map(Registration::client_callees).collect();
         for callee in callees {
             if callee != key {
                 // A URI, because that is what clients take it for.
