@@ -189,7 +189,9 @@ impl Shard {
                 self.handle_authenticator_answer(now, token, result);
             }
             Effect::Drop { reason } => self.stats.count_drop(reason),
-            Effect::Settle { .. } => debug_assert!(false, "the clustered realm settles what has to settle"),
+            Effect::Settle { .. } | Effect::Gather { .. } => {
+                debug_assert!(false, "the clustered realm asks its peers itself");
+            }
         }
     }
 

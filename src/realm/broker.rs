@@ -65,6 +65,11 @@ impl Broker {
         self.is_visible(place).then(|| &self.subscriptions[place])
     }
 
+    /// The subscription with this id, even if only links have it.
+    pub(super) fn subscription_of_any(&self, id: Id) -> Option<&Subscription> {
+        self.by_id.get(&id).map(|place| &self.subscriptions[*place])
+    }
+
     /// The subscription of exactly this pattern.
     pub fn lookup(&self, uri: &str, policy: Match) -> Option<&Subscription> {
         let place = *self.by_pattern.value(uri, policy)?;

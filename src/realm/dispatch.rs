@@ -11,7 +11,7 @@ use super::{Action, Context, Desks, Effect, MemberKind, meta};
 use crate::drop::DropReason;
 use crate::wamp::message::code;
 use crate::wamp::uri::{Match, is_reserved};
-use crate::wamp::{Message, SessionKey, error};
+use crate::wamp::{Identity, Message, SessionKey, error};
 use crate::wire::{Dict, Payload};
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ impl Desks {
         timeout: Duration,
     ) {
         if is_reserved(procedure) {
-            let result = meta::answer(self, cx, None, procedure, &payload, false);
+            let result = meta::answer(self, cx, meta::Asker::Router, procedure, &payload, false);
             let result = match result {
                 Ok(args) => Ok(Payload::from_values(args, Dict::new())),
                 Err(refusal) => {
@@ -189,8 +189,14 @@ impl Desks {
                 }
             }
             Message::Subscribe { .. } | Message::Register { .. } => self.settle(cx, key, message, cx.now.wall),
-            Message::Call { request, procedure, payload, .. } if is_reserved(&procedure) => {
-                let message = match meta::answer(self, cx, Some(key), &procedure, &payload, disclosed) {
+            Message::Call { request, procedure, payload, .. }
+                if is_reserved(&procedure) && !meta::is_own_business(&procedure) && must_settle(cx, key) =>
+            {
+                cx.out.push(Effect::Gather { session: key, request, procedure, payload });
+            }
+            Message::Call { request, options, procedure, payload } if is_reserved(&procedure) => {
+                let caller = meta::Asker::Session(key, on_behalf_of(cx, key, &options));
+                let message = match meta::answer(self, cx, caller, &procedure, &payload, disclosed) {
                     Ok(args) => {
                         let payload = Payload::from_values(args, Dict::new());
                         Message::Result { request, details: Dict::new(), payload }
@@ -220,6 +226,17 @@ impl Desks {
             _ => unreachable!("only these two messages have to settle"),
         }
     }
+}
+
+/// For which client of another node a link asks.
+fn on_behalf_of(cx: &Context, key: SessionKey, options: &Dict) -> Option<Box<Identity>> {
+    let link = cx.members.member(key).filter(|member| member.kind != MemberKind::Client)?;
+    let client = options.list("forward_for")?.first()?.as_dict()?;
+    let mut identity = Box::new(link.identity.clone());
+    identity.session = client.uint("session")?;
+    identity.authid = client.str("authid")?.to_owned();
+    identity.authrole = client.str("authrole")?.to_owned();
+    Some(identity)
 }
 
 /// Whether other nodes have to agree to what this member asks for.

@@ -1,7 +1,7 @@
 //! What a realm wants done. Effects are carried out in order; the order is what gives WAMP its guarantees.
 
 use crate::drop::DropReason;
-use crate::wamp::{Message, SessionKey};
+use crate::wamp::{Id, Message, SessionKey};
 use crate::wire::{Payload, Value};
 
 /// Where a routed message came from, and so where it may go.
@@ -58,6 +58,14 @@ pub enum Effect {
     Settle {
         session: SessionKey,
         message: Message,
+    },
+    /// A call of the meta API that may be made, in a realm that is linked to other nodes: what `Realm::answer_meta`
+    /// says is to be put together with what they say.
+    Gather {
+        session: SessionKey,
+        request: Id,
+        procedure: String,
+        payload: Payload,
     },
     /// Something was not delivered.
     Drop {

@@ -161,6 +161,22 @@ impl Realm {
         self.settle(now, out, first);
     }
 
+    /// What this node has to say to a call of the meta API that `Effect::Gather` tells of.
+    pub fn answer_meta(
+        &mut self,
+        now: Now,
+        caller: SessionKey,
+        procedure: &str,
+        payload: &Payload,
+        out: &mut Vec<Effect>,
+    ) -> meta::Answer {
+        let first = out.len();
+        let (mut cx, desks) = self.enter(now, out);
+        let answer = meta::answer(desks, &mut cx, meta::Asker::Session(caller, None), procedure, payload, false);
+        self.settle(now, out, first);
+        answer
+    }
+
     /// Takes a registration away from all of its clients, because it is another node's.
     pub fn revoke_registration(&mut self, now: Now, registration: Id, reason: &str, out: &mut Vec<Effect>) {
         let first = out.len();

@@ -98,6 +98,10 @@ impl Client {
                     _ => self.registrations.insert(*id, held),
                 };
             }
+            Message::Unsubscribed { request: 0, details } => {
+                let id = details.uint("subscription").expect("a revocation says of what");
+                self.subscriptions.remove(&id);
+            }
             Message::Unregistered { request: 0, details } => {
                 let id = details.uint("registration").expect("a revocation says of what");
                 self.registrations.remove(&id);

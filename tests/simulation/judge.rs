@@ -4,6 +4,7 @@ use crate::world::World;
 use crossbar_cluster::mesh::{Kind, Pattern};
 use crossbar_cluster::wamp::Id;
 use crossbar_cluster::wamp::uri::Match;
+use crossbar_cluster::wire::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ pub(crate) fn judge(world: &mut World, published: &[Published]) {
     nodes_agree_on_procedures(world);
     nothing_is_lost(world, published);
     every_procedure_can_be_called_from_everywhere(world);
+    the_meta_api_answers_alike_everywhere(world);
 }
 
 fn every_request_is_answered(world: &World) {
@@ -157,6 +159,38 @@ fn every_procedure_can_be_called_from_everywhere(world: &mut World) {
             assert!(answer.is_ok(), "a call of {procedure} from node {node}: {answer:?}");
         }
     }
+}
+
+fn the_meta_api_answers_alike_everywhere(world: &mut World) {
+    let callers: Vec<usize> = (0..world.nodes.len()).map(|node| world.join(node)).collect();
+    let mut ask = |procedure: &str, args: Vec<Value>| -> Vec<Value> {
+        let answers: Vec<_> = callers.iter().map(|caller| world.called(*caller, procedure, args.clone())).collect();
+        assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{procedure} {args:?}: {answers:?}");
+        answers.into_iter().next().and_then(Result::ok).unwrap_or_default()
+    };
+    ask("wamp.session.count", vec![]);
+    for session in ids(ask("wamp.session.list", vec![]).first()) {
+        ask("wamp.session.get", vec![session.into()]);
+    }
+    for (kind, member) in [("subscription", "subscriber"), ("registration", "callee")] {
+        let lists = ask(&format!("wamp.{kind}.list"), vec![]);
+        for (_, list) in lists[0].as_dict().expect("lists by policy").iter() {
+            for id in ids(Some(list)) {
+                ask(&format!("wamp.{kind}.get"), vec![id.into()]);
+                let members = ids(ask(&format!("wamp.{kind}.list_{member}s"), vec![id.into()]).first());
+                let count = ask(&format!("wamp.{kind}.count_{member}s"), vec![id.into()]);
+                assert_eq!(count, [members.len().into()], "{member}s of {kind} {id}");
+            }
+        }
+        for uri in ["com.a", "com.b", "com.nobody"] {
+            ask(&format!("wamp.{kind}.lookup"), vec![uri.into()]);
+            ask(&format!("wamp.{kind}.match"), vec![uri.into()]);
+        }
+    }
+}
+
+fn ids(list: Option<&Value>) -> Vec<Id> {
+    list.and_then(Value::as_list).unwrap_or_default().iter().filter_map(Value::as_uint).collect()
 }
 
 /// Longer than anything takes on a link that is whole, spikes of delay included.

@@ -195,4 +195,4 @@ const PATTERNS: [(&str, &str); 7] = [
 ];
 const TOPICS: [&str; 5] = ["com.a", "com.a.x", "com.b", "com.b.x", "com.c"];
 /// What a run in a debug build does in a few seconds.
-const SEEDS: u64 = 800;
+const SEEDS: u64 = 150;

@@ -308,6 +308,89 @@ fn force_reregister_takes_a_procedure_from_another_node() {
     assert_eq!(world.called(caller, "com.proc", vec![]), Ok(vec![session.into()]));
 }
 
+#[test]
+fn the_meta_api_sees_and_acts_on_the_whole_cluster() {
+    let mut world = world(3);
+    let (a, b, c) = (world.join(0), world.join(1), world.join(2));
+    assert_eq!(world.called(a, "wamp.session.count", vec![]), Ok(vec![3u64.into()]));
+    let sessions = [a, b, c].map(|client| world.clients[client].session);
+    assert_eq!(world.called(b, "wamp.session.list", vec![]), Ok(vec![list(sessions)]));
+    let subscription = world.subscribed(c, "com.a", "exact");
+    assert_eq!(world.called(a, "wamp.subscription.lookup", vec!["com.a".into()]), Ok(vec![subscription.into()]));
+    let removed = vec![subscription.into(), sessions[2].into()];
+    assert_eq!(world.called(a, "wamp.subscription.remove_subscriber", removed.clone()), Ok(vec![]));
+    let again = world.called(a, "wamp.subscription.remove_subscriber", removed);
+    assert!(again.is_err());
+    assert_eq!(world.called(a, "wamp.session.kill", vec![sessions[1].into()]), Ok(vec![]));
+    assert!(world.clients[b].is_gone);
+    let again = world.called(a, "wamp.session.kill", vec![sessions[1].into()]);
+    assert_eq!(again, Err("wamp.error.no_such_session".to_owned()));
+    assert_eq!(world.called(c, "wamp.session.kill_all", vec![]), Ok(vec![1u64.into()]));
+    assert!(world.clients[a].is_gone);
+}
+
+#[test]
+fn meta_events_reach_every_node() {
+    let mut world = world(2);
+    let a = world.join(0);
+    world.subscribed(a, "wamp.", "prefix");
+    let b = world.join(1);
+    world.subscribed(b, "com.a", "exact");
+    let c = world.join(0);
+    world.subscribed(c, "com.a", "exact");
+    world.leave(b);
+    // Of two that leave at the same moment, each believes that the other is still there.
+    world.run(100);
+    world.leave(c);
+    world.run(500);
+    let topic = |event: &&Message| details(event).str("topic").expect("a pattern is told the topic").to_owned();
+    let topics: Vec<String> = world.clients[a].events().iter().map(topic).collect();
+    let expected = [
+        "session.on_join",
+        "subscription.on_create",
+        "subscription.on_subscribe",
+        "session.on_join",
+        "subscription.on_subscribe",
+        "subscription.on_unsubscribe",
+        "subscription.on_unsubscribe",
+        "session.on_leave",
+        "subscription.on_delete",
+        "session.on_leave",
+    ];
+    let mut sorted = topics.clone();
+    sorted.sort();
+    let mut expected = expected.map(|topic| format!("wamp.{topic}"));
+    expected.sort();
+    assert_eq!(sorted, expected);
+}
+
+#[test]
+fn history_can_be_read_from_every_node() {
+    let mut world = World::new(1, 2);
+    world.run(1_000);
+    let (a, b) = (world.join(0), world.join(1));
+    world.publish(a, "com.history", Dict::new(), vec!["one".into()]);
+    world.run(100);
+    for link in [(0, 1), (1, 0)] {
+        world.cut(link, [true, true]);
+    }
+    // Each is kept by one node only.
+    world.publish(b, "com.history", Dict::new(), vec!["two".into()]);
+    world.run(10);
+    world.publish(a, "com.history", Dict::new(), vec!["three".into()]);
+    world.run(10_000);
+    let id = world.called(a, "wamp.subscription.lookup", vec!["com.history".into()]).expect("a rule keeps it");
+    for (client, kwargs, expected) in [
+        (a, Dict::new(), vec!["one", "two", "three"]),
+        (b, Dict::new(), vec!["one", "two", "three"]),
+        (b, Dict::new().with("reverse", true).with("limit", 2u64), vec!["three", "two"]),
+    ] {
+        let events = world.called_with(client, "wamp.subscription.get_events", id.clone(), kwargs).expect("it may");
+        let word = |event: &Value| Some(event.as_dict()?.list("args")?.first()?.as_str()?.to_owned());
+        assert_eq!(events.iter().filter_map(word).collect::<Vec<_>>(), expected);
+    }
+}
+
 fn details(event: &Message) -> &Dict {
     let Message::Event { details, .. } = event else { panic!("{event:?} is not an EVENT") };
     details

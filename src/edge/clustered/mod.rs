@@ -4,6 +4,7 @@
 //! Whoever drives it treats links as he treats clients: a link is a member with a key, it joins and leaves, its
 //! messages go in through `handle_message`, and what `Effect`s address to its key is ready to be sent.
 
+mod gather;
 mod settling;
 
 use crate::mesh::{Input, Kind, Pattern, Uplink, Want, frames, interest};
@@ -15,6 +16,7 @@ use crate::wamp::feature::Features;
 use crate::wamp::message::code;
 use crate::wamp::{Id, Identity, Message, SessionKey, error};
 use crate::wire::{Dict, Payload};
+use gather::Gathering;
 use settling::Settling;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,6 +31,8 @@ pub struct ClusteredRealm {
     uplinks: BTreeMap<SessionKey, Uplink>,
     /// What clients have asked for and the peers have not agreed to yet.
     settling: Settling,
+    /// Calls of the meta API that wait for peers.
+    gathering: Gathering,
 }
 
 impl ClusteredRealm {
@@ -39,6 +43,7 @@ impl ClusteredRealm {
             realm: Realm::new(now, config, seed),
             uplinks: BTreeMap::new(),
             settling: Settling::default(),
+            gathering: Gathering::default(),
         }
     }
 
@@ -74,6 +79,7 @@ impl ClusteredRealm {
     pub fn leave(&mut self, now: Now, key: SessionKey, out: &mut Vec<Effect>) {
         let first = out.len();
         self.realm.leave(now, key, out);
+        self.forget_in_gathers(key, out);
         if self.uplinks.remove(&key).is_some() {
             self.settle_all(now, out);
         } else {
@@ -106,12 +112,13 @@ impl ClusteredRealm {
         let first = out.len();
         self.realm.handle_timeout(now, out);
         self.settle_overdue(now, out);
+        self.finish_overdue_gathers(now, out);
         self.finish(now, out, first);
     }
 
     /// The uptime at which `handle_timeout` has something to do.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        let times = [self.realm.poll_timeout(), self.settling.poll_timeout()];
+        let times = [self.realm.poll_timeout(), self.settling.poll_timeout(), self.gathering.poll_timeout()];
         times.into_iter().flatten().min()
     }
 
@@ -199,20 +206,24 @@ impl ClusteredRealm {
         loop {
             let uplinks = &self.uplinks;
             let own = |effect: &mut Effect| match effect {
-                Effect::Settle { .. } => true,
+                Effect::Settle { .. } | Effect::Gather { .. } => true,
                 Effect::Send { to, message } if uplinks.contains_key(to) => {
                     !is_of_link(message) && !frames::translate(message)
                 }
                 _ => false,
             };
-            let settle: Vec<Effect> = out.extract_if(start.., own).collect();
+            let asked: Vec<Effect> = out.extract_if(start.., own).collect();
             start = out.len();
-            if settle.is_empty() {
+            if asked.is_empty() {
                 break;
             }
-            for effect in settle {
-                if let Effect::Settle { session, message } = effect {
-                    self.begin_settling(now, session, message, out);
+            for effect in asked {
+                match effect {
+                    Effect::Settle { session, message } => self.begin_settling(now, session, message, out),
+                    Effect::Gather { session, request, procedure, payload } => {
+                        self.begin_gather(now, session, request, &procedure, payload, out);
+                    }
+                    _ => {}
                 }
             }
         }
@@ -276,7 +287,8 @@ impl ClusteredRealm {
             Some(Input::Refused { pattern, said, error, payload }) => {
                 self.handle_refusal(now, pattern, said, &error, payload, out);
             }
-            Some(Input::Notice { .. } | Input::Answer { .. }) | None => {}
+            Some(Input::Answer { token, result }) => self.handle_gathered(token, key, result, out),
+            Some(Input::Notice { .. }) | None => {}
         }
     }
 

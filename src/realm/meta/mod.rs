@@ -35,8 +35,17 @@ struct MetaCall<'a, 'c> {
     cx: &'a mut Context<'c>,
     /// The session that calls; None when it is the router itself.
     caller: Option<SessionKey>,
+    /// The client of another node for which a link calls.
+    on_behalf_of: Option<Box<Identity>>,
     /// Whether the caller's role discloses publishers, where the procedure publishes.
     disclosed: bool,
+}
+
+/// Who calls.
+pub(super) enum Asker {
+    Router,
+    /// A session; of a link, also the client of its node for which it asks.
+    Session(SessionKey, Option<Box<Identity>>),
 }
 
 type Handler = fn(&mut MetaCall, &Arguments) -> Answer;
@@ -51,7 +60,7 @@ const PROCEDURES: &[(&str, Handler)] = &[
     ("wamp.session.kill_by_authrole", session::kill_by_authrole),
     ("wamp.session.kill_all", session::kill_all),
     (ADD_TESTAMENT, testaments::add),
-    ("wamp.session.flush_testaments", testaments::flush),
+    (FLUSH_TESTAMENTS, testaments::flush),
     ("wamp.registration.list", registration::list),
     ("wamp.registration.lookup", registration::lookup),
     ("wamp.registration.match", registration::best_match),
@@ -70,13 +79,14 @@ const PROCEDURES: &[(&str, Handler)] = &[
 ];
 
 const ADD_TESTAMENT: &str = "wamp.session.add_testament";
+const FLUSH_TESTAMENTS: &str = "wamp.session.flush_testaments";
 const GET_EVENTS: &str = "wamp.subscription.get_events";
 
 /// Does what a call of a reserved procedure asks for. That it may be called has been checked.
 pub(super) fn answer(
     desks: &mut Desks,
     cx: &mut Context,
-    caller: Option<SessionKey>,
+    asker: Asker,
     procedure: &str,
     payload: &Payload,
     disclosed: bool,
@@ -85,7 +95,16 @@ pub(super) fn answer(
         return Err(refusal(error::NO_SUCH_PROCEDURE, format!("no callee has registered {procedure:?}")));
     };
     let arguments = Arguments::read(payload)?;
-    handler(&mut MetaCall { desks, cx, caller, disclosed }, &arguments)
+    let (caller, on_behalf_of) = match asker {
+        Asker::Router => (None, None),
+        Asker::Session(key, on_behalf_of) => (Some(key), on_behalf_of),
+    };
+    handler(&mut MetaCall { desks, cx, caller, on_behalf_of, disclosed }, &arguments)
+}
+
+/// Whether only the caller's own node can do it.
+pub(super) fn is_own_business(procedure: &str) -> bool {
+    procedure == ADD_TESTAMENT || procedure == FLUSH_TESTAMENTS
 }
 
 /// What a caller must be allowed to do besides calling the procedure, or it could publish by testament and read by
@@ -99,14 +118,16 @@ pub(super) fn further_demand(broker: &Broker, procedure: &str, payload: &Payload
         let uri = arguments.string(0, "topic").ok()?.to_owned();
         return Some(Demand { action: Action::Publish, uri, policy: Match::Exact });
     }
-    let subscription = broker.subscription(arguments.id(0, "subscription").ok()?)?;
+    // It may be one that only another node keeps the history of.
+    let subscription = broker.subscription_of_any(arguments.id(0, "subscription").ok()?)?;
     Some(Demand { action: Action::Subscribe, uri: subscription.uri.clone(), policy: subscription.policy })
 }
 
 impl MetaCall<'_, '_> {
     /// Who calls, when it is a session.
     fn caller_identity(&self) -> Option<&Identity> {
-        self.cx.members.member(self.caller?).map(|member| &member.identity)
+        let own = || self.cx.members.member(self.caller?).map(|member| &member.identity);
+        self.on_behalf_of.as_deref().or_else(own)
     }
 }
 

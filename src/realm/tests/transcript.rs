@@ -200,6 +200,9 @@ impl Case {
                 format!("answer {token}: {} {}", error.error, show_payload(&error.payload))
             }
             Effect::Drop { reason } => format!("drop {reason}"),
+            Effect::Gather { session, request, procedure, .. } => {
+                format!("gather {}: {request} {procedure}", name(session))
+            }
             Effect::Settle { session, message } => format!("settle {}: {}", name(session), json(message)),
         };
         self.without_ids(&text)

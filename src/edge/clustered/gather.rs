@@ -1,0 +1,265 @@
+//! The meta API of the whole cluster: the node that is called answers for its own clients, asks all peers for theirs,
+//! and puts the answers together. A peer that does not answer in time is left out.
+
+use super::ClusteredRealm;
+use crate::realm::Effect;
+use crate::time::Now;
+use crate::wamp::message::code;
+use crate::wamp::{Id, Message, SessionKey, error};
+use crate::wire::{Dict, Payload, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// The calls that wait for peers, by token: in the order in which their time ends.
+#[derive(Debug, Default)]
+pub(super) struct Gathering {
+    by_token: BTreeMap<u64, Gather>,
+    n_begun: u64,
+}
+
+#[derive(Debug)]
+struct Gather {
+    session: SessionKey,
+    request: Id,
+    how: Merge,
+    /// Those of `wamp.subscription.get_events` matter after the answers have come, too.
+    payload: Payload,
+    /// This node's own is the first.
+    answers: Vec<Answer>,
+    waiting: BTreeSet<SessionKey>,
+    deadline: Duration,
+}
+
+/// The arguments of a RESULT, or the error and its arguments.
+type Answer = Result<Vec<Value>, (String, Payload)>;
+
+/// How the answers of nodes make one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Merge {
+    /// Numbers are added.
+    Sum,
+    /// Lists are joined.
+    List,
+    /// Lists by match policy are joined.
+    Policies,
+    /// Lists are joined; none is null.
+    ListOrNull,
+    /// The first that is not null.
+    NotNull,
+    /// The one that could do it.
+    Any,
+    /// The one that has it for the longest time.
+    Oldest,
+    /// Events are sorted by time, each once.
+    Events,
+}
+
+/// Every procedure that is more than the business of one node.
+const PROCEDURES: &[(&str, Merge)] = &[
+    ("wamp.session.count", Merge::Sum),
+    ("wamp.session.list", Merge::List),
+    ("wamp.session.get", Merge::Any),
+    ("wamp.session.kill", Merge::Any),
+    ("wamp.session.kill_by_authid", Merge::List),
+    ("wamp.session.kill_by_authrole", Merge::Sum),
+    ("wamp.session.kill_all", Merge::Sum),
+    ("wamp.registration.list", Merge::Policies),
+    ("wamp.registration.lookup", Merge::NotNull),
+    ("wamp.registration.match", Merge::NotNull),
+    ("wamp.registration.get", Merge::Oldest),
+    ("wamp.registration.list_callees", Merge::List),
+    ("wamp.registration.count_callees", Merge::Sum),
+    ("wamp.registration.remove_callee", Merge::Any),
+    ("wamp.subscription.list", Merge::Policies),
+    ("wamp.subscription.lookup", Merge::NotNull),
+    ("wamp.subscription.match", Merge::ListOrNull),
+    ("wamp.subscription.get", Merge::Oldest),
+    ("wamp.subscription.list_subscribers", Merge::List),
+    ("wamp.subscription.count_subscribers", Merge::Sum),
+    ("wamp.subscription.remove_subscriber", Merge::Any),
+    ("wamp.subscription.get_events", Merge::Events),
+];
+
+/// How long peers may take. What needs longer is not answered by a healthy node.
+const GATHER_TIMEOUT: Duration = Duration::from_secs(1);
+/// Tokens below are for the links' own calls.
+pub(super) const FIRST_TOKEN: u64 = 1 << 8;
+
+impl Gathering {
+    pub(super) fn poll_timeout(&self) -> Option<Duration> {
+        self.by_token.values().next().map(|gather| gather.deadline)
+    }
+}
+
+impl ClusteredRealm {
+    /// Answers a call of the meta API that a client may make.
+    pub(super) fn begin_gather(
+        &mut self,
+        now: Now,
+        session: SessionKey,
+        request: Id,
+        procedure: &str,
+        payload: Payload,
+        out: &mut Vec<Effect>,
+    ) {
+        let caller = self.members().member(session).map(|member| member.identity.clone());
+        let own = self.realm.answer_meta(now, session, procedure, &payload, out);
+        let own = own.map_err(|refusal| {
+            (refusal.error.to_owned(), Payload::from_values(vec![refusal.sentence.into()], Dict::new()))
+        });
+        let how = PROCEDURES.iter().find(|(name, _)| *name == procedure).map(|(_, how)| *how);
+        let is_done = how == Some(Merge::Any) && own.is_ok();
+        let Some(how) = how.filter(|_| !is_done) else {
+            return answer(session, request, own, out);
+        };
+        let hop = caller.map(|caller| {
+            Dict::new()
+                .with("session", caller.session)
+                .with("authid", caller.authid)
+                .with("authrole", caller.authrole)
+                .into()
+        });
+        let options = Dict::new().with("forward_for", Value::List(hop.into_iter().collect()));
+        let token = FIRST_TOKEN + self.gathering.n_begun;
+        self.gathering.n_begun += 1;
+        let mut waiting = BTreeSet::new();
+        for (to, uplink) in &mut self.uplinks {
+            let message = uplink.call(token, procedure, options.clone(), payload.clone());
+            out.push(Effect::Send { to: *to, message });
+            waiting.insert(*to);
+        }
+        let deadline = now.uptime + GATHER_TIMEOUT;
+        let gather = Gather { session, request, how, payload, answers: vec![own], waiting, deadline };
+        self.gathering.by_token.insert(token, gather);
+        self.finish_gather_if_whole(token, out);
+    }
+
+    /// A peer has answered.
+    pub(super) fn handle_gathered(
+        &mut self,
+        token: u64,
+        peer: SessionKey,
+        result: Result<Payload, (String, Payload)>,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(gather) = self.gathering.by_token.get_mut(&token) else { return };
+        if gather.waiting.remove(&peer) {
+            gather.answers.push(result.map(|payload| payload.args().unwrap_or_default()));
+            self.finish_gather_if_whole(token, out);
+        }
+    }
+
+    /// A peer is gone, or a client: nobody waits for the one nor answers the other.
+    pub(super) fn forget_in_gathers(&mut self, key: SessionKey, out: &mut Vec<Effect>) {
+        self.gathering.by_token.retain(|_, gather| gather.session != key);
+        let waits = |gather: &mut Gather| gather.waiting.remove(&key);
+        let with = self.gathering.by_token.iter_mut().filter_map(|(token, gather)| waits(gather).then_some(*token));
+        for token in with.collect::<Vec<_>>() {
+            self.finish_gather_if_whole(token, out);
+        }
+    }
+
+    /// Answers with what there is when the time has come.
+    pub(super) fn finish_overdue_gathers(&mut self, now: Now, out: &mut Vec<Effect>) {
+        while let Some(first) = self.gathering.by_token.first_entry()
+            && first.get().deadline <= now.uptime
+        {
+            first.remove().finish(out);
+        }
+    }
+
+    fn finish_gather_if_whole(&mut self, token: u64, out: &mut Vec<Effect>) {
+        if self.gathering.by_token.get(&token).is_some_and(|gather| gather.waiting.is_empty())
+            && let Some(gather) = self.gathering.by_token.remove(&token)
+        {
+            gather.finish(out);
+        }
+    }
+}
+
+impl Gather {
+    fn finish(self, out: &mut Vec<Effect>) {
+        let Gather { session, request, how, payload, answers, .. } = self;
+        let (good, bad): (Vec<Answer>, Vec<Answer>) = answers.into_iter().partition(Result::is_ok);
+        let good: Vec<Vec<Value>> = good.into_iter().flatten().collect();
+        let merged = if good.is_empty() { Err(most_telling(bad)) } else { Ok(merge(how, good, &payload)) };
+        answer(session, request, merged, out);
+    }
+}
+
+fn merge(how: Merge, answers: Vec<Vec<Value>>, payload: &Payload) -> Vec<Value> {
+    let firsts = || answers.iter().filter_map(|answer| answer.first());
+    match how {
+        Merge::Sum => vec![firsts().filter_map(Value::as_uint).sum::<u64>().into()],
+        Merge::List => vec![joined(firsts()).into()],
+        Merge::ListOrNull => match joined(firsts()) {
+            list if list.is_empty() => vec![Value::Null],
+            list => vec![list.into()],
+        },
+        Merge::Policies => {
+            let mut policies = Dict::new();
+            for (policy, _) in firsts().filter_map(Value::as_dict).flat_map(Dict::iter) {
+                let lists = firsts().filter_map(|answer| answer.as_dict()?.get(policy));
+                policies.set(policy, joined(lists));
+            }
+            vec![policies.into()]
+        }
+        Merge::NotNull => vec![firsts().find(|first| **first != Value::Null).cloned().unwrap_or(Value::Null)],
+        Merge::Any => answers.into_iter().next().unwrap_or_default(),
+        Merge::Oldest => {
+            // RFC 3339 in UTC and with equal precision: the order of the texts is that of the times.
+            let created = |answer: &Vec<Value>| {
+                let created = answer.first().and_then(Value::as_dict).and_then(|details| details.str("created"));
+                created.unwrap_or_default().to_owned()
+            };
+            answers.into_iter().min_by_key(created).unwrap_or_default()
+        }
+        Merge::Events => events(answers, payload),
+    }
+}
+
+/// The ids of several lists, each once, in order.
+fn joined<'a>(lists: impl Iterator<Item = &'a Value>) -> Vec<Value> {
+    let ids: BTreeSet<u64> = lists.filter_map(Value::as_list).flatten().filter_map(Value::as_uint).collect();
+    ids.into_iter().map(Value::from).collect()
+}
+
+/// The events that any node has kept, by the time of the first that has, as the arguments of the call want them.
+fn events(answers: Vec<Vec<Value>>, payload: &Payload) -> Vec<Value> {
+    let mut by_publication: BTreeMap<u64, Dict> = BTreeMap::new();
+    let time = |event: &Dict| event.str("timestamp").unwrap_or_default().to_owned();
+    for event in answers.into_iter().flatten() {
+        let Value::Dict(event) = event else { continue };
+        let Some(publication) = event.uint("publication") else { continue };
+        let known = by_publication.entry(publication).or_insert_with(|| event.clone());
+        if time(&event) < time(known) {
+            *known = event;
+        }
+    }
+    let mut events: Vec<(String, u64, Dict)> =
+        by_publication.into_iter().map(|(publication, event)| (time(&event), publication, event)).collect();
+    events.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+    let arguments = payload.kwargs().unwrap_or_default();
+    if arguments.bool("reverse") == Some(true) {
+        events.reverse();
+    }
+    let limit = arguments.uint("limit").map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    events.into_iter().take(limit).map(|(.., event)| event.into()).collect()
+}
+
+/// Of several refusals the one that knew more than that there is no such thing.
+fn most_telling(refusals: Vec<Answer>) -> (String, Payload) {
+    let mut refusals: Vec<(String, Payload)> = refusals.into_iter().filter_map(Result::err).collect();
+    let is_ignorant = |error: &str| error == error::NO_SUCH_REGISTRATION || error == error::NO_SUCH_SUBSCRIPTION;
+    let telling = refusals.iter().position(|(error, _)| !is_ignorant(error)).unwrap_or(0);
+    refusals.swap_remove(telling)
+}
+
+fn answer(to: SessionKey, request: Id, answer: Answer, out: &mut Vec<Effect>) {
+    let details = Dict::new();
+    let message = match answer {
+        Ok(args) => Message::Result { request, details, payload: Payload::from_values(args, Dict::new()) },
+        Err((error, payload)) => Message::Error { request_type: code::CALL, request, details, error, payload },
+    };
+    out.push(Effect::Send { to, message });
+}
