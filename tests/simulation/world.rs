@@ -124,16 +124,6 @@ impl World {
         world
     }
 
-    /// Makes all nodes anew with another configuration; before anything else.
-    pub(crate) fn with_config(mut self, change: impl FnOnce(&mut RealmConfig)) -> World {
-        change(&mut self.config);
-        for index in 0..self.nodes.len() {
-            self.nodes[index].realm = None;
-            self.start(index);
-        }
-        self
-    }
-
     /// Everything is mended, and all that comes of it has come.
     pub(crate) fn heal(&mut self) {
         self.delay_max_ms = 20;
