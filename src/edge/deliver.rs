@@ -2,9 +2,10 @@
 
 use super::connection::Ending;
 use super::shard::{RealmIndex, Shard, Work};
+use crate::config::resolved::SlowConsumer;
 use crate::drop::DropReason;
 use crate::limits::{OUTBOX_STALL_PERCENT, STALL_MAX};
-use crate::transport::{Encoding, Frame};
+use crate::transport::{Class, Encoding, Frame};
 use crate::wamp::message::code;
 use crate::wamp::{Id, Message, SessionKey, codec, error};
 use crate::wire::{Dict, Payload};
@@ -12,9 +13,10 @@ use bytes::Bytes;
 
 impl Shard {
     /// Queues one message for one session.
-    pub(super) fn deliver(&mut self, key: SessionKey, message: Message, is_event: bool) {
+    pub(super) fn deliver(&mut self, key: SessionKey, message: Message) {
         let mut buffer = std::mem::take(&mut self.encode_buffer);
         buffer.clear();
+        let class = self.class_of(self.connections.get(key.0 as usize).and_then(|c| c.realm), &message);
         let message = self.admit_to_link(key, message);
         if let Some(message) = message
             && let Some(connection) = self.connections.get_mut(key.0 as usize)
@@ -26,14 +28,15 @@ impl Shard {
             } else {
                 let frame = connection.outbound.wrap(serializer, &buffer);
                 self.stats.count_out(message.code());
-                self.queue(key, frame, is_event);
+                self.queue(key, frame, class);
             }
         }
         self.encode_buffer = buffer;
     }
 
     /// Queues the same event for many sessions. The bytes are made once per encoding and shared.
-    pub(super) fn deliver_all(&mut self, _realm: RealmIndex, keys: &[SessionKey], message: &Message) {
+    pub(super) fn deliver_all(&mut self, realm: RealmIndex, keys: &[SessionKey], message: &Message) {
+        let class = self.class_of(Some(realm), message);
         let mut buffer = std::mem::take(&mut self.encode_buffer);
         // By encoding: how long the message is, and its frame.
         let mut shared: [Option<(usize, Bytes)>; Encoding::COUNT] = Default::default();
@@ -59,9 +62,25 @@ impl Shard {
                 continue;
             }
             self.stats.count_out(message.code());
-            self.queue(key, frame, true);
+            self.queue(key, frame, class);
         }
         self.encode_buffer = buffer;
+    }
+
+    /// How a message may be treated: whether it may wait, and by the realm's policy for its topic whether it may be
+    /// dropped.
+    fn class_of(&self, realm: Option<RealmIndex>, message: &Message) -> Class {
+        let Message::Event { subscription, details, .. } = message else { return Class::Reply };
+        let Some(slot) = realm.and_then(|index| self.realms.get(index.0)?.as_ref()) else { return Class::Event };
+        let action = if slot.settings.slow_consumer_rules.is_empty() {
+            slot.settings.slow_consumer
+        } else {
+            // Events of an exact subscription do not name their topic; the subscription does.
+            let uri =
+                || slot.realm.broker().subscription(*subscription).map_or("", |subscription| subscription.uri.as_str());
+            slot.settings.slow_consumer_on(details.str("topic").unwrap_or_else(uri))
+        };
+        if action == SlowConsumer::DropOldest { Class::Expendable } else { Class::Event }
     }
 
     /// A full link takes no more: events are dropped and counted, calls are answered at once, and a link on which an
@@ -92,13 +111,13 @@ impl Shard {
     }
 
     /// Puts a frame into a connection's outbox, and holds the connection to its bound.
-    pub(super) fn queue(&mut self, key: SessionKey, bytes: Bytes, is_event: bool) {
+    pub(super) fn queue(&mut self, key: SessionKey, bytes: Bytes, class: Class) {
         let Some(connection) = self.connections.get_mut(key.0 as usize) else { return };
         if connection.ending != Ending::Open {
             return;
         }
         let bytes_max = connection.listener.limits().outbox_bytes_max;
-        connection.outbox.push(Frame { bytes, is_event });
+        connection.outbox.push(Frame { bytes, class });
         let queued = connection.outbox.queued_bytes();
         let is_link = connection.is_link();
         if !connection.is_touched {
@@ -107,7 +126,7 @@ impl Shard {
             // Where no turn is under way (a deadline has come, an operator wants something), nobody else would.
             self.wake_flusher();
         }
-        self.queued_events += u64::from(is_event);
+        self.queued_events += u64::from(class != Class::Reply);
         if queued > bytes_max / 100 * OUTBOX_STALL_PERCENT && !is_link {
             self.handle_pressure(key, queued, bytes_max);
         }
@@ -122,13 +141,7 @@ impl Shard {
             if connection.outbox.queued_bytes() <= bytes_max {
                 return;
             }
-            let drops_oldest = connection.realm.is_some_and(|index| {
-                self.realms.get(index.0).and_then(Option::as_ref).is_some_and(|slot| slot.drops_oldest)
-            });
-            let dropped = match self.connection(key) {
-                Some(connection) if drops_oldest => connection.outbox.drop_oldest_events(bytes_max),
-                _ => 0,
-            };
+            let dropped = connection.outbox.drop_oldest_events(bytes_max);
             for _ in 0..dropped {
                 self.stats.count_drop(DropReason::OldestEvent);
             }
@@ -172,20 +185,20 @@ impl Shard {
         match message {
             Message::Result { request, .. } => {
                 let refusal = Message::error(code::CALL, request, error::PAYLOAD_SIZE_EXCEEDED, SENTENCE);
-                self.deliver(key, refusal, false);
+                self.deliver(key, refusal);
             }
             Message::Error { request_type, request, error, details, payload } => {
                 let is_bare = details.is_empty() && payload.is_empty();
                 // Where even the URI alone is too large, ours is not.
                 let error = if is_bare { error::PAYLOAD_SIZE_EXCEEDED.to_owned() } else { error };
                 let (details, payload) = (Dict::new(), Payload::empty());
-                self.deliver(key, Message::Error { request_type, request, details, error, payload }, false);
+                self.deliver(key, Message::Error { request_type, request, details, error, payload });
             }
             Message::Invocation { request, .. } => {
                 self.refuse_invocation(key, request, error::PAYLOAD_SIZE_EXCEEDED, SENTENCE);
             }
             Message::Goodbye { details, reason } if !details.is_empty() => {
-                self.deliver(key, Message::Goodbye { details: Dict::new(), reason }, false);
+                self.deliver(key, Message::Goodbye { details: Dict::new(), reason });
             }
             _ => {}
         }
@@ -195,6 +208,6 @@ impl Shard {
     pub(super) fn echo(&mut self, key: SessionKey, bytes: &[u8], is_text: bool) {
         let Some(connection) = self.connection(key) else { return };
         let frame = connection.outbound.echo(bytes, is_text);
-        self.queue(key, frame, false);
+        self.queue(key, frame, Class::Reply);
     }
 }

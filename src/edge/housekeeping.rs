@@ -6,6 +6,7 @@ use super::shard::{Pings, Shard};
 use crate::drop::DropReason;
 use crate::limits::Limits;
 use crate::session::Context;
+use crate::transport::Class;
 use crate::wamp::SessionKey;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -67,7 +68,7 @@ impl Shard {
                         connection.pinged = Some(now.uptime);
                         connection.ping_sent = now.uptime;
                         let ping = connection.outbound.ping(&now.uptime.as_nanos().to_be_bytes()[4..]);
-                        self.queue(key, ping, false);
+                        self.queue(key, ping, Class::Reply);
                         self.wake_flusher();
                     }
                     Liveness::Lost => self.kill(key, DropReason::PingTimeout),

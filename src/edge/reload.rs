@@ -3,7 +3,7 @@
 use super::LINK_ROLE;
 use super::listen::load_tls;
 use super::run::Edge;
-use crate::config::resolved::{self, Purpose, SlowConsumer};
+use crate::config::resolved::{self, Purpose};
 use crate::config::{self, Config};
 use crate::session::admission::{Admission, Grant, Methods, Principal, Source};
 
@@ -35,8 +35,7 @@ fn apply(edge: &mut Edge, new: &Config) {
                 shard.with_realm(index, |realm, effects| realm.reconfigure(now, core, effects));
                 shard.work_off(now);
                 let Some(slot) = shard.realms.get_mut(index.0).and_then(Option::as_mut) else { continue };
-                slot.drops_oldest = settings.slow_consumer == SlowConsumer::DropOldest;
-                slot.sessions_max = settings.core.limits.sessions_max;
+                slot.settings = settings.clone();
             }
             None => shard.add_realm(settings),
         }

@@ -64,7 +64,7 @@ impl Shard {
 
     fn carry_out_step(&mut self, now: Now, key: SessionKey, step: Step) {
         match step {
-            Step::Send(message) => self.deliver(key, message, false),
+            Step::Send(message) => self.deliver(key, message),
             Step::Route(message) => {
                 let Some(index) = self.connection(key).and_then(|connection| connection.realm) else { return };
                 self.with_realm(index, |realm, effects| realm.handle_message(now, key, message, effects));
@@ -108,7 +108,7 @@ impl Shard {
             return self.abort(key, error::CLOSE_SYSTEM_SHUTDOWN, "this node is leaving", DropReason::Shutdown);
         };
         let slot = self.realms.get(index.0).and_then(Option::as_ref);
-        let sessions_max = slot.map_or(0, |slot| slot.sessions_max);
+        let sessions_max = slot.map_or(0, |slot| slot.settings.core.limits.sessions_max);
         if self.realm_mut(index).is_some_and(|realm| realm.n_sessions() >= sessions_max) {
             let sentence = format!("the realm has sessions_max = {sessions_max} sessions");
             return self.abort(key, error::LIMIT_EXCEEDED, &sentence, DropReason::TooManySessions);
@@ -118,7 +118,7 @@ impl Shard {
         let kind = if join.trusted_link { MemberKind::Peer } else { MemberKind::Client };
         self.with_realm(index, |realm, effects| realm.join(now, key, kind, join.identity, effects));
         self.stats.sessions_opened.add(1);
-        self.deliver(key, join.welcome, false);
+        self.deliver(key, join.welcome);
     }
 
     /// Makes a dialed link a member of its realm.
@@ -164,8 +164,7 @@ impl Shard {
     fn carry_out_effect(&mut self, now: Now, realm: RealmIndex, effect: Effect) {
         match effect {
             Effect::Send { to, message } => {
-                let is_event = matches!(message, Message::Event { .. });
-                self.deliver(to, message, is_event);
+                self.deliver(to, message);
             }
             Effect::Fanout { to, message } => self.deliver_all(realm, &to, &message),
             Effect::Abort { session, reason, sentence } => {

@@ -7,7 +7,7 @@ use super::listen::{self, bind, listener_state, run_listener};
 use super::node::{NodeInfo, hostname, raise_descriptors};
 use super::shard::{RealmIndex, RealmSlot, Shard};
 use super::{faces, flush::run_flusher, reload, service};
-use crate::config::resolved::{Realm as RealmSettings, SlowConsumer};
+use crate::config::resolved::Realm as RealmSettings;
 use crate::config::{Config, node_key};
 use crate::drop::DropReason;
 use crate::wamp::{SessionKey, error};
@@ -195,8 +195,7 @@ impl Shard {
         let now = self.now();
         let slot = RealmSlot {
             realm: ClusteredRealm::new(now, &self.node.id, (*settings.core).clone(), rand::random()),
-            drops_oldest: settings.slow_consumer == SlowConsumer::DropOldest,
-            sessions_max: settings.core.limits.sessions_max,
+            settings: settings.clone(),
         };
         self.realm_names.insert(settings.core.name.clone(), RealmIndex(self.realms.len()));
         self.realms.push(Some(slot));

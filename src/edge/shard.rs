@@ -8,6 +8,7 @@ use super::connection::{Connection, Ending};
 use super::dial::LinkState;
 use super::node::NodeInfo;
 use super::speaker::Speaker;
+use crate::config::Realm as RealmSettings;
 use crate::drop::DropReason;
 use crate::limits::Limits;
 use crate::metrics::Stats;
@@ -16,7 +17,7 @@ use crate::session::admission::{Admission, Peer};
 use crate::session::{Context, Session, Step};
 use crate::time::Now;
 use crate::transport::accept::Accepting;
-use crate::transport::{Established, Inbound, Outbound, Stream};
+use crate::transport::{Class, Established, Frame, Inbound, Outbound, Stream};
 use crate::wamp::SessionKey;
 use crate::wire::{Dict, Serializer};
 use bytes::Bytes;
@@ -92,9 +93,8 @@ pub(super) enum Work {
 /// A realm and what the edge, rather than the realm, needs to know about it.
 pub struct RealmSlot {
     pub realm: ClusteredRealm,
-    /// Drop the oldest events of a slow consumer instead of disconnecting it.
-    pub drops_oldest: bool,
-    pub sessions_max: usize,
+    /// Replaced on reload.
+    pub settings: RealmSettings,
 }
 
 /// All that one thread owns.
@@ -292,7 +292,7 @@ impl Shard {
         let deadline = now.uptime + connection.listener.limits().close_timeout;
         connection.ending = Ending::Closing { deadline, is_shut: false };
         if let Some(bytes) = farewell {
-            connection.outbox.push(crate::transport::Frame { bytes, is_event: false });
+            connection.outbox.push(Frame { bytes, class: Class::Reply });
         }
         connection.wake();
         self.touch(key);

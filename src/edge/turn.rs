@@ -5,7 +5,7 @@ use super::shard::Shard;
 use crate::drop::DropReason;
 use crate::limits::TURN_READ_BYTES_MAX;
 use crate::time::Now;
-use crate::transport::{Broken, Incoming, Wrapping};
+use crate::transport::{Broken, Class, Incoming, Wrapping};
 use crate::wamp::{SessionKey, codec};
 use crate::wire::Serializer;
 use crate::wire::batch::{Batch, Batching, SEPARATOR_DEPLOYED};
@@ -149,7 +149,7 @@ impl Shard {
         match incoming {
             Incoming::Ping(payload) => {
                 let pong = connection.outbound.pong(&payload);
-                self.queue(key, pong, false);
+                self.queue(key, pong, Class::Reply);
             }
             Incoming::Pong => connection.round_trip = Some(now.uptime.saturating_sub(connection.ping_sent)),
             Incoming::Close { code } => {

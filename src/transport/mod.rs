@@ -14,6 +14,6 @@ pub mod tls;
 
 pub use accept::{Accepted, Accepting, Established, HandshakeError};
 pub use framing::{Broken, Encoding, Inbound, Incoming, Outbound, Wrapping};
-pub use outbox::{Frame, Outbox};
+pub use outbox::{Class, Frame, Outbox};
 pub use peer::Peer;
 pub use stream::Stream;

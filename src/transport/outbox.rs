@@ -8,8 +8,18 @@ use std::collections::VecDeque;
 #[derive(Clone, Debug)]
 pub struct Frame {
     pub bytes: Bytes,
-    /// Events may wait for company and may be dropped by policy; replies may not.
-    pub is_event: bool,
+    pub class: Class,
+}
+
+/// How a frame may be treated on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Somebody waits for it: it is written at the end of the turn and never dropped.
+    Reply,
+    /// It may wait for company.
+    Event,
+    /// An event that may also be dropped, the oldest first, when the receiver is slow.
+    Expendable,
 }
 
 /// Frames in the order in which they must be written.
@@ -40,7 +50,7 @@ impl Outbox {
 
     pub fn push(&mut self, frame: Frame) {
         self.queued_bytes += frame.bytes.len();
-        self.replies += usize::from(!frame.is_event);
+        self.replies += usize::from(frame.class == Class::Reply);
         self.frames.push_back(frame);
     }
 
@@ -74,7 +84,7 @@ impl Outbox {
             }
             n -= rest;
             self.written = 0;
-            self.replies -= usize::from(!first.is_event);
+            self.replies -= usize::from(first.class == Class::Reply);
             self.frames.pop_front();
         }
         // An idle connection keeps no queue, only the few that are busy do.
@@ -83,12 +93,13 @@ impl Outbox {
         }
     }
 
-    /// Drops the oldest events that have not begun to be written until at most `bytes_max` remain. Returns how many.
+    /// Drops the oldest expendable events that have not begun to be written until at most `bytes_max` remain. Returns
+    /// how many.
     pub fn drop_oldest_events(&mut self, bytes_max: usize) -> usize {
         let mut dropped = 0;
         let mut index = usize::from(self.written > 0);
         while self.queued_bytes > bytes_max && index < self.frames.len() {
-            if self.frames[index].is_event {
+            if self.frames[index].class == Class::Expendable {
                 self.queued_bytes -= self.frames[index].bytes.len();
                 self.frames.remove(index);
                 dropped += 1;
@@ -112,8 +123,8 @@ const KEPT_FRAMES: usize = 4;
 mod tests {
     use super::*;
 
-    fn frame(text: &'static str, is_event: bool) -> Frame {
-        Frame { bytes: Bytes::from_static(text.as_bytes()), is_event }
+    fn frame(text: &'static str, class: Class) -> Frame {
+        Frame { bytes: Bytes::from_static(text.as_bytes()), class }
     }
 
     #[test]
@@ -121,7 +132,7 @@ mod tests {
         let mut outbox = Outbox::default();
         let mut scratch = Vec::new();
         for text in ["one", "two", "three"] {
-            outbox.push(frame(text, true));
+            outbox.push(frame(text, Class::Event));
         }
         assert_eq!(outbox.next_chunk(&mut scratch, 64), b"onetwothree");
         outbox.advance(5);
@@ -136,8 +147,8 @@ mod tests {
     fn a_chunk_never_exceeds_its_bound_unless_one_frame_does() {
         let mut outbox = Outbox::default();
         let mut scratch = Vec::new();
-        outbox.push(frame("abcd", true));
-        outbox.push(frame("efghijkl", true));
+        outbox.push(frame("abcd", Class::Event));
+        outbox.push(frame("efghijkl", Class::Event));
         assert_eq!(outbox.next_chunk(&mut scratch, 10), b"abcd");
         outbox.advance(4);
         assert_eq!(outbox.next_chunk(&mut scratch, 4), b"efghijkl");
@@ -146,8 +157,9 @@ mod tests {
     #[test]
     fn dropping_spares_replies_and_the_frame_that_is_half_written() {
         let mut outbox = Outbox::default();
-        for (text, is_event) in [("half", true), ("reply", false), ("old", true), ("new", true)] {
-            outbox.push(frame(text, is_event));
+        let expendable = Class::Expendable;
+        for (text, class) in [("half", expendable), ("reply", Class::Reply), ("old", expendable), ("new", expendable)] {
+            outbox.push(frame(text, class));
         }
         outbox.advance(2);
         assert_eq!(outbox.drop_oldest_events(10), 1);
