@@ -88,3 +88,17 @@ fn history_is_readable_from_any_node() {
     reader.send(r#"[48, #, {}, "wamp.subscription.get_events", [$sub]]"#);
     reader.expect(r#"[50, #, {}, [{"publication": $pub, "args": ["one"], ...}]]"#);
 }
+
+#[test]
+fn the_last_unsubscribe_leaves_nothing_behind() {
+    let mut cluster = Cluster::start(2, Setup::default());
+    let mut subscriber = cluster.node(1).join("subscriber");
+    let mut other = cluster.node(2).join("other");
+    subscriber.subscribe("com.topic", "{}", "sub");
+    other.call("wamp.subscription.lookup", r#"["com.topic"]"#, "[$sub]");
+    subscriber.send("[34, #, $sub]");
+    subscriber.expect("[35, #]");
+    let lookup = r#"[48, #, {}, "wamp.subscription.lookup", ["com.topic"]]"#;
+    other.send(lookup);
+    other.expect("[50, #, {}, [null]]");
+}

@@ -4,6 +4,40 @@ use crate::harness::cluster::Cluster;
 use crate::harness::router::Setup;
 
 #[test]
+fn sessions_are_counted_listed_and_killed_over_all_nodes() {
+    let mut cluster = Cluster::start(3, Setup::default());
+    let mut one = cluster.node(1).join("one");
+    let mut two = cluster.node(2).join("two");
+    let mut three = cluster.node(3).join_as("carol");
+    one.call("wamp.session.count", "", "[3]");
+    two.call("wamp.session.count", "", "[3]");
+    three.call("wamp.session.count", r#"[["known"]]"#, "[1]");
+    one.call("wamp.session.get", "[$carol]", r#"[{"session": $carol, "authid": "carol", ...}]"#);
+    one.call_fails("wamp.session.get", "[1234567]", "wamp.error.no_such_session");
+    one.call("wamp.session.kill", "[$two]", "");
+    two.expect(r#"[6, {...}, "wamp.close.killed"]"#);
+    three.call("wamp.session.count", "", "[2]");
+}
+
+#[test]
+fn registrations_and_subscriptions_have_the_same_ids_everywhere() {
+    let mut cluster = Cluster::start(2, Setup::default());
+    let mut one = cluster.node(1).join("one");
+    let mut two = cluster.node(2).join("two");
+    one.register("com.proc", r#"{"invoke": "random"}"#, "reg");
+    one.subscribe("com.topic", "{}", "sub");
+    two.call("wamp.registration.lookup", r#"["com.proc"]"#, "[$reg]");
+    two.call("wamp.registration.match", r#"["com.proc"]"#, "[$reg]");
+    two.call("wamp.registration.list_callees", "[$reg]", "[[$one]]");
+    two.call("wamp.registration.count_callees", "[$reg]", "[1]");
+    two.call("wamp.subscription.match", r#"["com.topic"]"#, "[[$sub]]");
+    two.call("wamp.subscription.list_subscribers", "[$sub]", "[[$one]]");
+    two.subscribe("com.topic", "{}", "sub");
+    one.call("wamp.subscription.count_subscribers", "[$sub]", "[2]");
+    one.call("wamp.registration.get", "[$reg]", r#"[{"id": $reg, "uri": "com.proc", "invoke": "random", ...}]"#);
+}
+
+#[test]
 fn meta_events_reach_every_node() {
     let mut cluster = Cluster::start(2, Setup::default());
     let mut watcher = cluster.node(1).join("watcher");
