@@ -16,6 +16,7 @@ use std::time::Duration;
 
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
+const HEALTH_PATHS: [&str; 2] = ["/healthz", "/readyz"];
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// The pages on a port for clients: who served whom, and what the node is doing.
@@ -27,6 +28,8 @@ pub(super) fn client_pages(shard: Rc<RefCell<Shard>>, websocket_path: String) ->
                 html(pages::status_page(&shard.status(), &request.peer.to_string(), &websocket_path))
             }
             ("GET" | "HEAD", "/info") => info(&shard, request),
+            // Here as well, so that a load balancer asks on the very port that it sends clients to.
+            ("GET" | "HEAD", path) if HEALTH_PATHS.contains(&path) => health(&shard, path),
             _ => refused(&shard, request),
         }
     })
@@ -38,9 +41,7 @@ pub(super) fn admin_pages(shard: Rc<RefCell<Shard>>) -> Pages {
         let shard = shard.borrow();
         match (request.method, request.path) {
             ("GET" | "HEAD", "/" | "/info") => info(&shard, request),
-            ("GET" | "HEAD", "/healthz") => text(200, "ok\n"),
-            ("GET" | "HEAD", "/readyz") if shard.is_draining => text(503, "draining\n"),
-            ("GET" | "HEAD", "/readyz") => text(200, "ready\n"),
+            ("GET" | "HEAD", path) if HEALTH_PATHS.contains(&path) => health(&shard, path),
             ("GET" | "HEAD", "/metrics") => {
                 Page { status: 200, content_type: metrics::CONTENT_TYPE, body: shard.metrics() }
             }
@@ -75,6 +76,15 @@ pub(super) fn admin_state(
     };
     let pings = Pings { interval: Duration::ZERO, timeout: Duration::ZERO };
     ListenerState::new(format!("http://{}/", bound.address()), accepting, admission, pings)
+}
+
+/// Whether the loop that routes is alive, and whether new clients are welcome.
+fn health(shard: &Shard, path: &str) -> Page {
+    match path {
+        "/readyz" if shard.is_draining => text(503, "draining\n"),
+        "/readyz" => text(200, "ready\n"),
+        _ => text(200, "ok\n"),
+    }
 }
 
 fn info(shard: &Shard, request: &PageRequest<'_>) -> Page {
