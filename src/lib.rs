@@ -24,3 +24,4 @@ pub mod transport;
 pub mod admin;
 
 pub mod edge;
+pub mod probe;
