@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help build run test conformance clients fuzz bench_edge lint check clean
+.PHONY: help build run demo install_haproxy run_haproxy run_test run_ha_node1 run_ha_node2 run_ha_node3 run_ha_node4 test conformance clients fuzz bench_edge lint check clean
 
 help:  ## Shows this list
 	@grep -E '^[a-z_0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -12,6 +12,22 @@ build:  ## Builds the programs
 
 run: build  ## Runs one edge on this machine: ws://127.0.0.1:8080/ws, pages at http://127.0.0.1:8080/
 	target/release/crossbar-edge run --config docs/examples/edge-minimal.toml
+
+demo: build  ## Four linked edges, HAProxy and the original's load through them, on this machine
+	tests/demo/run
+
+install_haproxy:  ## Installs HAProxy where it is missing
+	tests/demo/cluster install_haproxy
+
+run_ha_node1 run_ha_node2 run_ha_node3 run_ha_node4: build
+	tests/demo/cluster edge $(@:run_ha_node%=%)
+
+run_haproxy: install_haproxy  ## HAProxy in front of the nodes, which run_ha_node1 to run_ha_node4 run in a terminal each
+	tests/demo/cluster haproxy
+
+run_test: build  ## The original's small test against these
+	target/release/crossbar-probe --url ws://localhost:8080/ws --realm realm1 --duration 5 --period 1 --clients 1 --connections 1 \
+	    --loops 1 --rate 1 --stride 1 --size 512
 
 test: clients  ## Passes all tests: units, transcripts, real binaries with real clients
 	tests/run
