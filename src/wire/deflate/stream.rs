@@ -11,6 +11,10 @@ const FLUSH_TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 const ROOM_BYTES_MIN: usize = 128;
 
 /// Compresses the messages of one direction.
+///
+/// With context takeover it keeps 250 KiB (window of 9 bits) to 370 KiB (15 bits) between messages, as zlib needs it.
+/// To make that anew for each message, as without takeover, was measured to take five times as long as to compress
+/// 128 bytes with it (17 µs to 3.5 µs).
 #[derive(Debug)]
 pub struct Compressor {
     /// Static after construction.
@@ -92,7 +96,7 @@ pub enum InflateError {
     NotDeflate,
 }
 
-/// Inflates the messages of one direction.
+/// Inflates the messages of one direction. With context takeover it keeps the window and about 10 KiB between messages.
 #[derive(Debug)]
 pub struct Inflater {
     /// Static after construction.

@@ -89,7 +89,7 @@ impl Decoder {
     ///
     /// After an error or a [`Incoming::Close`] it swallows whatever it is given.
     pub fn decode<'i>(&mut self, input: &'i mut [u8]) -> Result<(usize, Option<Incoming<'i>>), FrameError> {
-        if self.ended {
+        if self.ended || input.is_empty() {
             return Ok((input.len(), None));
         }
         let mut partial = self.partial.take();

@@ -88,6 +88,7 @@ fn a_whole_message_stays_where_it_lies_and_leaves_nothing_behind() {
     let (consumed, incoming) = decoder.decode(&mut buffer).expect("the frame is valid");
     assert_eq!(consumed, 6 + 7);
     assert!(matches!(incoming, Some(Incoming::Message { text: false, payload: Cow::Borrowed(b"payload") })));
+    assert_eq!(decoder.decode(&mut []), Ok((0, None)));
     assert!(!decoder.is_partial());
 }
 
