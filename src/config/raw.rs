@@ -89,6 +89,9 @@ tables! {
         ping_interval: At<Span> = "\"10s\"";
         /// How long the answer to a ping may take.
         ping_timeout: At<Span> = "\"5s\"";
+        /// Whether RawSocket clients are pinged too. Off, because autobahn-python's asyncio client takes a ping for a
+        /// fault; dead RawSocket peers are found by TCP keepalive, in about 20 s.
+        ping_rawsocket: At<bool> = "false";
         /// Pages of these origins may open a WebSocket; `*` stands for any characters.
         allowed_origins: At<Vec<OriginPattern>> = "[\"*\"]";
         /// Whether pages without an origin may (files, sandboxed frames).

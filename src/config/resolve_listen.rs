@@ -66,6 +66,7 @@ fn listener(
         batched: *raw.batched,
         proxy_protocol: *raw.proxy_protocol,
         ping_interval: raw.ping_interval.0,
+        ping_rawsocket: *raw.ping_rawsocket,
         ping_timeout: raw.ping_timeout.0,
         allowed_origins: Origins::new(raw.allowed_origins.value.clone(), *raw.allow_null_origin),
         compression: raw.compression.as_ref().filter(|raw| *raw.enabled).map(compression),

@@ -93,6 +93,8 @@ pub struct Listener {
     pub proxy_protocol: ProxyProtocol,
     /// Zero sends no pings.
     pub ping_interval: Duration,
+    /// Whether RawSocket clients are pinged too.
+    pub ping_rawsocket: bool,
     /// How long the answer to a ping may take.
     pub ping_timeout: Duration,
     pub allowed_origins: Origins,

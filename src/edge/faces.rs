@@ -74,7 +74,7 @@ pub(super) fn admin_state(
         limits: RefCell::new(config.limits.clone()),
         tls: RefCell::new(None),
     };
-    let pings = Pings { interval: Duration::ZERO, timeout: Duration::ZERO };
+    let pings = Pings { interval: Duration::ZERO, timeout: Duration::ZERO, rawsocket: false };
     ListenerState::new(format!("http://{}/", bound.address()), accepting, admission, pings)
 }
 

@@ -6,7 +6,7 @@ use super::shard::{Pings, Shard};
 use crate::drop::DropReason;
 use crate::limits::Limits;
 use crate::session::Context;
-use crate::transport::Class;
+use crate::transport::{Class, Wrapping};
 use crate::wamp::SessionKey;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -61,6 +61,11 @@ impl Shard {
                     speaker.handle_timeout(&Context { now, admission: &admission, peer }, &mut steps);
                     drop(admission);
                     return self.run_steps(now, key, steps);
+                }
+                let is_pinged =
+                    connection.listener.pings.rawsocket || connection.outbound.wrapping != Wrapping::RawSocket;
+                if !is_pinged {
+                    return;
                 }
                 match liveness(connection.listener.pings, connection.heard, connection.pinged, now.uptime) {
                     Liveness::Fine => {}

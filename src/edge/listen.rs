@@ -66,7 +66,9 @@ pub(super) fn listener_state(
         let state = ListenerState::new(url(settings, bound), accepting, admission, LINK_PINGS);
         return Ok(ListenerState { is_mesh: true, ..state });
     }
-    let pings = Pings { interval: settings.ping_interval, timeout: settings.ping_timeout };
+    let resolved::Listener { ping_interval: interval, ping_timeout: timeout, ping_rawsocket: rawsocket, .. } =
+        *settings;
+    let pings = Pings { interval, timeout, rawsocket };
     Ok(ListenerState::new(url(settings, bound), accepting, admission, pings))
 }
 
@@ -86,7 +88,8 @@ pub(super) fn link_settings(config: &Config) -> ListenerState {
 
 /// A silent link is asked after a second, and lost when it is silent for as long again and a half: a call whose
 /// callee's node has vanished is answered within three seconds.
-const LINK_PINGS: Pings = Pings { interval: Duration::from_millis(1_000), timeout: Duration::from_millis(1_500) };
+const LINK_PINGS: Pings =
+    Pings { interval: Duration::from_millis(1_000), timeout: Duration::from_millis(1_500), rawsocket: true };
 
 fn http_settings(shard: &Rc<RefCell<Shard>>, settings: &resolved::Listener) -> HttpSettings {
     let origins = settings.allowed_origins.clone();

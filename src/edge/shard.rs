@@ -82,6 +82,8 @@ pub struct Pings {
     pub interval: Duration,
     /// How long the answer may take.
     pub timeout: Duration,
+    /// Also those that come by RawSocket.
+    pub rawsocket: bool,
 }
 
 /// Work that routing has brought up, carried out in order.

@@ -59,6 +59,8 @@ impl Listener {
                 Listener::Tcp(listener) => listener.accept().await.map(|(stream, address)| {
                     // Latency is the router's business; its own batching is what fills segments.
                     let _ = stream.set_nodelay(true);
+                    // Finds peers that have vanished without a word where nothing is sent to them.
+                    let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE);
                     (Socket::Tcp(stream), Peer::Tcp(address))
                 }),
                 Listener::Unix(listener, _) => {
@@ -84,6 +86,12 @@ impl Drop for Listener {
         }
     }
 }
+
+/// A peer that answers nothing for 10 s and then two probes is gone.
+const KEEPALIVE: socket2::TcpKeepalive = socket2::TcpKeepalive::new()
+    .with_time(Duration::from_secs(10))
+    .with_interval(Duration::from_secs(5))
+    .with_retries(2);
 
 /// Long enough not to spin on EMFILE, short enough not to be noticed.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
