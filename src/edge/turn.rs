@@ -83,8 +83,10 @@ impl Shard {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Read::Drained,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => {
-                    self.kill(key, DropReason::PeerLost);
+                Err(error) => {
+                    // Only TLS finds fault with what it reads.
+                    let is_broken = error.kind() == io::ErrorKind::InvalidData;
+                    self.kill(key, if is_broken { DropReason::TransportViolation } else { DropReason::PeerLost });
                     break Read::Drained;
                 }
             }
