@@ -26,7 +26,11 @@ impl Shard {
             if buffer.len() > connection.outbound.message_bytes_max {
                 self.handle_oversized(key, message);
             } else {
-                let frame = connection.outbound.wrap(serializer, &buffer);
+                let frame = if connection.outbound.shares_frames(class) {
+                    Encoding { serializer, wrapping: connection.outbound.wrapping }.wrap(&buffer)
+                } else {
+                    connection.outbound.wrap(serializer, &buffer)
+                };
                 self.stats.count_out(message.code());
                 self.queue(key, frame, class);
             }
@@ -45,15 +49,16 @@ impl Shard {
             let Some(serializer) = connection.serializer else { continue };
             let encoding = Encoding { serializer, wrapping: connection.outbound.wrapping };
             let slot = &mut shared[encoding.index()];
+            let shares = connection.outbound.shares_frames(class);
             let (message_bytes, frame) = match slot {
-                Some(frame) if !connection.outbound.is_compressed() => frame.clone(),
+                Some(frame) if shares => frame.clone(),
                 _ => {
                     buffer.clear();
                     codec::encode(message, serializer, &mut buffer);
-                    if connection.outbound.is_compressed() {
-                        (buffer.len(), connection.outbound.wrap(serializer, &buffer))
-                    } else {
+                    if shares {
                         slot.insert((buffer.len(), encoding.wrap(&buffer))).clone()
+                    } else {
+                        (buffer.len(), connection.outbound.wrap(serializer, &buffer))
                     }
                 }
             };
@@ -128,12 +133,13 @@ impl Shard {
         }
         self.queued_events += u64::from(class != Class::Reply);
         if queued > bytes_max / 100 * OUTBOX_STALL_PERCENT && !is_link {
-            self.handle_pressure(key, queued, bytes_max);
+            self.handle_pressure(key, class, queued, bytes_max);
         }
     }
 
-    /// A receiver is slow: first those who feed it wait, then it loses events or its connection.
-    fn handle_pressure(&mut self, key: SessionKey, queued: usize, bytes_max: usize) {
+    /// A receiver is slow: first those who feed it wait, then it loses events or its connection. For what may be lost
+    /// nobody waits.
+    fn handle_pressure(&mut self, key: SessionKey, class: Class, queued: usize, bytes_max: usize) {
         if queued > bytes_max {
             // The socket may have room again by now; a burst within one turn is not a slow consumer.
             self.flush(key);
@@ -152,7 +158,8 @@ impl Shard {
             }
         }
         let now = self.now();
-        if let Some(source) = self.source.filter(|source| *source != key)
+        if class != Class::Expendable
+            && let Some(source) = self.source.filter(|source| *source != key)
             && let Some(publisher) = self.connection(source)
             && publisher.stalled_until.is_none()
         {

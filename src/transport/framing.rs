@@ -2,6 +2,7 @@
 //! outbound half wraps encoded messages, and says under which `Encoding` a wrapped message may be shared with other
 //! receivers.
 
+use super::outbox::Class;
 use crate::drop::DropReason;
 use crate::wire::batch::{Batching, SEPARATOR_DEPLOYED};
 use crate::wire::deflate::{Compressor, DeflateParams};
@@ -169,8 +170,13 @@ impl Masks {
 }
 
 impl Outbound {
-    pub fn is_compressed(&self) -> bool {
-        self.compressor.is_some()
+    /// Whether this receiver gets the very frames that others get. Masked and compressed frames are its own, but a
+    /// frame that may be dropped is not compressed where later ones would refer to it.
+    pub fn shares_frames(&self, class: Class) -> bool {
+        match &self.compressor {
+            Some(compressor) => class == Class::Expendable && compressor.refers_back(),
+            None => self.masks.is_none(),
+        }
     }
 
     /// Wraps one encoded message for this receiver alone.

@@ -33,6 +33,11 @@ impl Compressor {
         Compressor { context: outbound, level, message_bytes_min, stream: None }
     }
 
+    /// Whether messages refer to earlier ones, so that the receiver has to see all of them.
+    pub fn refers_back(&self) -> bool {
+        self.context.takeover
+    }
+
     /// Appends the compressed form of a message to `out` and returns true. Returns false, and appends nothing, if the
     /// message is to be sent as it is: it is too small, or would be none the smaller.
     pub fn compress(&mut self, message: &[u8], out: &mut Vec<u8>) -> bool {
