@@ -173,7 +173,8 @@ fn a_method_that_is_not_offered_is_refused() {
         }
         // The first of the client's methods that is offered counts.
         let mut client = dial(&mut router, 1);
-        client.send(r#"[1, "realm1", {"roles": {"caller": {}}, "authmethods": ["scram", "ticket", "wampcra"], "authid": "joe"}]"#);
+        let methods = r#""authmethods": ["scram", "ticket", "wampcra"]"#;
+        client.send(&format!(r#"[1, "realm1", {{"roles": {{"caller": {{}}}}, {methods}, "authid": "joe"}}]"#));
         client.expect(r#"[4, "ticket", {}]"#);
     });
 }

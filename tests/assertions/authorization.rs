@@ -123,7 +123,8 @@ fn a_procedure_can_decide_what_may_be_done() {
     a.send(r#"[16, 2, {"acknowledge": true, "exclude_me": false}, "com.topic", [1]]"#);
     a.send(r#"[48, 3, {}, "wamp.session.count"]"#);
     authorizer.expect(
-        r#"[68, 1, $reg, {...}, [{"session": $a, "authrole": "asked", ...}, "com.topic", "subscribe", {"match": "prefix"}]]"#,
+        r#"[68, 1, $reg, {...}, [{"session": $a, "authrole": "asked", ...}, "com.topic", "subscribe",
+            {"match": "prefix"}]]"#,
     );
     authorizer.send("[70, 1, {}, [true]]");
     a.expect("[33, 1, $sub]");

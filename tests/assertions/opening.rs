@@ -386,7 +386,8 @@ fn hello_may_say_more() {
         let mut a = router.connect();
         let roles = ALL_ROLES.strip_suffix('}').expect("a dict");
         a.send(&format!(
-            r#"[1, "realm1", {roles}, "agent": "test/1", "authextra": {{"x": [1, 2]}}, "_mine": {{}}, "resumable": true}}]"#
+            r#"[1, "realm1", {roles}, "agent": "test/1", "authextra": {{"x": [1, 2]}}, "_mine": {{}},
+                "resumable": true}}]"#
         ));
         a.expect(r#"[2, $_, {"authextra": {"x": [1, 2], ...}, ...}]"#);
     });

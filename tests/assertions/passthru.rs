@@ -83,7 +83,8 @@ fn events_are_passed_through_to_everybody() {
 /// As deployed clients do it: one binary in the place of the arguments.
 #[test]
 fn the_deployed_form_is_passed_through_too() {
-    let enc = r#""enc_algo": "cryptobox", "enc_key": "GTtQ37XGJO2O4R8Dvx4AUo8pe61D9evIWpKGQAPdOh0=", "enc_serializer": "json""#;
+    let enc = r#""enc_algo": "cryptobox", "enc_key": "GTtQ37XGJO2O4R8Dvx4AUo8pe61D9evIWpKGQAPdOh0=",
+        "enc_serializer": "json""#;
     everywhere(|mut router| {
         let mut a = router.join("a");
         let mut b = router.join("b");

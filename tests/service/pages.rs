@@ -49,13 +49,16 @@ fn info_is_for_people_and_for_programs() {
     }
 }
 
+/// Health is told where clients connect as well, to load balancers; figures are for operators only.
 #[test]
-fn health_is_told_on_the_admin_port_only() {
+fn health_is_told_on_every_http_port() {
     let router = Router::start(&Setup::default());
-    for (path, text) in [("/healthz", "ok\n"), ("/readyz", "ready\n")] {
-        let page = router.admin(path);
-        assert_eq!((page.status, page.text()), (200, text));
-        assert_eq!(fetch(&endpoint_of(router.edge.url("ws")), path, &[]).status, 404);
+    for scheme in ["http", "ws"] {
+        let endpoint = endpoint_of(router.edge.url(scheme));
+        for (path, text) in [("/healthz", "ok\n"), ("/readyz", "ready\n")] {
+            let page = fetch(&endpoint, path, &[]);
+            assert_eq!((page.status, page.text()), (200, text), "{scheme} {path}");
+        }
     }
     assert_eq!(fetch(&endpoint_of(router.edge.url("ws")), "/metrics", &[]).status, 404);
 }

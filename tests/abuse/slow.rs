@@ -1,0 +1,263 @@
+//! Receivers that do not read.
+
+use crate::harness::client::{Carrier, Client, Via};
+use crate::harness::router::{ALL_ROLES, Router, Setup, endpoint_of};
+use crate::{Neighbours, join, list};
+use crossbar_cluster::wire::deflate::DeflateConfig;
+use crossbar_cluster::wire::{Dict, Serializer, Value};
+use rand::{RngExt, SeedableRng};
+use std::io::Write;
+
+const SMALL: &str = "outbox_bytes_max = \"256KiB\"";
+const WEBSOCKET: Via = Via::new(Carrier::WebSocket, Serializer::Cbor);
+const RAWSOCKET: Via = Via::new(Carrier::RawSocket, Serializer::MsgPack);
+
+/// What the n-th event says: its number, and 64 KiB.
+fn payload(n: u64) -> Value {
+    list(vec![n.into(), Value::Bytes(vec![n as u8; 64 << 10])])
+}
+
+fn publish(client: &mut Client, topic: &str, n: u64) {
+    let request = client.next_request();
+    client.send_message(&[16u64.into(), request.into(), Dict::new().into(), topic.into(), payload(n)]);
+}
+
+/// The number of an event.
+fn number(event: &[Value]) -> u64 {
+    assert_eq!(event[0], Value::Uint(36), "it is an event");
+    event[4].as_list().expect("arguments")[0].as_uint().expect("a number")
+}
+
+/// Enough to fill every buffer on the way to one who does not read.
+const N: u64 = 400;
+
+#[test]
+fn who_does_not_read_is_disconnected_and_nobody_else_misses_anything() {
+    let router = Router::start(&Setup { limits: SMALL, ..Setup::default() });
+    let neighbours = Neighbours::start(&router);
+    for (n_slow, via) in (1..).zip([RAWSOCKET, Via::new(Carrier::WebSocket, Serializer::Json)]) {
+        let mut slow = join(&router, via);
+        slow.subscribe("com.topic", "{}", "sub");
+        let slow_id = slow.id("offender");
+        let mut publisher = join(&router, RAWSOCKET);
+        let mut others: Vec<Client> = Via::all().step_by(4).map(|via| join(&router, via)).collect();
+        for other in &mut others {
+            other.subscribe("com.topic", "{}", "sub");
+        }
+        others[0].subscribe("wamp.session.on_leave", "{}", "left");
+        for n in 1..=N {
+            publish(&mut publisher, "com.topic", n);
+            for other in &mut others {
+                let mut event = other.receive();
+                if event[1] == other.id("left").into() {
+                    assert_eq!(event[4].as_list().expect("arguments")[0], slow_id.into());
+                    event = other.receive();
+                }
+                assert_eq!(number(&event), n, "{:?} gets every event in order", other.via);
+            }
+        }
+        router.await_drops("slow_consumer", n_slow);
+        publisher.call_fails("wamp.session.get", &format!("[{slow_id}]"), "wamp.error.no_such_session");
+        // What it gets when it reads after all is a beginning without gaps, and then the end.
+        slow.into_io().read_to_close();
+        assert_eq!(router.drops("oldest_event"), 0);
+        drop(others);
+        publisher.goodbye();
+    }
+    neighbours.stop();
+}
+
+/// The policy by which a receiver stays and loses its oldest events, which are counted.
+#[test]
+fn the_oldest_events_are_dropped_where_that_is_the_policy() {
+    let setup = Setup { limits: SMALL, realm: "slow_consumer = \"drop_oldest\"", ..Setup::default() };
+    let router = Router::start(&setup);
+    let neighbours = Neighbours::start(&router);
+    drops_oldest(&router, "com.topic");
+    neighbours.stop();
+}
+
+/// The same for some topics only.
+#[test]
+fn the_policy_can_be_one_of_topics() {
+    let rules = "[[realm.slow_consumer_rule]]\nuri = \"com.lossy.\"\nmatch = \"prefix\"\naction = \"drop_oldest\"\n";
+    let router = Router::start(&Setup { limits: SMALL, rules, ..Setup::default() });
+    let neighbours = Neighbours::start(&router);
+    drops_oldest(&router, "com.lossy.topic");
+    // Events of another topic disconnect.
+    let mut slow = join(&router, RAWSOCKET);
+    slow.subscribe("com.topic", "{}", "sub");
+    let mut publisher = join(&router, RAWSOCKET);
+    for n in 1..=N {
+        publish(&mut publisher, "com.topic", n);
+    }
+    router.await_drops("slow_consumer", 1);
+    neighbours.stop();
+}
+
+fn drops_oldest(router: &Router, topic: &str) {
+    for (via, options, uri) in
+        [(RAWSOCKET, "{}", topic), (WEBSOCKET, r#"{"match": "prefix"}"#, &topic[..topic.len() - 1])]
+    {
+        let before = router.drops("oldest_event");
+        let mut slow = join(router, via);
+        slow.subscribe(uri, options, "sub");
+        let mut publisher = join(router, RAWSOCKET);
+        for n in 1..=N {
+            publish(&mut publisher, topic, n);
+        }
+        publisher.sync();
+        let dropped = router.drops("oldest_event") - before;
+        assert!(dropped > 0, "{via:?}: events were dropped");
+        // For what may be lost nobody is kept waiting.
+        assert_eq!(router.metric("crossbar_publisher_stalls_total"), 0);
+        assert_eq!(router.drops("slow_consumer"), 0);
+        // It reads again: what was dropped is missing in the middle, and all else comes in order.
+        let mut numbers = vec![number(&slow.receive())];
+        while *numbers.last().expect("there is one") < N {
+            numbers.push(number(&slow.receive()));
+        }
+        assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+        assert_eq!(numbers.len() as u64 + dropped, N, "{via:?}: what is missing was counted");
+        slow.call("wamp.session.count", "", "[$_]");
+        slow.goodbye();
+        publisher.goodbye();
+    }
+}
+
+/// A compressed stream stays whole when events are dropped out of it: none that is sent refers to one that is not.
+#[test]
+fn compressed_receivers_lose_events_and_not_their_stream() {
+    let listeners = "[[listen]]\ntype = \"websocket\"\naddress = \"127.0.0.1:0\"\n[listen.compression]\n".to_owned();
+    let realm = "slow_consumer = \"drop_oldest\"";
+    let router = Router::start(&Setup { limits: SMALL, realm, listeners, ..Setup::default() });
+    let neighbours = Neighbours::start(&router);
+    for no_takeover in [false, true] {
+        let config = DeflateConfig {
+            server_window_bits_max: 15,
+            client_window_bits_max: 15,
+            server_no_context_takeover: no_takeover,
+            client_no_context_takeover: false,
+            level: 1,
+            message_bytes_min: 0,
+        };
+        let before = router.drops("oldest_event");
+        let io = endpoint_of(router.edge.nth_url("ws", 1)).connect();
+        let mut slow = Client::open_compressed(io, WEBSOCKET, router.scope.clone(), &config);
+        slow.hello(ALL_ROLES, "slow");
+        slow.subscribe("com.topic", "{}", "sub");
+        let mut publisher = join(&router, RAWSOCKET);
+        // What cannot be made smaller fills the outbox, and each event begins as the one before ends.
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+        let mut noise = |bytes: usize| (0..bytes).map(|_| rng.random()).collect::<Vec<u8>>();
+        let (mut old, mut sent) = (noise(24 << 10), Vec::new());
+        for n in 1..=N {
+            let new = noise(24 << 10);
+            let payload = list(vec![n.into(), Value::Bytes([old, new.clone()].concat())]);
+            let request = publisher.next_request();
+            publisher.send_message(&[
+                16u64.into(),
+                request.into(),
+                Dict::new().into(),
+                "com.topic".into(),
+                payload.clone(),
+            ]);
+            sent.push(payload);
+            old = new;
+        }
+        publisher.sync();
+        let dropped = router.drops("oldest_event") - before;
+        assert!(dropped > 0, "events were dropped");
+        let mut received = 0;
+        loop {
+            let event = slow.receive();
+            received += 1;
+            let n = number(&event);
+            assert!(event[4] == sent[n as usize - 1], "event {n} arrives as it was published");
+            if n == N {
+                break;
+            }
+        }
+        assert_eq!(received + dropped, N);
+        slow.call("wamp.session.count", "", "[$_]");
+        slow.goodbye();
+    }
+    neighbours.stop();
+}
+
+/// Replies are never dropped: who does not read them is disconnected, whatever the policy.
+#[test]
+fn who_does_not_read_its_replies_is_disconnected() {
+    let setup = Setup { limits: SMALL, realm: "slow_consumer = \"drop_oldest\"", ..Setup::default() };
+    let router = Router::start(&setup);
+    let neighbours = Neighbours::start(&router);
+    let mut callee = join(&router, RAWSOCKET);
+    callee.register("com.procedure", "{}", "reg");
+    let mut slow = join(&router, Via::new(Carrier::RawSocket, Serializer::Cbor));
+    for n in 1..=N {
+        slow.send(r#"[48, #, {}, "com.procedure"]"#);
+        let invocation = callee.receive();
+        if invocation[0] != Value::Uint(68) {
+            // The caller has been disconnected meanwhile.
+            break;
+        }
+        callee.send_message(&[70u64.into(), invocation[1].clone(), Dict::new().into(), payload(n)]);
+        callee.sync();
+        if router.drops("slow_consumer") > 0 {
+            break;
+        }
+    }
+    router.await_drops("slow_consumer", 1);
+    neighbours.stop();
+}
+
+/// Floods that make the router answer: pings, and requests that fail.
+#[test]
+fn who_floods_without_reading_is_disconnected() {
+    let router = Router::start(&Setup { limits: SMALL, realm: "request_ids = \"lenient\"", ..Setup::default() });
+    let neighbours = Neighbours::start(&router);
+    for (n, flood) in (1..).zip(["pings", "requests"]) {
+        let mut slow = join(&router, Via::new(Carrier::RawSocket, Serializer::Json));
+        let piece = match flood {
+            "pings" => [&[1, 0, 0xff, 0xff][..], &[b'x'; 0xffff]].concat(),
+            _ => {
+                // In this realm a request may have any id, so that one can be sent again and again.
+                slow.frame(br#"[32,1,{},"a..b"]"#).repeat(1_000)
+            }
+        };
+        let mut io = slow.into_io();
+        let mut sender = io.tcp().try_clone().expect("a socket can be shared");
+        // Sends until the router ends it.
+        let flooding = std::thread::spawn(move || while sender.write_all(&piece).is_ok() {});
+        router.await_drops("slow_consumer", n);
+        io.read_to_close();
+        flooding.join().expect("writing fails at last");
+    }
+    neighbours.stop();
+}
+
+/// A publisher that feeds a slow receiver is slowed down, not ended, and the receiver that reads slowly but does read
+/// stays.
+#[test]
+fn a_publisher_that_is_faster_than_its_receiver_waits_for_it() {
+    let router = Router::start(&Setup { limits: "outbox_bytes_max = \"4MiB\"", ..Setup::default() });
+    let neighbours = Neighbours::start(&router);
+    let endpoint = endpoint_of(router.edge.url("rs"));
+    let mut receiver = join(&router, RAWSOCKET);
+    receiver.subscribe("com.topic", "{}", "sub");
+    let scope = router.scope.clone();
+    let publisher = std::thread::spawn(move || {
+        let mut publisher = Client::open(endpoint.connect(), RAWSOCKET, scope);
+        publisher.hello(ALL_ROLES, "publisher");
+        for n in 1..=2 * N {
+            publish(&mut publisher, "com.topic", n);
+        }
+        publisher.sync();
+    });
+    for n in 1..=2 * N {
+        assert_eq!(number(&receiver.receive()), n);
+    }
+    publisher.join().expect("the publisher is not ended");
+    assert_eq!(router.drops("slow_consumer"), 0);
+    neighbours.stop();
+}
