@@ -24,6 +24,14 @@ use std::time::Duration;
 
 /// What links say to one another; unknown to clients.
 pub const NAMESPACE: &str = "wamp.link.";
+/// EVENT: a session of B as it is now, with its testaments.
+pub const SESSION: &str = "wamp.link.session";
+/// EVENT: a session of B has left, by its id.
+pub const SESSION_GONE: &str = "wamp.link.session_gone";
+/// CALL: a page of B's sessions, those after the id that is the argument.
+pub const SESSIONS: &str = "wamp.link.sessions";
+/// CALL: a page of what B retains, the topics after the one that is the argument; and the topic to go on after.
+pub const RETAINED: &str = "wamp.link.retained";
 /// CALL: B tells the digest of all that A has on it.
 pub const DIGEST: &str = "wamp.link.digest";
 /// CALL: B forgets all that A has on it, which A is about to say again.

@@ -8,6 +8,7 @@ use crate::wamp::message::code;
 use crate::wamp::{Id, Identity, Message};
 use crate::wire::{Dict, Payload};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// A link that this node has dialed, while it is up.
 #[derive(Debug)]
@@ -15,6 +16,12 @@ pub struct Uplink {
     /// The id of the peer.
     pub node: String,
     pub mirror: Mirror,
+    /// The uptime at which the digests are to be compared next.
+    pub digest_at: Duration,
+    /// Ours, when the peer was last asked for its own.
+    pub digest_asked: Option<u64>,
+    /// The digests of what both ends retain, ours first, when they were last compared.
+    pub retained: (u64, u64),
     /// How the peer is named where it speaks for somebody whose name is not told.
     hop: Dict,
     requests: BTreeMap<Id, Request>,
@@ -51,7 +58,16 @@ impl Uplink {
             .with("authid", identity.authid.as_str())
             .with("authrole", identity.authrole.as_str());
         let node = identity.authid.clone();
-        Uplink { node, mirror: Mirror::default(), hop, requests: BTreeMap::new(), n_requests: 0 }
+        Uplink {
+            node,
+            mirror: Mirror::default(),
+            digest_at: Duration::MAX,
+            digest_asked: None,
+            retained: (0, 0),
+            hop,
+            requests: BTreeMap::new(),
+            n_requests: 0,
+        }
     }
 
     /// Says what is wanted of a pattern now. Gives what is to be sent, if anything.
@@ -68,11 +84,22 @@ impl Uplink {
         Message::Call { request, options, procedure: procedure.to_owned(), payload }
     }
 
+    /// The peer has nothing of ours any more: everything is to be said anew.
+    pub fn forget_mirror(&mut self) {
+        self.mirror = Mirror::default();
+        self.requests.retain(|_, request| matches!(request, Request::Call(_)));
+    }
+
+    /// The topic and the options of a PUBLISH on this node, from the details of an event of the peer.
+    pub fn publish_options(&self, details: Dict, publication: Id) -> (String, Dict) {
+        publish_options(details, publication, &self.hop)
+    }
+
     /// What a message of the peer means; and what is to be sent in return, if anything.
     pub fn handle_message(&mut self, message: Message) -> (Option<Input>, Option<Message>) {
         match message {
             Message::Event { publication, details, payload, .. } => {
-                let (topic, options) = publish_options(details, publication, &self.hop);
+                let (topic, options) = self.publish_options(details, publication);
                 let input = match topic.starts_with(NAMESPACE) {
                     true => Input::Notice { topic, payload },
                     // Nobody is to answer it, so the request has no number.

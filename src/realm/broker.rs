@@ -8,6 +8,7 @@ mod subscriptions;
 
 pub use history::{HistoryEntry, HistoryError, HistoryQuery};
 pub use publish::{Publication, Publisher};
+pub use retained::RetainedForPeers;
 pub use subscriptions::Subscription;
 
 use super::{MemberKind, RealmConfig, pattern::PatternTable};

@@ -39,6 +39,17 @@ pub fn id_of(kind: IdKind, policy: Match, uri: &str, taken: impl Fn(Id) -> bool)
     id
 }
 
+/// The id of the publication of the testament with this number of a session, whichever node publishes it.
+pub fn id_of_testament(session: Id, number: u64) -> Id {
+    let mut hash = Sha256::new();
+    hash.update(b"testament");
+    hash.update(session.to_be_bytes());
+    hash.update(number.to_be_bytes());
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash.finalize()[..8]);
+    id_from_bits(u64::from_be_bytes(first))
+}
+
 /// An id of global scope: uniform over 1 to 2^53.
 pub fn random_id(rng: &mut ChaCha8Rng) -> Id {
     id_from_bits(rng.next_u64())

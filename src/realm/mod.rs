@@ -25,18 +25,19 @@ pub use effect::{CallError, Effect, MetaEvent, Origin};
 pub use members::{Ending, Member, MemberKind, Members};
 pub use permission::{Action, Permission, RealmConfig, Role};
 
+use crate::drop::DropReason;
 use crate::time::Now;
 use crate::wamp::uri::Match;
 use crate::wamp::{Id, Identity, Message, SessionKey};
-use crate::wire::Payload;
+use crate::wire::{Dict, Payload};
 use authorize::Authority;
-use broker::Broker;
+use broker::{Broker, Publisher};
 use dealer::Dealer;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use testament::{Scope, Testaments};
+use testament::{Scope, SessionTestaments, Testament, Testaments};
 
 /// One realm on one shard.
 #[derive(Debug)]
@@ -54,6 +55,8 @@ pub struct Realm {
 pub struct Changes {
     pub subscriptions: BTreeSet<(Match, String)>,
     pub registrations: BTreeSet<(Match, String)>,
+    /// Sessions whose testaments have changed.
+    pub testaments: BTreeSet<SessionKey>,
 }
 
 /// Those who handle messages within a `Context`.
@@ -120,7 +123,7 @@ impl Realm {
         let testaments = desks.testaments.take(key);
         if ending != Some(Ending::Silent) {
             for scope in [Scope::Detached, Scope::Destroyed] {
-                testaments.publish(scope, &mut cx, &mut desks.broker, &identity);
+                testaments.publish(scope, &mut cx, &mut desks.broker, &Publisher::of(&identity), Origin::Client);
             }
         }
         desks.dealer.handle_leave(&mut cx, key);
@@ -177,6 +180,41 @@ impl Realm {
         answer
     }
 
+    /// The testaments of a session.
+    pub fn testaments(&self, key: SessionKey) -> &[Testament] {
+        self.desks.testaments.of(key)
+    }
+
+    /// A session of another node is gone together with its node: our own clients are told what its node cannot tell
+    /// them any more.
+    pub fn bury(&mut self, now: Now, session: Publisher, testaments: SessionTestaments, out: &mut Vec<Effect>) {
+        let first = out.len();
+        let (mut cx, desks) = self.enter(now, out);
+        for scope in [Scope::Detached, Scope::Destroyed] {
+            testaments.publish(scope, &mut cx, &mut desks.broker, &session, Origin::Node);
+        }
+        let args = vec![session.session.into(), session.authid.into(), session.authrole.into()];
+        desks.broker.publish_meta(&mut cx, MetaEvent { topic: "wamp.session.on_leave", args }, Origin::Node);
+        self.settle(now, out, first);
+    }
+
+    /// Keeps an event that another node has retained, unless there is a newer one here.
+    pub fn merge_retained(&mut self, now: Now, topic: &str, options: &Dict, payload: Payload, out: &mut Vec<Effect>) {
+        let (cx, desks) = self.enter(now, out);
+        if desks.broker.merge_retained(&cx, topic, options, payload).is_err() {
+            out.push(Effect::Drop { reason: DropReason::PublishRefused });
+        }
+    }
+
+    /// Forgets all that a link has here, but not the link.
+    pub fn reset_link(&mut self, now: Now, key: SessionKey, out: &mut Vec<Effect>) {
+        let first = out.len();
+        let (mut cx, desks) = self.enter(now, out);
+        desks.broker.handle_leave(&mut cx, key);
+        desks.dealer.remove_callees_of(&mut cx, key);
+        self.settle(now, out, first);
+    }
+
     /// Takes a registration away from all of its clients, because it is another node's.
     pub fn revoke_registration(&mut self, now: Now, registration: Id, reason: &str, out: &mut Vec<Effect>) {
         let first = out.len();
@@ -190,6 +228,7 @@ impl Realm {
         Changes {
             subscriptions: std::mem::take(&mut self.desks.broker.changed),
             registrations: std::mem::take(&mut self.desks.dealer.changed),
+            testaments: std::mem::take(&mut self.desks.testaments.changed),
         }
     }
 
@@ -285,7 +324,7 @@ impl Realm {
             let events = std::mem::take(&mut self.meta);
             let (mut cx, desks) = self.enter(now, out);
             for event in events {
-                desks.broker.publish_meta(&mut cx, event);
+                desks.broker.publish_meta(&mut cx, event, Origin::Client);
             }
         }
     }

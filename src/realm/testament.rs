@@ -1,11 +1,12 @@
 //! Testaments: what a session wants published when it is gone.
 
 use super::broker::{Broker, Publisher};
-use super::{Context, Effect};
+use super::ids::id_of_testament;
+use super::{Context, Effect, Origin};
 use crate::drop::DropReason;
-use crate::wamp::{Identity, SessionKey};
+use crate::wamp::{Id, SessionKey};
 use crate::wire::{Dict, Payload};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// When a testament is published. Sessions do not outlive their transport here, so both come at the same time, the
 /// detached ones first.
@@ -17,6 +18,13 @@ pub enum Scope {
 }
 
 impl Scope {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Scope::Destroyed => "destroyed",
+            Scope::Detached => "detached",
+        }
+    }
+
     pub fn from_name(name: &str) -> Option<Scope> {
         match name {
             "destroyed" => Some(Scope::Destroyed),
@@ -29,6 +37,8 @@ impl Scope {
 /// One event to come.
 #[derive(Clone, Debug)]
 pub struct Testament {
+    /// The id of its publication: the same on every node that may have to publish it.
+    pub publication: Id,
     pub scope: Scope,
     pub topic: String,
     pub options: Dict,
@@ -41,20 +51,32 @@ pub struct Testament {
 #[derive(Debug, Default)]
 pub struct Testaments {
     by_session: HashMap<SessionKey, SessionTestaments>,
+    n_added: u64,
+    /// The sessions whose testaments have changed; see `Realm::take_changes`.
+    pub(super) changed: BTreeSet<SessionKey>,
 }
 
 /// Those of one session, in the order in which they were added.
 #[derive(Debug, Default)]
-pub struct SessionTestaments(Vec<Testament>);
+pub struct SessionTestaments(pub Vec<Testament>);
 
 impl Testaments {
     /// Adds one, unless the session has `count_max` already.
-    pub fn add(&mut self, key: SessionKey, testament: Testament, count_max: usize) -> Result<(), String> {
+    pub fn add(
+        &mut self,
+        key: SessionKey,
+        session: Id,
+        mut testament: Testament,
+        count_max: usize,
+    ) -> Result<(), String> {
         let SessionTestaments(testaments) = self.by_session.entry(key).or_default();
         if testaments.len() >= count_max {
             return Err(format!("the session has testaments_per_session_max = {count_max} testaments"));
         }
+        self.n_added += 1;
+        testament.publication = id_of_testament(session, self.n_added);
         testaments.push(testament);
+        self.changed.insert(key);
         Ok(())
     }
 
@@ -63,7 +85,13 @@ impl Testaments {
         let Some(SessionTestaments(testaments)) = self.by_session.get_mut(&key) else { return 0 };
         let before = testaments.len();
         testaments.retain(|testament| testament.scope != scope);
+        self.changed.insert(key);
         before - testaments.len()
+    }
+
+    /// Those of a session.
+    pub fn of(&self, key: SessionKey) -> &[Testament] {
+        self.by_session.get(&key).map_or(&[], |SessionTestaments(testaments)| testaments)
     }
 
     /// Takes those of a session that leaves.
@@ -74,12 +102,14 @@ impl Testaments {
 
 impl SessionTestaments {
     /// Publishes those of one scope for the session that has left.
-    pub fn publish(&self, scope: Scope, cx: &mut Context, broker: &mut Broker, identity: &Identity) {
+    /// `origin` is that of the session.
+    pub fn publish(&self, scope: Scope, cx: &mut Context, broker: &mut Broker, publisher: &Publisher, origin: Origin) {
         for testament in self.0.iter().filter(|testament| testament.scope == scope) {
             let disclosed = testament.disclosed || testament.options.bool("disclose_me") == Some(true);
-            let publisher = disclosed.then(|| Publisher::of(identity));
-            let Testament { topic, options, payload, .. } = testament;
-            if broker.publish(cx, publisher, topic, options, payload.clone()).is_err() {
+            let publisher = disclosed.then(|| publisher.clone());
+            let Testament { publication, topic, options, payload, .. } = testament;
+            let options = options.clone().with("testament", true);
+            if broker.publish(cx, *publication, origin, publisher, topic, &options, payload.clone()).is_err() {
                 cx.out.push(Effect::Drop { reason: DropReason::PublishRefused });
             }
         }

@@ -23,6 +23,7 @@ pub(crate) fn judge(world: &mut World, published: &[Published]) {
     clients_and_nodes_agree(world);
     nodes_agree_on_interest(world);
     nodes_agree_on_procedures(world);
+    nodes_agree_on_what_is_retained(world);
     nothing_is_lost(world, published);
     every_procedure_can_be_called_from_everywhere(world);
     the_meta_api_answers_alike_everywhere(world);
@@ -85,6 +86,16 @@ fn nodes_agree_on_procedures(world: &World) {
     for (pattern, owners) in owners {
         assert!(owners.iter().all(|(_, invoke)| *invoke == owners[0].1), "{pattern:?}: {owners:?}");
         assert!(owners[0].1 != "single" || owners.len() == 1, "{pattern:?}: {owners:?}");
+    }
+}
+
+fn nodes_agree_on_what_is_retained(world: &World) {
+    let of = |node: usize| -> Vec<Id> {
+        let (page, _) = world.realm(node).broker().retained_page(None, usize::MAX);
+        page.into_iter().map(|event| event.publication).collect()
+    };
+    for node in 1..world.nodes.len() {
+        assert_eq!(of(node), of(0), "what node {node} retains");
     }
 }
 

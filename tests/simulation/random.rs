@@ -115,7 +115,11 @@ impl Game {
         self.n_published += 1;
         let (publisher, number) = (client as u64, self.n_published);
         let args: Vec<Value> = vec!["event".into(), publisher.into(), number.into()];
-        let request = self.world.publish(client, topic, Dict::new().with("acknowledge", true), args);
+        let mut options = Dict::new().with("acknowledge", true);
+        if self.chance(0, 4) == 0 {
+            options.set("retain", true);
+        }
+        let request = self.world.publish(client, topic, options, args);
         let at = self.world.now.uptime;
         self.published.push(Published { publisher: client, at, topic: topic.to_owned(), request });
     }
@@ -161,9 +165,9 @@ impl Game {
             4..6 => {
                 let node = self.pick(&(0..n_nodes).collect::<Vec<_>>());
                 let others: Vec<usize> = (0..n_nodes).filter(|other| *other != node).collect();
+                let ms = self.chance(0, 6_000);
                 for other in others {
-                    self.world.cut((node, other), [true, true]);
-                    self.world.cut((other, node), [true, true]);
+                    self.world.part_nodes(node, other, ms);
                 }
             }
             6 => {

@@ -277,22 +277,25 @@ fn another_policy_is_refused_on_another_node() {
 
 #[test]
 fn after_a_partition_the_older_registration_stays() {
-    let mut world = world(2);
-    let (a, b) = (world.join(0), world.join(1));
-    for link in [(0, 1), (1, 0)] {
-        world.cut(link, [true, true]);
+    for (first, second) in [(0, 1), (1, 0)] {
+        let mut world = world(3);
+        let rivals = [world.join(first), world.join(second)];
+        world.part_nodes(0, 1, 8_000);
+        world.part_nodes(first, 2, 8_000);
+        world.run(3_000);
+        for rival in rivals {
+            world.registered(rival, "com.proc", Dict::new());
+        }
+        world.run(20_000);
+        assert!(world.is_whole());
+        assert_eq!(world.clients[rivals[0]].registrations.len(), 1);
+        assert_eq!(world.clients[rivals[1]].registrations.len(), 0, "the younger one was revoked");
+        let session = world.clients[rivals[0]].session;
+        for node in 0..3 {
+            let caller = world.join(node);
+            assert_eq!(world.called(caller, "com.proc", vec![]), Ok(vec![session.into()]), "from node {node}");
+        }
     }
-    world.run(2_600);
-    for link in [(0, 1), (1, 0)] {
-        world.cut(link, [true, true]);
-    }
-    let younger = world.register(b, "com.proc", Dict::new());
-    world.run(100);
-    let older = world.clients[a].answers(younger).len();
-    assert_eq!(older, 0);
-    world.run(10_000);
-    assert!(world.is_whole());
-    assert_eq!(world.clients[b].registrations.len(), 1);
 }
 
 #[test]
@@ -389,6 +392,92 @@ fn history_can_be_read_from_every_node() {
         let word = |event: &Value| Some(event.as_dict()?.list("args")?.first()?.as_str()?.to_owned());
         assert_eq!(events.iter().filter_map(word).collect::<Vec<_>>(), expected);
     }
+}
+
+#[test]
+fn what_is_retained_is_retained_on_every_node() {
+    let mut world = world(2);
+    let (a, b) = (world.join(0), world.join(1));
+    let retain = Dict::new().with("retain", true);
+    world.publish(a, "com.a", retain.clone(), vec!["old".into()]);
+    world.run(500);
+    for link in [(0, 1), (1, 0)] {
+        world.cut(link, [true, true]);
+    }
+    world.publish(b, "com.a", retain.clone(), vec!["new".into()]);
+    world.publish(a, "com.b", retain, vec!["other".into()]);
+    world.run(10_000);
+    for node in 0..2 {
+        let late = world.join(node);
+        world.subscribe(late, "com.", Dict::new().with("match", "prefix").with("get_retained", true));
+        world.run(500);
+        assert_eq!(words(&world, late), ["new", "other"], "node {node}");
+    }
+}
+
+#[test]
+fn the_testaments_of_a_dead_node_are_published_once_by_each_survivor() {
+    let mut world = world(3);
+    let (a, b, c) = (world.join(0), world.join(1), world.join(2));
+    let before = world.join(0);
+    for client in [b, c] {
+        world.subscribed(client, "com.last", "exact");
+    }
+    world.subscribed(b, "wamp.session.on_leave", "exact");
+    for client in [a, before] {
+        let args = vec!["com.last".into(), list([format!("of {client}")])];
+        world.called(client, "wamp.session.add_testament", args).expect("it may");
+    }
+    world.leave(before);
+    world.run(500);
+    assert_eq!(words(&world, b), [format!("of {before}")]);
+    world.kill(0);
+    world.run(8_000);
+    for client in [b, c] {
+        assert_eq!(words(&world, client), [format!("of {before}"), format!("of {a}")]);
+    }
+    let left = |event: &&Message| match event {
+        Message::Event { payload, .. } => payload.args().ok()?.first()?.as_uint(),
+        _ => None,
+    };
+    let left: Vec<Id> = world.clients[b].events().iter().filter_map(left).collect();
+    assert_eq!(left, [before, a].map(|client| world.clients[client].session));
+    world.start(0);
+    world.run(10_000);
+    assert_eq!(words(&world, c).len(), 2, "nothing is published again");
+}
+
+#[test]
+fn the_testament_of_a_session_beyond_a_partition_is_published_once() {
+    let mut world = world(2);
+    let (a, b) = (world.join(0), world.join(1));
+    world.subscribed(b, "com.last", "exact");
+    world.called(a, "wamp.session.add_testament", vec!["com.last".into(), list(["mine"])]).expect("it may");
+    world.run(500);
+    world.part_nodes(0, 1, 10_000);
+    world.run(9_000);
+    assert_eq!(words(&world, b), ["mine"], "the node counts as dead");
+    world.run(20_000);
+    assert!(world.is_whole());
+    world.leave(a);
+    world.run(1_000);
+    assert_eq!(words(&world, b).len(), 1);
+}
+
+#[test]
+fn a_lost_update_is_noticed_and_mended() {
+    let mut world = world(2);
+    let (a, b) = (world.join(0), world.join(1));
+    let subscription = world.subscribed(a, "com.a", "exact");
+    // As if node 1 had never heard of it.
+    let peer = world.realm(1).peer_key("edge1").expect("the link is up");
+    let message = Message::Unsubscribe { request: 1, subscription, options: Dict::new() };
+    world.act(1, |now, realm, _| realm.handle_message(now, peer, message, &mut Vec::new()));
+    world.publish(b, "com.a", Dict::new(), vec!["lost".into()]);
+    world.run(25_000);
+    world.publish(b, "com.a", Dict::new(), vec!["heard".into()]);
+    world.run(500);
+    assert_eq!(words(&world, a), ["heard"]);
 }
 
 fn details(event: &Message) -> &Dict {

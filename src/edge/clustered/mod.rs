@@ -4,19 +4,22 @@
 //! Whoever drives it treats links as he treats clients: a link is a member with a key, it joins and leaves, its
 //! messages go in through `handle_message`, and what `Effect`s address to its key is ready to be sent.
 
+mod afterlife;
 mod gather;
 mod settling;
+mod upkeep;
 
-use crate::mesh::{Input, Kind, Pattern, Uplink, Want, frames, interest};
+use crate::mesh::{Input, Kind, Pattern, Uplink, Want, frames};
 use crate::realm::broker::Broker;
 use crate::realm::dealer::Dealer;
 use crate::realm::{Effect, MemberKind, Members, Realm, RealmConfig};
 use crate::time::Now;
 use crate::wamp::feature::Features;
 use crate::wamp::message::code;
-use crate::wamp::{Id, Identity, Message, SessionKey, error};
-use crate::wire::{Dict, Payload};
-use gather::Gathering;
+use crate::wamp::{Identity, Message, SessionKey, error};
+use crate::wire::Payload;
+use afterlife::Afterlife;
+use gather::{FIRST_TOKEN, Gathering};
 use settling::Settling;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -33,6 +36,8 @@ pub struct ClusteredRealm {
     settling: Settling,
     /// Calls of the meta API that wait for peers.
     gathering: Gathering,
+    /// The sessions of the peers, for the time when these are dead.
+    afterlife: Afterlife,
 }
 
 impl ClusteredRealm {
@@ -44,6 +49,7 @@ impl ClusteredRealm {
             uplinks: BTreeMap::new(),
             settling: Settling::default(),
             gathering: Gathering::default(),
+            afterlife: Afterlife::default(),
         }
     }
 
@@ -69,8 +75,13 @@ impl ClusteredRealm {
             }
         }
         self.realm.join(now, key, kind, identity, out);
-        if kind == MemberKind::Uplink {
-            self.replay(key, out);
+        match kind {
+            MemberKind::Client => self.notify_session(key, out),
+            MemberKind::Peer => {}
+            MemberKind::Uplink => {
+                self.replay(key, out);
+                self.begin_upkeep(now, key, out);
+            }
         }
         self.finish(now, out, first);
     }
@@ -78,12 +89,16 @@ impl ClusteredRealm {
     /// A session or a link has ended, for whatever reason.
     pub fn leave(&mut self, now: Now, key: SessionKey, out: &mut Vec<Effect>) {
         let first = out.len();
+        let client = self.members().member(key).filter(|member| member.kind == MemberKind::Client);
+        let session = client.map(|member| member.identity.session);
         self.realm.leave(now, key, out);
         self.forget_in_gathers(key, out);
-        if self.uplinks.remove(&key).is_some() {
-            self.settle_all(now, out);
-        } else {
+        if let Some(session) = session {
+            self.notify_session_gone(session, out);
             self.forget_session(key, out);
+        } else if let Some(uplink) = self.uplinks.remove(&key) {
+            self.afterlife.handle_lost(now, &uplink.node);
+            self.settle_all(now, out);
         }
         self.finish(now, out, first);
     }
@@ -113,12 +128,20 @@ impl ClusteredRealm {
         self.realm.handle_timeout(now, out);
         self.settle_overdue(now, out);
         self.finish_overdue_gathers(now, out);
+        self.compare_digests(now, out);
+        self.bury_dead_nodes(now, out);
         self.finish(now, out, first);
     }
 
     /// The uptime at which `handle_timeout` has something to do.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        let times = [self.realm.poll_timeout(), self.settling.poll_timeout(), self.gathering.poll_timeout()];
+        let times = [
+            self.realm.poll_timeout(),
+            self.settling.poll_timeout(),
+            self.gathering.poll_timeout(),
+            self.afterlife.poll_timeout(),
+            self.uplinks.values().map(|uplink| uplink.digest_at).min(),
+        ];
         times.into_iter().flatten().min()
     }
 
@@ -198,7 +221,7 @@ impl ClusteredRealm {
     /// Completes what the effects from `first` on have begun: what goes to links is translated, what has to settle is
     /// put to the peers, and they are told what has changed.
     fn finish(&mut self, now: Now, out: &mut Vec<Effect>, first: usize) {
-        if self.uplinks.is_empty() && self.settling.is_empty() {
+        if self.uplinks.is_empty() && self.settling.is_empty() && self.members().peers().is_empty() {
             self.realm.take_changes();
             return;
         }
@@ -228,6 +251,9 @@ impl ClusteredRealm {
             }
         }
         let changes = self.realm.take_changes();
+        for key in changes.testaments {
+            self.notify_session(key, out);
+        }
         let topics = changes.subscriptions.into_iter().map(|change| (Kind::Topic, change));
         let procedures = changes.registrations.into_iter().map(|change| (Kind::Procedure, change));
         for (kind, (policy, uri)) in topics.chain(procedures) {
@@ -282,46 +308,29 @@ impl ClusteredRealm {
         let (input, reply) = uplink.handle_message(message);
         out.extend(reply.map(|message| Effect::Send { to: key, message }));
         match input {
-            Some(Input::Route(message)) => self.realm.handle_message(now, key, message, out),
+            Some(Input::Route(message)) => {
+                if let Message::Publish { options, .. } = &message
+                    && options.get("testament").is_some()
+                    && self.afterlife.is_repeated(&uplink.node, options.uint("publication").unwrap_or_default())
+                {
+                    return;
+                }
+                self.realm.handle_message(now, key, message, out);
+            }
             Some(Input::Settled(pattern)) => self.settle_if_agreed(now, &pattern, out),
             Some(Input::Refused { pattern, said, error, payload }) => {
                 self.handle_refusal(now, pattern, said, &error, payload, out);
             }
+            Some(Input::Answer { token, result: Ok(payload) }) if token < FIRST_TOKEN => {
+                self.handle_peer_answer(now, key, token, &payload, out);
+            }
             Some(Input::Answer { token, result }) => self.handle_gathered(token, key, result, out),
-            Some(Input::Notice { .. }) | None => {}
+            Some(Input::Notice { topic, payload }) => {
+                let node = uplink.node.clone();
+                self.handle_notice(&node, &topic, &payload);
+            }
+            None => {}
         }
-    }
-
-    /// A call of a peer that is none of the clients' business.
-    fn handle_link_call(
-        &mut self,
-        _now: Now,
-        key: SessionKey,
-        request: Id,
-        procedure: &str,
-        _payload: &Payload,
-        out: &mut Vec<Effect>,
-    ) {
-        let message = match procedure {
-            frames::DIGEST => {
-                let digest = interest::digest(self.held_by(key).iter());
-                let payload = Payload::from_values(vec![digest.into()], Dict::new());
-                Message::Result { request, details: Dict::new(), payload }
-            }
-            _ => {
-                let sentence = format!("{procedure} is unknown to this version");
-                Message::error(code::CALL, request, error::NO_SUCH_PROCEDURE, sentence)
-            }
-        };
-        out.push(Effect::Send { to: key, message });
-    }
-
-    /// All that a peer has on this node.
-    fn held_by(&self, key: SessionKey) -> Vec<Pattern> {
-        let topics = self.realm.broker().held_by(key).map(|found| (Kind::Topic, found.policy, found.uri.clone()));
-        let procedures =
-            self.realm.dealer().held_by(key).map(|found| (Kind::Procedure, found.policy, found.uri.clone()));
-        topics.chain(procedures).map(|(kind, policy, uri)| Pattern { kind, policy, uri }).collect()
     }
 
     /// A node that dials in again has lost its earlier link, whether we have noticed or not.

@@ -24,6 +24,8 @@ pub struct Publication<'a> {
     /// What EVENT.Details says to every receiver.
     pub(super) details: Dict,
     pub(super) publisher: Option<Publisher>,
+    /// Wall time on the node where it was published, as precise as links carry it.
+    pub(super) published: Duration,
     pub payload: Payload,
     pub(super) filter: Option<Box<Filter>>,
 }
@@ -70,13 +72,22 @@ impl Broker {
                 let disclosed = disclosed || options.bool("disclose_me") == Some(true);
                 let publisher = disclosed.then(|| Publisher::of(&member.identity));
                 let excluded = (options.bool("exclude_me") != Some(false)).then_some(key);
-                Publication::new(random_id(cx.rng), Origin::Client, publisher, excluded, topic, options, payload)
+                Publication::new(
+                    cx.now,
+                    random_id(cx.rng),
+                    Origin::Client,
+                    publisher,
+                    excluded,
+                    topic,
+                    options,
+                    payload,
+                )
             }
             // The seam for the mesh: the options say what the origin node has decided, the id and the publisher
             // included.
             MemberKind::Peer | MemberKind::Uplink => {
                 let id = options.uint("publication").unwrap_or_else(|| random_id(cx.rng));
-                Publication::new(id, Origin::Node, forwarded_publisher(options), None, topic, options, payload)
+                Publication::new(cx.now, id, Origin::Node, forwarded_publisher(options), None, topic, options, payload)
             }
         };
         let acknowledge = options.bool("acknowledge") == Some(true);
@@ -95,30 +106,45 @@ impl Broker {
         }
     }
 
+    /// Keeps an event that another node has retained, unless there is a newer one here.
+    pub fn merge_retained(
+        &mut self,
+        cx: &Context,
+        topic: &str,
+        options: &Dict,
+        payload: Payload,
+    ) -> Result<(), String> {
+        let id = options.uint("publication").ok_or("it has no id")?;
+        let publisher = forwarded_publisher(options);
+        self.accept(cx, Publication::new(cx.now, id, Origin::Node, publisher, None, topic, options, payload))?;
+        Ok(())
+    }
+
     /// Publishes what nobody waits to hear the fate of: a testament. The error says which limit was in the way.
     pub fn publish(
         &mut self,
         cx: &mut Context,
+        id: Id,
+        origin: Origin,
         publisher: Option<Publisher>,
         topic: &str,
         options: &Dict,
         payload: Payload,
     ) -> Result<(), String> {
-        let id = random_id(cx.rng);
-        let publication = Publication::new(id, Origin::Client, publisher, None, topic, options, payload);
+        let publication = Publication::new(cx.now, id, origin, publisher, None, topic, options, payload);
         let publication = self.accept(cx, publication)?;
         self.route(cx, &publication);
         Ok(())
     }
 
-    /// Publishes what has happened to a client of this node, to whoever listens on any node.
-    pub fn publish_meta(&mut self, cx: &mut Context, event: MetaEvent) {
+    /// Publishes what has happened to a client, of this node to whoever listens on any, of another to those on this.
+    pub fn publish_meta(&mut self, cx: &mut Context, event: MetaEvent, origin: Origin) {
         let mut heard = false;
         self.by_pattern.for_each_match(event.topic, |_| heard = true);
         if heard {
             let payload = Payload::from_values(event.args, Dict::new());
             let (id, options) = (random_id(cx.rng), Dict::new());
-            let publication = Publication::new(id, Origin::Client, None, None, event.topic, &options, payload);
+            let publication = Publication::new(cx.now, id, origin, None, None, event.topic, &options, payload);
             self.route(cx, &publication);
         }
     }
@@ -127,6 +153,9 @@ impl Broker {
     fn accept<'a>(&mut self, cx: &Context, mut publication: Publication<'a>) -> Result<Publication<'a>, String> {
         publication.filter = Filter::from_options(publication.options, &cx.config.limits)?;
         if publication.options.bool("retain") == Some(true) {
+            if publication.origin == Origin::Client {
+                publication.published = self.retained.next_moment(publication.published);
+            }
             self.retained.retain(&publication, &cx.config.limits)?;
         }
         Ok(publication)
@@ -156,7 +185,7 @@ impl Broker {
                 Origin::Client => {
                     let to = receiving_peers(subscription, &mut peers_served);
                     if !to.is_empty() {
-                        let details = publication.details_for_peers(cx.now);
+                        let details = publication.details_for_peers();
                         cx.out.push(Effect::Fanout { to, message: event(details) });
                     }
                 }
@@ -171,7 +200,7 @@ impl Broker {
                 cx.members.peers().iter().copied().filter(|peer| !peers_served.contains(peer)).collect();
             if !to.is_empty() {
                 let subscription = id_of(IdKind::Subscription, Match::Exact, publication.topic, |_| false);
-                let (details, payload) = (publication.details_for_peers(cx.now), publication.payload.clone());
+                let (details, payload) = (publication.details_for_peers(), publication.payload.clone());
                 let message = Message::Event { subscription, publication: publication.id, details, payload };
                 cx.out.push(Effect::Fanout { to, message });
             }
@@ -217,7 +246,9 @@ fn receiving_peers(subscription: &Subscription, served: &mut Vec<SessionKey>) ->
 }
 
 impl<'a> Publication<'a> {
+    #[expect(clippy::too_many_arguments, reason = "the elements of PUBLISH, and where it comes from")]
     fn new(
+        now: Now,
         id: Id,
         origin: Origin,
         publisher: Option<Publisher>,
@@ -236,7 +267,9 @@ impl<'a> Publication<'a> {
         for (key, value) in options.iter().filter(|(key, _)| CARRIED.contains(key)) {
             details.set(key, value.clone());
         }
-        Publication { id, origin, excluded, topic, options, details, publisher, payload, filter: None }
+        let told = options.uint("published_us").filter(|_| origin == Origin::Node);
+        let published = Duration::from_micros(told.unwrap_or(micros(now.wall)));
+        Publication { id, origin, excluded, topic, options, details, publisher, published, payload, filter: None }
     }
 
     /// A subscriber to a pattern is told which topic it was.
@@ -248,18 +281,18 @@ impl<'a> Publication<'a> {
     }
 
     /// A peer matches again against its own sessions, so it gets the topic and the options that say whom it is for.
-    fn details_for_peers(&self, now: Now) -> Dict {
+    pub(super) fn details_for_peers(&self) -> Dict {
         let mut details = Dict::new().with("topic", self.topic);
         if let Some(publisher) = &self.publisher {
             details.set("forward_for", Value::List(vec![publisher.hop().into()]));
         }
         for (key, value) in self.options.iter() {
-            if CARRIED.contains(&key) || FOR_PEERS.contains(&key) {
+            if key != "forward_for" && (CARRIED.contains(&key) || FOR_PEERS.contains(&key)) {
                 details.set(key, value.clone());
             }
         }
         if self.options.bool("retain") == Some(true) {
-            details.set("published_us", micros(now.wall));
+            details.set("published_us", micros(self.published));
         }
         details
     }
@@ -278,8 +311,17 @@ pub(crate) fn micros(wall: Duration) -> u64 {
 }
 
 /// What PUBLISH.Options says to the brokers of other nodes.
-const FOR_PEERS: [&str; 7] =
-    ["eligible", "eligible_authid", "eligible_authrole", "exclude", "exclude_authid", "exclude_authrole", "retain"];
+const FOR_PEERS: [&str; 8] = [
+    "eligible",
+    "eligible_authid",
+    "eligible_authrole",
+    "exclude",
+    "exclude_authid",
+    "exclude_authrole",
+    "retain",
+    // Peers keep copies of testaments, which are of no use once they have been published.
+    "testament",
+];
 /// What PUBLISH.Options says to the receivers and not to the router: payload passthru in its two forms, and what
 /// deployed routers carry. `forward_for` is refused before it comes here from anyone but a link.
 const CARRIED: [&str; 9] = [

@@ -7,6 +7,7 @@ use crate::wamp::{Id, Identity, Message, SessionKey, uri::Match};
 use crate::wire::{Dict, Payload};
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::time::Duration;
 
 /// All retained events of a realm.
 #[derive(Debug, Default)]
@@ -16,14 +17,27 @@ pub(super) struct RetainedEvents {
     by_topic: BTreeMap<String, Vec<RetainedEvent>>,
     count: usize,
     bytes: usize,
+    /// When the latest event of this node was published.
+    last: Duration,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct RetainedEvent {
     publication: Id,
+    /// Wall time.
+    published: Duration,
     details: Dict,
+    details_for_peers: Dict,
     payload: Payload,
     filter: Option<Box<Filter>>,
+}
+
+/// One retained event, as it is carried by links.
+#[derive(Clone, Debug)]
+pub struct RetainedForPeers {
+    pub publication: Id,
+    pub details: Dict,
+    pub payload: Payload,
 }
 
 impl RetainedEvents {
@@ -31,37 +45,73 @@ impl RetainedEvents {
         self.count
     }
 
-    /// Keeps a publication instead of those that it replaces, or says which limit is in the way.
+    /// The wall time at which an event of this node is published: later than all before it, whatever the clock says.
+    pub(super) fn next_moment(&mut self, now: Duration) -> Duration {
+        self.last = now.max(self.last + Duration::from_micros(1));
+        self.last
+    }
+
+    /// Keeps a publication instead of those that it replaces, or says which limit is in the way. What is older than
+    /// what is kept is not; so all nodes keep the same, in whatever order they come to know of it.
     pub(super) fn retain(&mut self, publication: &Publication, limits: &Limits) -> Result<(), String> {
-        let event = RetainedEvent {
+        let topic = publication.topic;
+        let old = self.by_topic.get(topic).map_or(&[][..], Vec::as_slice);
+        if old.iter().any(|event| event.publication == publication.id) {
+            return Ok(());
+        }
+        let new = RetainedEvent {
             publication: publication.id,
+            published: publication.published,
             details: publication.details.clone(),
+            details_for_peers: publication.details_for_peers(),
             payload: publication.payload.clone(),
             filter: publication.filter.clone(),
         };
-        let topic = publication.topic;
-        let events = self.by_topic.get(topic).map_or(&[][..], Vec::as_slice);
-        let stays = |old: &RetainedEvent| event.filter.is_some() && event.filter != old.filter;
-        let mut kept: Vec<usize> = (0..events.len()).filter(|index| stays(&events[*index])).collect();
-        if kept.len() == AUDIENCES_PER_TOPIC_MAX {
+        let mut events: Vec<&RetainedEvent> = old.iter().chain([&new]).collect();
+        // Only those of different nodes can be of one moment.
+        events.sort_by_key(|event| (event.published, event.publication));
+        let is_replaced = |index: usize| {
+            let mut later = events[index + 1..].iter();
+            later.any(|later| later.filter.is_none() || later.filter == events[index].filter)
+        };
+        let mut kept: Vec<&RetainedEvent> =
+            (0..events.len()).filter(|index| !is_replaced(*index)).map(|index| events[index]).collect();
+        if kept.len() > AUDIENCES_PER_TOPIC_MAX {
             kept.remove(0);
         }
-        let count = self.count - events.len() + kept.len() + 1;
-        let bytes_old: usize = events.iter().map(|old| old.bytes(topic)).sum();
-        let bytes_kept: usize = kept.iter().map(|index| events[*index].bytes(topic)).sum();
-        let bytes = self.bytes - bytes_old + bytes_kept + event.bytes(topic);
+        let count = self.count - old.len() + kept.len();
+        let bytes_old: usize = old.iter().map(|event| event.bytes(topic)).sum();
+        let bytes_kept: usize = kept.iter().map(|event| event.bytes(topic)).sum();
+        let bytes = self.bytes - bytes_old + bytes_kept;
         if count > limits.retained_max {
             return Err(format!("the realm has retained_max = {} retained events", limits.retained_max));
         }
         if bytes > limits.retained_bytes_max {
             return Err(format!("the realm's retained events fill retained_bytes_max = {}", limits.retained_bytes_max));
         }
+        let kept: Vec<RetainedEvent> = kept.into_iter().cloned().collect();
         (self.count, self.bytes) = (count, bytes);
-        let events = self.by_topic.entry(topic.to_owned()).or_default();
-        let mut index = 0..;
-        events.retain(|_| index.next().is_some_and(|index| kept.contains(&index)));
-        events.push(event);
+        self.by_topic.insert(topic.to_owned(), kept);
         Ok(())
+    }
+
+    /// The events of the topics after `after`, as peers are told of them, up to about so many bytes; and the topic to
+    /// go on after, if there are more.
+    fn page(&self, after: Option<&str>, bytes_max: usize) -> (Vec<RetainedForPeers>, Option<String>) {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let (mut page, mut bytes) = (Vec::new(), 0);
+        let mut topics = self.by_topic.range::<str, _>((start, Bound::Unbounded)).peekable();
+        while let Some((topic, events)) = topics.next() {
+            for event in events {
+                bytes += event.bytes(topic) + RETAINED_DETAILS_BYTES;
+                let (details, payload) = (event.details_for_peers.clone(), event.payload.clone());
+                page.push(RetainedForPeers { publication: event.publication, details, payload });
+            }
+            if bytes >= bytes_max && topics.peek().is_some() {
+                return (page, Some(topic.clone()));
+            }
+        }
+        (page, None)
     }
 
     /// The latest event that `identity` may have, of each topic that the pattern covers.
@@ -96,6 +146,16 @@ impl RetainedEvent {
 }
 
 impl Broker {
+    /// What is retained for the topics after `after`, up to about so many bytes, and the topic to go on after.
+    pub fn retained_page(&self, after: Option<&str>, bytes_max: usize) -> (Vec<RetainedForPeers>, Option<String>) {
+        self.retained.page(after, bytes_max)
+    }
+
+    /// A number that two nodes have in common when they retain the same.
+    pub fn retained_digest(&self) -> u64 {
+        self.retained.by_topic.values().flatten().fold(0, |sum, event| sum ^ event.publication)
+    }
+
     /// Sends a new subscriber what is retained for its subscription.
     pub(super) fn send_retained(&self, cx: &mut Context, key: SessionKey, place: usize) {
         let subscription = &self.subscriptions[place];
@@ -119,6 +179,8 @@ impl Broker {
 
 /// How many audiences (of eligible and exclude lists) one topic keeps an event for. It bounds the work of a PUBLISH.
 const AUDIENCES_PER_TOPIC_MAX: usize = 16;
+/// About what the details of one event take on a link.
+const RETAINED_DETAILS_BYTES: usize = 200;
 
 #[cfg(test)]
 mod tests {
@@ -141,6 +203,7 @@ mod tests {
             options: &options,
             details: Dict::new(),
             publisher: None,
+            published: Duration::from_micros(id),
             payload: Payload::from_values(vec![id.into()], Dict::new()),
             filter,
         };

@@ -92,6 +92,11 @@ impl Dealer {
             let Work::Call(call) = work else { continue };
             self.fail(cx, call, error, sentence);
         }
+        self.remove_callees_of(cx, key);
+    }
+
+    /// Takes all registrations away from one member.
+    pub(super) fn remove_callees_of(&mut self, cx: &mut Context, key: SessionKey) {
         let registrations: Vec<Id> = self.registrations.of_session(key).collect();
         for registration in registrations {
             self.remove_callee(cx, registration, key);

@@ -43,8 +43,10 @@ impl Dealer {
     pub fn admits(&self, procedure: &str, options: &Dict) -> Result<(), (&'static str, String)> {
         let (policy, invoke, force) = terms(options);
         let Some(existing) = self.lookup(procedure, policy).filter(|_| !force) else { return Ok(()) };
-        if existing.invoke != invoke {
-            let sentence = format!("{procedure} is registered with invoke {}", existing.invoke.name());
+        // Where nodes disagree for a moment, those of this one count.
+        let existing = existing.local_callees().map_or(existing.invoke, |local| local.invoke);
+        if existing != invoke {
+            let sentence = format!("{procedure} is registered with invoke {}", existing.name());
             return Err((error::INVOCATION_POLICY_MISMATCH, sentence));
         }
         match invoke {

@@ -26,8 +26,9 @@ pub(super) fn add(call: &mut MetaCall, arguments: &Arguments) -> Answer {
     }
     let scope = scope(arguments)?;
     let payload = Payload::from_values(args, kwargs);
-    let testament = Testament { scope, topic, options, payload, disclosed: call.disclosed };
-    match call.desks.testaments.add(key, testament, limits.testaments_per_session_max) {
+    let session = call.cx.members.member(key).map_or(1, |member| member.identity.session);
+    let testament = Testament { publication: 1, scope, topic, options, payload, disclosed: call.disclosed };
+    match call.desks.testaments.add(key, session, testament, limits.testaments_per_session_max) {
         Ok(()) => Ok(Vec::new()),
         Err(sentence) => Err(refusal(error::LIMIT_EXCEEDED, sentence)),
     }

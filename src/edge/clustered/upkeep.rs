@@ -1,0 +1,183 @@
+//! What links ask one another on their own account: what is retained and who is there when a link comes up, and from
+//! time to time whether both ends agree on what is mirrored.
+
+use super::ClusteredRealm;
+use super::afterlife::{read_payload, write_payload};
+use crate::mesh::{Kind, Pattern, frames, interest};
+use crate::realm::Effect;
+use crate::time::Now;
+use crate::wamp::message::code;
+use crate::wamp::{Id, Message, SessionKey, error};
+use crate::wire::{Dict, Payload, Value};
+use std::time::Duration;
+
+/// The calls of a link; `Gathering` has the tokens above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    Sessions = 1,
+    Retained = 2,
+    Digest = 3,
+    Reset = 4,
+}
+
+impl Token {
+    const fn procedure(self) -> &'static str {
+        match self {
+            Token::Sessions => frames::SESSIONS,
+            Token::Retained => frames::RETAINED,
+            Token::Digest => frames::DIGEST,
+            Token::Reset => frames::RESET,
+        }
+    }
+
+    fn from_number(number: u64) -> Option<Token> {
+        [Token::Sessions, Token::Retained, Token::Digest, Token::Reset]
+            .into_iter()
+            .find(|token| *token as u64 == number)
+    }
+}
+
+impl ClusteredRealm {
+    /// A link that we have dialed has come up.
+    pub(super) fn begin_upkeep(&mut self, now: Now, key: SessionKey, out: &mut Vec<Effect>) {
+        if let Some(uplink) = self.uplinks.get_mut(&key) {
+            uplink.digest_at = now.uptime + DIGEST_PERIOD;
+            self.afterlife.handle_up(&uplink.node);
+        }
+        self.ask_peer(key, Token::Sessions, Vec::new(), out);
+        self.ask_peer(key, Token::Retained, Vec::new(), out);
+    }
+
+    pub(super) fn ask_peer(&mut self, key: SessionKey, token: Token, args: Vec<Value>, out: &mut Vec<Effect>) {
+        if let Some(uplink) = self.uplinks.get_mut(&key) {
+            let payload = Payload::from_values(args, Dict::new());
+            let message = uplink.call(token as u64, token.procedure(), Dict::new(), payload);
+            out.push(Effect::Send { to: key, message });
+        }
+    }
+
+    /// Asks peers for their digests, where it is time.
+    pub(super) fn compare_digests(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let due: Vec<SessionKey> = self
+            .uplinks
+            .iter_mut()
+            .filter(|(_, uplink)| uplink.digest_at <= now.uptime)
+            .map(|(key, uplink)| {
+                uplink.digest_at = now.uptime + DIGEST_PERIOD;
+                // What is said before the question has arrived before it; what is said after it does not count.
+                uplink.digest_asked = Some(uplink.mirror.digest()).filter(|_| uplink.mirror.is_quiet());
+                *key
+            })
+            .collect();
+        for key in due {
+            self.ask_peer(key, Token::Digest, Vec::new(), out);
+        }
+    }
+
+    /// A call of a peer that is none of the clients' business.
+    pub(super) fn handle_link_call(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        request: Id,
+        procedure: &str,
+        payload: &Payload,
+        out: &mut Vec<Effect>,
+    ) {
+        let args = match procedure {
+            frames::DIGEST => {
+                vec![interest::digest(self.held_by(key).iter()).into(), self.broker().retained_digest().into()]
+            }
+            frames::RESET => {
+                self.realm.reset_link(now, key, out);
+                Vec::new()
+            }
+            frames::SESSIONS => self.sessions_page(payload),
+            frames::RETAINED => self.retained_page(payload),
+            _ => {
+                let sentence = format!("{procedure} is unknown to this version");
+                let message = Message::error(code::CALL, request, error::NO_SUCH_PROCEDURE, sentence);
+                return out.push(Effect::Send { to: key, message });
+            }
+        };
+        let payload = Payload::from_values(args, Dict::new());
+        out.push(Effect::Send { to: key, message: Message::Result { request, details: Dict::new(), payload } });
+    }
+
+    /// The answer to a call of a link.
+    pub(super) fn handle_peer_answer(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        number: u64,
+        payload: &Payload,
+        out: &mut Vec<Effect>,
+    ) {
+        let args = payload.args().unwrap_or_default();
+        match Token::from_number(number) {
+            Some(Token::Sessions) => self.handle_sessions_page(now, key, &args, out),
+            Some(Token::Retained) => self.handle_retained_page(now, key, &args, out),
+            Some(Token::Digest) => {
+                self.compare_retained(key, args.get(1).and_then(Value::as_uint).unwrap_or_default(), out);
+                let Some(uplink) = self.uplinks.get_mut(&key) else { return };
+                let ours = uplink.digest_asked.take();
+                if ours.is_some() && ours != args.first().and_then(Value::as_uint) {
+                    self.ask_peer(key, Token::Reset, Vec::new(), out);
+                    if let Some(uplink) = self.uplinks.get_mut(&key) {
+                        uplink.forget_mirror();
+                    }
+                    self.replay(key, out);
+                }
+            }
+            Some(Token::Reset) | None => {}
+        }
+    }
+
+    /// One page of what is retained here, for a peer: the topics after the one that it names.
+    fn retained_page(&self, payload: &Payload) -> Vec<Value> {
+        let args = payload.args().unwrap_or_default();
+        let (page, more) = self.broker().retained_page(args.first().and_then(Value::as_str), RETAINED_PAGE_BYTES);
+        let events = page.into_iter().map(|event| {
+            Value::List(vec![event.publication.into(), event.details.into(), write_payload(&event.payload)])
+        });
+        vec![Value::List(events.collect()), more.map_or(Value::Null, Value::from)]
+    }
+
+    /// A page of what a peer retains has come: the newer of the two stays, and the next page is asked for.
+    fn handle_retained_page(&mut self, now: Now, key: SessionKey, args: &[Value], out: &mut Vec<Effect>) {
+        for event in args.first().and_then(Value::as_list).unwrap_or_default() {
+            let Some([Value::Uint(publication), Value::Dict(details), payload]) = event.as_list() else { continue };
+            let Some(payload) = read_payload(payload) else { continue };
+            let Some(uplink) = self.uplinks.get(&key) else { return };
+            let (topic, options) = uplink.publish_options(details.clone(), *publication);
+            self.realm.merge_retained(now, &topic, &options, payload, out);
+        }
+        if let Some(Value::String(more)) = args.get(1) {
+            self.ask_peer(key, Token::Retained, vec![more.as_str().into()], out);
+        }
+    }
+
+    /// What both ends retain may differ for good: an event reached one of them only, and its own node is dead. If they
+    /// differ, and have not changed since they were compared before, nothing is on its way that would mend it.
+    fn compare_retained(&mut self, key: SessionKey, theirs: u64, out: &mut Vec<Effect>) {
+        let ours = self.broker().retained_digest();
+        let Some(uplink) = self.uplinks.get_mut(&key) else { return };
+        let before = std::mem::replace(&mut uplink.retained, (ours, theirs));
+        if ours != theirs && before == (ours, theirs) {
+            self.ask_peer(key, Token::Retained, Vec::new(), out);
+        }
+    }
+
+    /// All that a peer has on this node.
+    fn held_by(&self, key: SessionKey) -> Vec<Pattern> {
+        let topics = self.realm.broker().held_by(key).map(|found| (Kind::Topic, found.policy, found.uri.clone()));
+        let procedures =
+            self.realm.dealer().held_by(key).map(|found| (Kind::Procedure, found.policy, found.uri.clone()));
+        topics.chain(procedures).map(|(kind, policy, uri)| Pattern { kind, policy, uri }).collect()
+    }
+}
+
+/// How often both ends of a link compare what is mirrored.
+const DIGEST_PERIOD: Duration = Duration::from_secs(10);
+/// About how much of what is retained goes into one message; well below what any link takes.
+const RETAINED_PAGE_BYTES: usize = 256 << 10;
