@@ -77,6 +77,22 @@ fn an_identity_that_is_not_disclosed_stays_at_home() {
 }
 
 #[test]
+fn retained_events_are_there_on_every_node_also_later_ones() {
+    let mut cluster = Cluster::start(2, Setup::default());
+    let mut publisher = cluster.node(1).join("publisher");
+    publisher.send(r#"[16, #, {"acknowledge": true, "retain": true}, "com.state", ["on"]]"#);
+    publisher.expect("[17, #, $pub]");
+    let mut late = cluster.node(2).join("late");
+    late.subscribe("com.state", r#"{"get_retained": true}"#, "sub");
+    late.expect(r#"[36, $sub, $pub, {"retained": true, ...}, ["on"]]"#);
+    cluster.kill(2);
+    cluster.restart(2);
+    let mut later = cluster.node(2).join("later");
+    later.subscribe("com.state", r#"{"get_retained": true}"#, "sub2");
+    later.expect(r#"[36, $sub2, $pub, {"retained": true, ...}, ["on"]]"#);
+}
+
+#[test]
 fn history_is_readable_from_any_node() {
     let setup = Setup { rules: "[[realm.history]]\nuri = \"com.log\"\nentries_max = 10", ..Setup::default() };
     let mut cluster = Cluster::start(2, setup);
