@@ -134,7 +134,10 @@ fn a_page_does_not_keep_the_connection() {
 
 #[test]
 fn silent_sessions_are_pinged_and_ended() {
-    let setup = Setup { listen: "ping_interval = \"200ms\"\nping_timeout = \"200ms\"", ..Setup::default() };
+    let setup = Setup {
+        listen: "ping_interval = \"200ms\"\nping_timeout = \"200ms\"\nping_rawsocket = true",
+        ..Setup::default()
+    };
     let router = Router::start(&setup);
     let neighbours = Neighbours::start(&router);
     for (n, via) in (1..).zip([WEBSOCKET, RAWSOCKET]) {

@@ -360,6 +360,11 @@ impl Client {
         }
     }
 
+    /// How often the router has pinged so far.
+    pub fn n_pinged(&self) -> u64 {
+        self.pinged
+    }
+
     /// A message that has arrived already, for example in a round trip.
     pub fn take_received(&mut self) -> Option<Vec<Value>> {
         self.inbox.pop_front().map(|received| received.message)

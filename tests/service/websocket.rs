@@ -220,7 +220,7 @@ fn a_close_is_answered() {
 /// The router pings who is silent; who answers stays.
 #[test]
 fn silent_peers_that_answer_pings_stay() {
-    let listen = "ping_interval = \"100ms\"\nping_timeout = \"30s\"";
+    let listen = "ping_interval = \"100ms\"\nping_timeout = \"30s\"\nping_rawsocket = true";
     everywhere_with(&Setup { listen, ..Setup::default() }, |mut router| {
         let mut a = router.join("a");
         for _ in 0..3 {
@@ -249,4 +249,21 @@ fn messages_may_come_in_fragments() {
         a.write(&[byte]);
     }
     a.expect(r#"[36, $sub, $_, {}, ["Grüße"]]"#);
+}
+
+/// RawSocket clients are pinged only where that was asked for.
+#[test]
+fn rawsocket_clients_are_not_pinged_unasked() {
+    let setup = Setup { listen: "ping_interval = \"100ms\"\nping_timeout = \"100ms\"", ..Setup::default() };
+    let router = Router::start(&setup);
+    let mut raw = router.connect_via(Via::new(Carrier::RawSocket, Serializer::Json));
+    raw.hello(ALL_ROLES, "raw");
+    let mut web = router.connect_via(Via::new(Carrier::WebSocket, Serializer::Json));
+    web.hello(ALL_ROLES, "web");
+    // The pings of another client are the clock.
+    for _ in 0..4 {
+        web.await_ping();
+    }
+    raw.expect_nothing();
+    assert_eq!(raw.n_pinged(), 0);
 }
