@@ -1,4 +1,5 @@
-//! The protocol of a link: ordinary WAMP, with the keys of this table in options and details.
+//! The protocol of a link, of which `docs/protocol.md` says more: ordinary WAMP, with the keys of this table in options
+//! and details.
 //!
 //! A is the node that has dialed, B the one that was dialed. Times are wall times in microseconds since the epoch.
 //!
@@ -10,7 +11,7 @@
 //! | | | `force_reregister`: a client of A asks to take it from whoever has it |
 //! | EVENT | B | `topic`, the lists, `retain published_us`, what is carried for the application |
 //! | | | `forward_for`: the publisher, where the role it has on B discloses it |
-//! | INVOCATION | B | `procedure`, `forward_for`: the caller; `disclosed`: it may be told to the callee; `timeout` |
+//! | INVOCATION | B | `procedure`, `caller*`; `disclosed`: the callee may be told who calls; `timeout` |
 //! | YIELD, ERROR | A | as of a callee; `wamp.error.unavailable` sends the call on to another node |
 //! | INTERRUPT | B | `mode reason` |
 //! | CALL of `wamp.*` | A | `forward_for`: the client that asks; answered by B for its own clients only |

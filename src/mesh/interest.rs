@@ -185,3 +185,93 @@ fn ask(pattern: &Pattern, want: Want, request: Id) -> Message {
         Want::Answer(offer) => Message::Register { request, options: with_match(offer.options()), procedure: uri },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One pattern on one link: what is sent, told by the names of the messages.
+    struct World {
+        mirror: Mirror,
+        n_requests: Id,
+        sent: Vec<&'static str>,
+    }
+
+    impl World {
+        fn want(&mut self, want: Option<Want>) {
+            let n_requests = &mut self.n_requests;
+            let message = self.mirror.want(&pattern(), want, || {
+                *n_requests += 1;
+                *n_requests
+            });
+            self.sent.extend(message.map(|message| message.name()));
+        }
+
+        /// The peer confirms the request with this id.
+        fn confirm(&mut self, request: Id) -> Answered {
+            let (answered, message) = self.mirror.handle_confirmed(&pattern(), request, 77, || 99);
+            self.sent.extend(message.map(|message| message.name()));
+            answered
+        }
+
+        fn refuse(&mut self, request: Id) -> Answered {
+            self.mirror.handle_refused(&pattern(), request, || 99).0
+        }
+    }
+
+    fn world() -> World {
+        World { mirror: Mirror::default(), n_requests: 0, sent: Vec::new() }
+    }
+
+    fn pattern() -> Pattern {
+        Pattern { kind: Kind::Procedure, policy: Match::Exact, uri: "com.a".to_owned() }
+    }
+
+    fn offer(weight: u32) -> Option<Want> {
+        let (since, latest) = (std::time::Duration::ZERO, std::time::Duration::ZERO);
+        Some(Want::Answer(Offer { invoke: "random", since, latest, weight, pending: false, force: false }))
+    }
+
+    #[test]
+    fn what_is_taken_back_before_it_is_confirmed_is_taken_back_after() {
+        let mut world = world();
+        world.want(offer(1));
+        world.want(None);
+        assert_eq!(world.sent, ["REGISTER"]);
+        assert_eq!(world.confirm(1), Answered::Nothing);
+        assert_eq!(world.sent, ["REGISTER", "UNREGISTER"]);
+        assert!(world.mirror.is_empty());
+    }
+
+    #[test]
+    fn who_changes_his_mind_twice_has_said_it_once() {
+        let mut world = world();
+        world.want(offer(1));
+        world.want(None);
+        world.want(offer(1));
+        assert_eq!(world.confirm(1), Answered::Confirmed);
+        assert_eq!(world.sent, ["REGISTER"]);
+        assert!(world.mirror.is_settled(&pattern()));
+    }
+
+    #[test]
+    fn only_the_last_answer_counts() {
+        let mut world = world();
+        world.want(offer(1));
+        world.want(offer(2));
+        assert_eq!(world.refuse(1), Answered::Nothing, "what was refused is not wanted any more");
+        assert!(!world.mirror.is_settled(&pattern()));
+        assert_eq!(world.confirm(2), Answered::Confirmed);
+        world.want(offer(3));
+        assert_eq!(world.refuse(3), Answered::Refused(offer(3).expect("an offer")));
+        assert!(!world.mirror.is_settled(&pattern()));
+    }
+
+    #[test]
+    fn digests_do_not_depend_on_the_order() {
+        let patterns: Vec<Pattern> =
+            ["com.a", "com.b"].map(|uri| Pattern { uri: uri.to_owned(), ..pattern() }).to_vec();
+        assert_eq!(digest(patterns.iter()), digest(patterns.iter().rev()));
+        assert_ne!(digest(patterns.iter()), digest(patterns[1..].iter()));
+    }
+}

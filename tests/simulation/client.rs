@@ -126,9 +126,8 @@ impl Client {
                 return self.work(now, *request, payload, details, rng);
             }
             Message::Interrupt { request, .. } => {
-                if self.working.remove(request).is_some() {
-                    return vec![(0, error(*request, "wamp.error.canceled"))];
-                }
+                let was_working = self.working.remove(request).is_some();
+                return was_working.then(|| (0, error(*request, "wamp.error.canceled"))).into_iter().collect();
             }
             _ => {}
         }
@@ -203,16 +202,10 @@ impl Client {
         details: &Dict,
         rng: &mut ChaCha8Rng,
     ) -> Vec<(u64, Message)> {
-        if self.working.contains_key(&request) {
-            // One more part of a progressive call.
-            if details.bool("progress") == Some(true) {
-                return Vec::new();
-            }
-        } else {
-            self.working.insert(request, now);
-            if details.bool("progress") == Some(true) {
-                return Vec::new();
-            }
+        self.working.entry(request).or_insert(now);
+        if details.bool("progress") == Some(true) {
+            // More parts of the call are to come.
+            return Vec::new();
         }
         let args = payload.args().unwrap_or_default();
         let word = args.first().and_then(Value::as_str).unwrap_or("echo").to_owned();

@@ -152,7 +152,7 @@ fn parts_of_results_cross_the_link() {
     world.run(1_000);
     let parts = world.clients[caller].answers(request);
     let progress = |message: &&Message| matches!(message, Message::Result { details, .. } if !details.is_empty());
-    assert_eq!(parts.iter().map(|part| progress(part)).collect::<Vec<_>>(), [true, true, false]);
+    assert_eq!(parts.iter().map(progress).collect::<Vec<_>>(), [true, true, false]);
 }
 
 #[test]

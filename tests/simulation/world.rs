@@ -191,8 +191,8 @@ impl World {
         let Some(link) = self.links.get_mut(&key) else { return };
         let epoch = link.epoch;
         let uptime = (key, link.up_since, self.now.uptime);
-        for direction in 0..2 {
-            link.cut[direction] |= directions[direction];
+        for (cut, too) in link.cut.iter_mut().zip(directions) {
+            *cut |= too;
         }
         self.uptimes.push(uptime);
         for end in 0..2 {

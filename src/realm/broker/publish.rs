@@ -121,6 +121,7 @@ impl Broker {
     }
 
     /// Publishes what nobody waits to hear the fate of: a testament. The error says which limit was in the way.
+    #[expect(clippy::too_many_arguments, reason = "the elements of PUBLISH, and where it comes from")]
     pub fn publish(
         &mut self,
         cx: &mut Context,
