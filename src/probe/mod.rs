@@ -1,10 +1,10 @@
 //! The load and failover test. It opens many sessions from real client processes, has all of them publish to one topic
 //! and receive what all publish, and says afterwards what arrived, how late, and what did not.
 //!
-//! One process conducts ([`conduct`]): it starts the clients, relays their lines, and adds up what they tell. Each
-//! client process ([`client`]) has one thread, its sessions ([`connection`]) and their publishing loops
-//! ([`publishing`]). What a session makes of an event it has received is in [`tally`] (order, loss, repetition) and
-//! [`stamp`] (who published it, and when).
+//! One process conducts (`conduct`): it starts the clients, relays their lines, and adds up what they tell. Each
+//! client process (`client`) has one thread, its sessions (`connection`) and their publishing loops
+//! (`publishing`). What a session makes of an event it has received is in `tally` (order, loss, repetition) and
+//! `stamp` (who published it, and when).
 
 mod backend;
 mod client;
