@@ -125,10 +125,17 @@ fn connect_tcp(address: &str) -> TcpStream {
 
 impl Read for Io {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Io::Tcp(stream) => stream.read(buffer),
-            Io::Unix(stream) => stream.read(buffer),
-            Io::Tls(stream) => stream.read(buffer),
+        loop {
+            let read = match self {
+                Io::Tcp(stream) => stream.read(buffer),
+                Io::Unix(stream) => stream.read(buffer),
+                Io::Tls(stream) => stream.read(buffer),
+            };
+            // A socket with a timeout is interrupted by signals, that of a child's end for example.
+            match read {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return done,
+            }
         }
     }
 }
