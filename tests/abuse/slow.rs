@@ -1,6 +1,8 @@
 //! Receivers that do not read.
 
+use crate::harness::Edge;
 use crate::harness::client::{Carrier, Client, Via};
+use crate::harness::io::Endpoint;
 use crate::harness::router::{ALL_ROLES, Router, Setup, endpoint_of};
 use crate::{Neighbours, join, list};
 use crossbar_cluster::wire::deflate::DeflateConfig;
@@ -232,6 +234,53 @@ fn who_floods_without_reading_is_disconnected() {
         router.await_drops("slow_consumer", n);
         io.read_to_close();
         flooding.join().expect("writing fails at last");
+    }
+    neighbours.stop();
+}
+
+/// Who pauses and goes on reading gets everything, over whatever it is connected: partial writes lose and repeat nothing.
+#[test]
+fn who_pauses_gets_everything() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+    std::fs::write(directory.path().join("cert.pem"), certified.cert.pem()).expect("it is written");
+    std::fs::write(directory.path().join("key.pem"), certified.signing_key.serialize_pem()).expect("it is written");
+    let listeners = "[[listen]]\ntype = \"universal\"\naddress = \"127.0.0.1:0\"\n\
+                     [listen.tls]\ncertificate = \"{dir}/cert.pem\"\nkey = \"{dir}/key.pem\"\n\
+                     [[listen]]\ntype = \"universal\"\naddress = \"unix:{dir}/edge.sock\"\n";
+    let limits = "outbox_bytes_max = \"64MiB\"";
+    let setup = Setup { limits, listeners: listeners.to_owned(), ..Setup::default() };
+    let router = Router::of(Edge::start_with(directory, &setup.to_text(), |_| {}));
+    let neighbours = Neighbours::start(&router);
+    let encrypted = endpoint_of(router.edge.url("wss"));
+    let file = Endpoint::Unix(router.edge.directory().join("edge.sock"));
+    let connect = || {
+        let tls = || encrypted.connect_tls(certified.cert.der()).expect("a TLS session");
+        [
+            (tls(), WEBSOCKET),
+            (tls(), RAWSOCKET),
+            (file.connect(), WEBSOCKET),
+            (file.connect(), RAWSOCKET),
+            (router.endpoint(WEBSOCKET).connect(), WEBSOCKET),
+        ]
+    };
+    let mut slow = connect().map(|(io, via)| Client::open(io, via, router.scope.clone()));
+    for client in &mut slow {
+        client.hello(ALL_ROLES, "slow");
+        client.subscribe("com.topic", "{}", "sub");
+    }
+    let mut publisher = join(&router, RAWSOCKET);
+    for n in 1..=N / 4 {
+        publish(&mut publisher, "com.topic", n);
+    }
+    publisher.sync();
+    for client in &mut slow {
+        for n in 1..=N / 4 {
+            let event = client.receive();
+            assert_eq!(number(&event), n, "{:?}", client.via);
+            assert!(event[4] == payload(n), "{:?}: event {n} is whole", client.via);
+        }
+        client.sync();
     }
     neighbours.stop();
 }
