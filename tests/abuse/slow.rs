@@ -238,7 +238,8 @@ fn who_floods_without_reading_is_disconnected() {
     neighbours.stop();
 }
 
-/// Who pauses and goes on reading gets everything, over whatever it is connected: partial writes lose and repeat nothing.
+/// Who pauses and goes on reading gets everything, over whatever it is connected: partial writes lose and repeat
+/// nothing.
 #[test]
 fn who_pauses_gets_everything() {
     let directory = tempfile::tempdir().expect("a temporary directory");
