@@ -50,6 +50,8 @@ pub(super) struct Published {
     pub total: u32,
     /// What it published shortly before it lost its session, as ranges: those may have been lost with its node.
     pub doubtful: Vec<(u32, u32)>,
+    /// What had no answer when it lost its session: nobody has promised anything for those.
+    pub unacknowledged: Vec<u32>,
 }
 
 /// All that a client process knows at its end.
@@ -91,6 +93,29 @@ pub(super) struct Calls {
     /// Answers to no call, or to one that had its answer.
     pub unexpected: u64,
     pub latencies: Latencies,
+}
+
+/// What a publisher could expect of one publication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Promise {
+    /// Nothing: there was no answer.
+    None,
+    /// It was answered, by a node that may have died at once.
+    Doubtful,
+    /// That it arrives.
+    Firm,
+}
+
+impl Published {
+    pub(super) fn promise(&self, sequence: u32) -> Promise {
+        if self.unacknowledged.contains(&sequence) {
+            Promise::None
+        } else if self.doubtful.iter().any(|(from, to)| (*from..*to).contains(&sequence)) {
+            Promise::Doubtful
+        } else {
+            Promise::Firm
+        }
+    }
 }
 
 impl Calls {

@@ -1,11 +1,10 @@
 //! What a run came to: everything that the clients have told, put together. It is printed as a table, as JSON and as a
 //! page.
 
-use super::control::{Calls, Finished, Published};
+use super::control::{Calls, Finished, Promise, Published};
 use super::figures::{Outage, Quantiles, Second};
 use super::settings::Settings;
 use super::stamp::node_tag;
-use super::tally::Hole;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,8 +50,11 @@ pub struct Events {
     pub forwarded: u64,
     /// Missing although publisher and receiver were connected all the time.
     pub lost: u64,
-    /// Missing, and published within the seconds before the publisher's own connection was lost.
+    /// Missing, and acknowledged within the seconds before the publisher's own connection was lost: its node may have
+    /// died before it could pass them on. No fault of the nodes that live.
     pub lost_with_publisher: u64,
+    /// Missing, and never acknowledged because the publisher's connection was lost first.
+    pub missing_unacknowledged: u64,
     /// Published while the receiver was away.
     pub missed_while_away: u64,
     pub duplicated: u64,
@@ -188,22 +190,19 @@ impl Sum {
     /// Says of each missing event why it is missing.
     fn count_holes(&self, events: &mut Events) {
         for hole in self.finished.iter().flat_map(|finished| &finished.holes) {
-            let missing = u64::from(hole.to - hole.from);
-            let doubtful = if hole.away { 0 } else { self.doubtful(hole) };
-            match hole.away {
-                true => events.missed_while_away += missing,
-                false => events.lost += missing - doubtful,
+            if hole.away {
+                events.missed_while_away += u64::from(hole.to - hole.from);
+                continue;
             }
-            events.lost_with_publisher += doubtful;
+            let publisher = self.published.get(hole.publisher as usize);
+            for sequence in hole.range() {
+                *match publisher.map(|publisher| publisher.promise(sequence)) {
+                    Some(Promise::None) => &mut events.missing_unacknowledged,
+                    Some(Promise::Doubtful) => &mut events.lost_with_publisher,
+                    Some(Promise::Firm) | None => &mut events.lost,
+                } += 1;
+            }
         }
-    }
-
-    /// How many of the missing events were published shortly before their publisher lost its connection.
-    fn doubtful(&self, hole: &Hole) -> u64 {
-        let Some(publisher) = self.published.get(hole.publisher as usize) else { return 0 };
-        let overlaps =
-            publisher.doubtful.iter().map(|(from, to)| hole.to.min(*to).saturating_sub(hole.from.max(*from)));
-        overlaps.map(u64::from).sum()
     }
 
     fn calls(&self) -> CallFigures {
@@ -252,7 +251,7 @@ impl Sum {
 
 impl Events {
     fn is_ok(&self) -> bool {
-        let wrong = self.lost + self.lost_with_publisher + self.duplicated + self.reordered + self.corrupted;
+        let wrong = self.lost + self.duplicated + self.reordered + self.corrupted;
         wrong == 0 && self.refused.is_empty() && self.unanswered == 0
     }
 }

@@ -36,11 +36,19 @@ pub(super) struct Publisher {
     /// The newest publications, with their time.
     recent: VecDeque<(u64, u32)>,
     doubtful: Vec<(u32, u32)>,
+    unacknowledged: Vec<u32>,
 }
 
 impl Publisher {
     pub(super) fn new(id: u32) -> Publisher {
-        Publisher { id, outstanding: 0, sequence: 0, recent: VecDeque::new(), doubtful: Vec::new() }
+        Publisher {
+            id,
+            outstanding: 0,
+            sequence: 0,
+            recent: VecDeque::new(),
+            doubtful: Vec::new(),
+            unacknowledged: Vec::new(),
+        }
     }
 
     /// Stamps the next publication.
@@ -62,8 +70,18 @@ impl Publisher {
         self.recent.clear();
     }
 
+    /// This publication will not be answered any more.
+    pub(super) fn give_up(&mut self, sequence: u32) {
+        self.unacknowledged.push(sequence);
+    }
+
     pub(super) fn published(&self) -> Published {
-        Published { publisher: self.id, total: self.sequence, doubtful: self.doubtful.clone() }
+        Published {
+            publisher: self.id,
+            total: self.sequence,
+            doubtful: self.doubtful.clone(),
+            unacknowledged: self.unacknowledged.clone(),
+        }
     }
 
     fn forget(&mut self, now_ns: u64) {
@@ -137,7 +155,7 @@ fn publish_round(connection: &Connection, publisher: usize, round: u64) {
             counter.into(),
             Value::Bytes(payload),
         ];
-        publish(&mut state, &mut link, publisher, args.clone());
+        publish(&mut state, &mut link, publisher, sequence, args.clone());
         for procedure in state.procedures.clone() {
             call(&mut state, &mut link, publisher, procedure, args.clone());
         }
@@ -147,7 +165,7 @@ fn publish_round(connection: &Connection, publisher: usize, round: u64) {
     state.link = Some(link);
 }
 
-fn publish(state: &mut State, link: &mut Link, publisher: usize, args: Vec<Value>) {
+fn publish(state: &mut State, link: &mut Link, publisher: usize, sequence: u32, args: Vec<Value>) {
     let request = link.out.request();
     link.out.send(&Message::Publish {
         request,
@@ -155,7 +173,7 @@ fn publish(state: &mut State, link: &mut Link, publisher: usize, args: Vec<Value
         topic: TOPIC.to_owned(),
         payload: Payload::from_values(args, Dict::new()),
     });
-    state.pending.insert(request, Pending::Publish { publisher });
+    state.pending.insert(request, Pending::Publish { publisher, sequence });
     state.publishers[publisher].outstanding += 1;
     state.published += 1;
 }
@@ -188,6 +206,7 @@ const DOUBT: Duration = Duration::from_secs(4);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::control::Promise;
 
     #[test]
     fn only_what_was_published_shortly_before_a_loss_is_doubtful() {
@@ -196,12 +215,15 @@ mod tests {
         for at in 0..10 {
             publisher.next(at * second);
         }
+        publisher.give_up(9);
         publisher.lose(10 * second);
         publisher.next(60 * second);
         publisher.lose(90 * second);
         let published = publisher.published();
         assert_eq!((published.publisher, published.total), (3, 11));
         assert_eq!(published.doubtful, [(6, 10)]);
+        let promises = [5, 6, 8, 9, 10].map(|sequence| published.promise(sequence));
+        assert_eq!(promises, [Promise::Firm, Promise::Doubtful, Promise::Doubtful, Promise::None, Promise::Firm]);
     }
 
     #[test]

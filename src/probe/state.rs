@@ -45,6 +45,7 @@ pub(super) enum Pending {
     /// By publishing loop of the session.
     Publish {
         publisher: usize,
+        sequence: u32,
     },
     Call {
         publisher: usize,
@@ -108,7 +109,11 @@ impl State {
         self.note_gap();
         self.lost = Some(LostAt { lost_ns: now_ns, last_event_ns: self.heard.last_ns });
         self.heard.go_away();
-        self.pending.clear();
+        for (_, pending) in self.pending.drain() {
+            if let Pending::Publish { publisher, sequence } = pending {
+                self.publishers[publisher].give_up(sequence);
+            }
+        }
         for publisher in &mut self.publishers {
             publisher.lose(now_ns);
         }
@@ -138,7 +143,7 @@ impl State {
     pub(super) fn handle_message(&mut self, out: &mut Outgoing, message: Message, now_ns: u64) -> Result<(), Lost> {
         match message {
             Message::Published { request, .. } => {
-                if let Some(Pending::Publish { publisher }) = self.pending.remove(&request) {
+                if let Some(Pending::Publish { publisher, .. }) = self.pending.remove(&request) {
                     self.acknowledged += 1;
                     self.answer(publisher);
                 }
@@ -187,7 +192,7 @@ impl State {
             Some(Pending::Subscribe) => return Err(Lost::new(error)),
             // A router without this procedure, or one that does not let us ask.
             Some(Pending::Lookup(_)) => self.opening -= 1,
-            Some(Pending::Publish { publisher }) => {
+            Some(Pending::Publish { publisher, .. }) => {
                 *self.refused.entry(error).or_default() += 1;
                 self.answer(publisher);
             }

@@ -61,7 +61,8 @@ fn event_rows(outcome: &Outcome, rows: &mut Rows) {
     let rare = [
         ("corrupted", events.corrupted),
         ("unanswered", events.unanswered),
-        ("lost with publisher", events.lost_with_publisher),
+        ("lost with the publisher's node", events.lost_with_publisher),
+        ("missing, never acknowledged", events.missing_unacknowledged),
         ("missed while away", events.missed_while_away),
     ];
     for (name, count) in rare.into_iter().filter(|(_, count)| *count > 0) {

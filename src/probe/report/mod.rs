@@ -44,7 +44,7 @@ fn tiles(outcome: &Outcome) -> String {
         (grouped(events.received_per_second.round() as u64), "events/s received"),
         (format!("{:.1} ms", outcome.latency_ms.p50), "median latency"),
         (format!("{:.1} ms", outcome.latency_ms.p99), "99 % within"),
-        (grouped(events.lost + events.lost_with_publisher), "events lost"),
+        (grouped(events.lost), "events lost"),
         (outcome.sessions.to_string(), "sessions"),
         (outcome.reconnects.lost.to_string(), "connections lost"),
     ];
