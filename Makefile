@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help build run demo install_haproxy run_haproxy run_test run_ha_node1 run_ha_node2 run_ha_node3 run_ha_node4 test conformance clients fuzz bench_edge lint check clean
+.PHONY: help build run demo install_haproxy run_haproxy run_test run_ha_node1 run_ha_node2 run_ha_node3 run_ha_node4 test conformance clients fuzz bench bench_edge lint check clean
 
 help:  ## Shows this list
 	@grep -E '^[a-z_0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,9 @@ conformance: clients  ## All 517 cases of the Autobahn WebSocket testsuite (ten 
 
 fuzz:  ## Runs every fuzz target for FUZZ_SECONDS (default 60) each
 	fuzz/run
+
+bench: build  ## The original's five loads through HAProxy and four edges, and Crossbar.io beside it (ten minutes)
+	benches/bench/cluster
 
 bench_edge:  ## CPU per event of one edge against a bare epoll program, and memory per idle session
 	$(CARGO) bench --bench fanout
