@@ -23,5 +23,7 @@ pub mod transport;
 
 pub mod admin;
 
+pub mod router;
+
 pub mod edge;
 pub mod probe;

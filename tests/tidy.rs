@@ -13,6 +13,7 @@ const LAYERS: &[(u32, &[&str])] = &[
     (30, &["session", "realm", "mesh", "cluster"]),
     (31, &["transport", "config", "metrics"]),
     (40, &["admin"]),
+    (45, &["router"]),
     (50, &["edge", "master", "probe", "ctl"]),
     (60, &["bin"]),
 ];

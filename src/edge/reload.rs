@@ -1,11 +1,8 @@
 //! SIGHUP: the configuration is read again; what can change live does, what cannot is named.
 
-use super::LINK_ROLE;
-use super::listen::load_tls;
 use super::run::Edge;
-use crate::config::resolved::{self, Purpose};
 use crate::config::{self, Config};
-use crate::session::admission::{Admission, Grant, Methods, Principal, Source};
+use crate::router::listen::{admission, load_tls};
 
 /// Applies the configuration file as it is now. A file with mistakes changes nothing.
 pub(super) fn reload(edge: &mut Edge) {
@@ -53,28 +50,4 @@ fn apply(edge: &mut Edge, new: &Config) {
             Err(error) => tracing::error!("the old certificates stay in use: {error}"),
         }
     }
-}
-
-/// Who may come in through a listener, and as what. A listener for the mesh admits the keys of the peers, and nobody
-/// else.
-pub(super) fn admission(config: &Config, listener: &resolved::Listener) -> Admission {
-    let admission = config.admission(listener);
-    if listener.purpose != Purpose::Mesh {
-        return admission;
-    }
-    let principals = config.mesh.peers.iter().map(|peer| {
-        let grant = Grant { trusted_link: true, ..Grant::role(LINK_ROLE) };
-        (peer.id.clone(), Principal { credential: vec![peer.public_key], grant })
-    });
-    let methods = Methods {
-        anonymous: None,
-        ticket: None,
-        wampcra: None,
-        cryptosign: Some(Source::Static(principals.collect())),
-    };
-    let mut realms = admission.realms;
-    for realm in realms.values_mut() {
-        realm.roles.insert(LINK_ROLE.to_owned());
-    }
-    Admission { realms, methods, ..admission }
 }

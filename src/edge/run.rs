@@ -1,16 +1,15 @@
 //! The life of an edge: bind, serve, reload on SIGHUP, drain on SIGTERM.
 
-use super::clustered::ClusteredRealm;
-use super::dial::{Dialer, LinkState, run_link};
-use super::housekeeping::run_housekeeping;
-use super::listen::{self, bind, listener_state, run_listener};
-use super::node::{NodeInfo, hostname, raise_descriptors};
-use super::shard::{RealmIndex, RealmSlot, Shard};
-use super::{faces, flush::run_flusher, reload, service};
-use crate::config::resolved::Realm as RealmSettings;
+use super::reload;
 use crate::config::{Config, node_key};
-use crate::drop::DropReason;
-use crate::wamp::{SessionKey, error};
+use crate::router::dial::{Dialer, LinkState, run_link};
+use crate::router::flush::run_flusher;
+use crate::router::housekeeping::run_housekeeping;
+use crate::router::listen::{self, admission, bind, listener_state, run_listener};
+use crate::router::node::{NodeInfo, hostname, raise_descriptors};
+use crate::router::shard::Shard;
+use crate::router::{faces, service};
+use crate::wamp::SessionKey;
 use std::cell::RefCell;
 use std::io::Write;
 use std::rc::Rc;
@@ -70,7 +69,7 @@ fn signals(kind: SignalKind) -> Result<tokio::signal::unix::Signal, RunError> {
 }
 
 /// A running edge.
-pub struct Edge {
+pub(super) struct Edge {
     pub config: Config,
     pub shard: Rc<RefCell<Shard>>,
     acceptors: Vec<JoinHandle<()>>,
@@ -96,8 +95,9 @@ impl Edge {
         let mut bound = Vec::new();
         for settings in &config.listeners {
             let listener = bind(&settings.address, settings.backlog)?;
-            let admission = reload::admission(&config, settings);
-            let state = Rc::new(listener_state(&shard, settings, admission, &listener)?);
+            let admission = admission(&config, settings);
+            let pages = faces::client_pages(shard.clone(), settings.path.clone());
+            let state = Rc::new(listener_state(settings, admission, &listener, pages)?);
             shard.borrow_mut().listeners.push(state.clone());
             bound.push((state, listener));
         }
@@ -114,7 +114,7 @@ impl Edge {
         spawn_links(&shard, &config)?;
         if let Some(listener) = admin {
             // Nobody can open a session there; the admission is only there to say so.
-            let admission = reload::admission(&config, &config.listeners[0]);
+            let admission = admission(&config, &config.listeners[0]);
             let state = Rc::new(faces::admin_state(&shard, &config, admission, &listener));
             shard.borrow_mut().admin = Some(state.name.clone());
             tokio::task::spawn_local(run_listener(shard.clone(), state, listener));
@@ -187,28 +187,6 @@ fn spawn_links(shard: &Rc<RefCell<Shard>>, config: &Config) -> Result<(), String
         }
     }
     Ok(())
-}
-
-impl Shard {
-    /// Opens a realm as configured.
-    pub fn add_realm(&mut self, settings: &RealmSettings) {
-        let now = self.now();
-        let slot = RealmSlot {
-            realm: ClusteredRealm::new(now, &self.node.id, (*settings.core).clone(), rand::random()),
-            settings: settings.clone(),
-        };
-        self.realm_names.insert(settings.core.name.clone(), RealmIndex(self.realms.len()));
-        self.realms.push(Some(slot));
-    }
-
-    /// Ends a connection because this node is leaving.
-    fn goodbye(&mut self, key: SessionKey) {
-        let now = self.now();
-        let message = Some("this node is shutting down");
-        self.end(now, key, error::CLOSE_SYSTEM_SHUTDOWN, message, DropReason::Shutdown);
-        self.work_off(now);
-        self.wake_flusher();
-    }
 }
 
 /// How often `systemctl status` gets a new line.

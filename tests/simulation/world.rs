@@ -2,10 +2,10 @@
 //! from one seed; every message crosses a link as bytes.
 
 use crate::client::Client;
-use crossbar_cluster::edge::clustered::ClusteredRealm;
 use crossbar_cluster::limits::Limits;
 use crossbar_cluster::realm::permission::HistoryRule;
 use crossbar_cluster::realm::{Effect, MemberKind, Permission, RealmConfig, Role};
+use crossbar_cluster::router::clustered::ClusteredRealm;
 use crossbar_cluster::time::Now;
 use crossbar_cluster::wamp::feature::Features;
 use crossbar_cluster::wamp::uri::{Match, UriCheck};

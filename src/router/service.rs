@@ -5,12 +5,12 @@ use sd_notify::NotifyState;
 use std::time::Duration;
 
 /// The service is up and takes connections.
-pub(super) fn notify_ready(status: &str) {
+pub fn notify_ready(status: &str) {
     notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
 /// The configuration is being read again; `notify_ready` ends it.
-pub(super) fn notify_reloading() {
+pub fn notify_reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(at) => notify(&[NotifyState::Reloading, at]),
         Err(error) => tracing::warn!(%error, "the monotonic clock cannot be read"),
@@ -18,17 +18,17 @@ pub(super) fn notify_reloading() {
 }
 
 /// The service is draining.
-pub(super) fn notify_stopping(status: &str) {
+pub fn notify_stopping(status: &str) {
     notify(&[NotifyState::Stopping, NotifyState::Status(status)]);
 }
 
 /// One line for `systemctl status`.
-pub(super) fn notify_status(status: &str) {
+pub fn notify_status(status: &str) {
     notify(&[NotifyState::Status(status)]);
 }
 
 /// Feeds the watchdog for ever, twice as often as systemd asks for; returns at once when it does not ask.
-pub(super) async fn run_watchdog() {
+pub async fn run_watchdog() {
     let Some(period) = sd_notify::watchdog_enabled() else { return };
     let mut ticks = tokio::time::interval((period / 2).max(WATCHDOG_PERIOD_MIN));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

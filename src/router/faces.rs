@@ -20,7 +20,7 @@ const HEALTH_PATHS: [&str; 2] = ["/healthz", "/readyz"];
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// The pages on a port for clients: who served whom, and what the node is doing.
-pub(super) fn client_pages(shard: Rc<RefCell<Shard>>, websocket_path: String) -> Pages {
+pub fn client_pages(shard: Rc<RefCell<Shard>>, websocket_path: String) -> Pages {
     Rc::new(move |request| {
         let shard = shard.borrow();
         match (request.method, request.path) {
@@ -36,7 +36,7 @@ pub(super) fn client_pages(shard: Rc<RefCell<Shard>>, websocket_path: String) ->
 }
 
 /// The pages on the admin port.
-pub(super) fn admin_pages(shard: Rc<RefCell<Shard>>) -> Pages {
+pub fn admin_pages(shard: Rc<RefCell<Shard>>) -> Pages {
     Rc::new(move |request| {
         let shard = shard.borrow();
         match (request.method, request.path) {
@@ -51,7 +51,7 @@ pub(super) fn admin_pages(shard: Rc<RefCell<Shard>>) -> Pages {
 }
 
 /// The admin port: pages only, no WAMP.
-pub(super) fn admin_state(
+pub fn admin_state(
     shard: &Rc<RefCell<Shard>>,
     config: &Config,
     admission: Admission,

@@ -18,7 +18,7 @@ use crate::session::{Context, Session, Step};
 use crate::time::Now;
 use crate::transport::accept::Accepting;
 use crate::transport::{Class, Established, Frame, Inbound, Outbound, Stream};
-use crate::wamp::SessionKey;
+use crate::wamp::{SessionKey, error};
 use crate::wire::{Dict, Serializer};
 use bytes::Bytes;
 use rand::SeedableRng;
@@ -263,11 +263,11 @@ impl Shard {
     }
 
     /// The connection with this key, unless it has ended.
-    pub(super) fn connection(&mut self, key: SessionKey) -> Option<&mut Connection> {
+    pub fn connection(&mut self, key: SessionKey) -> Option<&mut Connection> {
         self.connections.get_mut(key.0 as usize)
     }
 
-    pub(super) fn realm_mut(&mut self, index: RealmIndex) -> Option<&mut ClusteredRealm> {
+    pub fn realm_mut(&mut self, index: RealmIndex) -> Option<&mut ClusteredRealm> {
         self.realms.get_mut(index.0)?.as_mut().map(|slot| &mut slot.realm)
     }
 
@@ -328,6 +328,26 @@ impl Shard {
     pub(super) fn token(&mut self) -> u64 {
         self.next_token += 1;
         self.next_token
+    }
+
+    /// Opens a realm as configured.
+    pub fn add_realm(&mut self, settings: &RealmSettings) {
+        let now = self.now();
+        let slot = RealmSlot {
+            realm: ClusteredRealm::new(now, &self.node.id, (*settings.core).clone(), rand::random()),
+            settings: settings.clone(),
+        };
+        self.realm_names.insert(settings.core.name.clone(), RealmIndex(self.realms.len()));
+        self.realms.push(Some(slot));
+    }
+
+    /// Ends a connection because this node is leaving.
+    pub fn goodbye(&mut self, key: SessionKey) {
+        let now = self.now();
+        let message = Some("this node is shutting down");
+        self.end(now, key, error::CLOSE_SYSTEM_SHUTDOWN, message, DropReason::Shutdown);
+        self.work_off(now);
+        self.wake_flusher();
     }
 
     /// Sessions in all realms.

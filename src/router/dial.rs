@@ -42,7 +42,7 @@ impl LinkState {
 
 /// Who we are towards peers.
 #[derive(Clone)]
-pub(super) struct Dialer {
+pub struct Dialer {
     pub node: String,
     pub key: SecretKey,
     /// Pings and limits of links.
@@ -51,7 +51,7 @@ pub(super) struct Dialer {
 }
 
 /// Keeps one link up for ever: dials, serves it until it is lost, waits a little, dials again.
-pub(super) async fn run_link(shard: Rc<RefCell<Shard>>, dialer: Dialer, index: usize) {
+pub async fn run_link(shard: Rc<RefCell<Shard>>, dialer: Dialer, index: usize) {
     let mut pause = RECONNECT_MIN;
     loop {
         let (peer, realm) = {
@@ -85,7 +85,7 @@ pub(super) async fn run_link(shard: Rc<RefCell<Shard>>, dialer: Dialer, index: u
 }
 
 /// A link whose session is open at the peer.
-pub(super) struct Dialed {
+struct Dialed {
     link: Transport,
     identity: Identity,
 }

@@ -48,7 +48,7 @@ impl Shard {
     }
 
     /// Works until nothing is left. Effects may bring up more work; it is done in the order in which it came up.
-    pub(super) fn work_off(&mut self, now: Now) {
+    pub fn work_off(&mut self, now: Now) {
         // Work that ends a session comes here again; the loop that is already running does what it queued.
         if std::mem::replace(&mut self.is_working, true) {
             return;
@@ -141,7 +141,7 @@ impl Shard {
     }
 
     /// Ends a session with GOODBYE.
-    pub(super) fn end(&mut self, now: Now, key: SessionKey, reason: &str, message: Option<&str>, drop: DropReason) {
+    pub fn end(&mut self, now: Now, key: SessionKey, reason: &str, message: Option<&str>, drop: DropReason) {
         let mut steps = Vec::new();
         if let Some(connection) = self.connection(key) {
             let Connection { speaker, listener, peer, .. } = connection;
@@ -152,7 +152,7 @@ impl Shard {
     }
 
     /// Lets a realm act, and queues what it wants done.
-    pub(super) fn with_realm(&mut self, index: RealmIndex, act: impl FnOnce(&mut ClusteredRealm, &mut Vec<Effect>)) {
+    pub fn with_realm(&mut self, index: RealmIndex, act: impl FnOnce(&mut ClusteredRealm, &mut Vec<Effect>)) {
         let mut effects = std::mem::take(&mut self.effects);
         if let Some(realm) = self.realm_mut(index) {
             act(realm, &mut effects);

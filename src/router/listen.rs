@@ -1,14 +1,14 @@
 //! Listeners of the configuration as bound sockets, and the task that takes each connection through its handshakes.
 
+use super::LINK_ROLE;
 use super::connection::Driver;
 use super::shard::{ListenerState, Pings, Shard};
-use super::{faces, reload};
 use crate::config::Config;
 use crate::config::resolved::{self, Address, ProxyProtocol, Purpose};
 use crate::drop::DropReason;
-use crate::session::admission::Admission;
+use crate::session::admission::{Admission, Grant, Methods, Principal, Source};
 use crate::transport::accept::{self, Accepting, ProxyMode};
-use crate::transport::http::HttpSettings;
+use crate::transport::http::{HttpSettings, Pages};
 use crate::transport::listener::{Endpoint, Listener};
 use crate::transport::stream::Socket;
 use crate::transport::{Accepted, HandshakeError, Peer, tls};
@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Binds an address of the configuration. The error names it.
-pub(super) fn bind(address: &Address, backlog: u32) -> Result<Listener, String> {
+pub fn bind(address: &Address, backlog: u32) -> Result<Listener, String> {
     let endpoint = match address {
         Address::Unix { path, .. } => Endpoint::Unix(path.clone()),
         Address::Tcp { host, port } => {
@@ -39,17 +39,17 @@ pub(super) fn bind(address: &Address, backlog: u32) -> Result<Listener, String> 
 }
 
 /// The certificates of a listener, read now.
-pub(super) fn load_tls(settings: &resolved::Listener) -> Result<Option<Arc<ServerConfig>>, String> {
+pub fn load_tls(settings: &resolved::Listener) -> Result<Option<Arc<ServerConfig>>, String> {
     let Some(tls) = &settings.tls else { return Ok(None) };
     tls::load_server_config(&tls.certificate, &tls.key, tls.client_ca.as_deref()).map(Some)
 }
 
 /// What the connections of one listener share.
-pub(super) fn listener_state(
-    shard: &Rc<RefCell<Shard>>,
+pub fn listener_state(
     settings: &resolved::Listener,
     admission: Admission,
     bound: &Listener,
+    pages: Pages,
 ) -> Result<ListenerState, String> {
     let accepting = Accepting {
         proxy: match settings.proxy_protocol {
@@ -57,7 +57,7 @@ pub(super) fn listener_state(
             ProxyProtocol::Optional => ProxyMode::Optional,
             ProxyProtocol::Required => ProxyMode::Required,
         },
-        http: settings.transport.speaks_http().then(|| http_settings(shard, settings)),
+        http: settings.transport.speaks_http().then(|| http_settings(settings, pages)),
         rawsocket: if settings.transport.speaks_rawsocket() { settings.serializers.clone() } else { Vec::new() },
         limits: RefCell::new(settings.limits.clone()),
         tls: RefCell::new(load_tls(settings)?),
@@ -73,7 +73,7 @@ pub(super) fn listener_state(
 }
 
 /// What holds for the links that this node dials. Nobody comes in through it.
-pub(super) fn link_settings(config: &Config) -> ListenerState {
+pub fn link_settings(config: &Config) -> ListenerState {
     let accepting = Accepting {
         proxy: ProxyMode::Off,
         http: None,
@@ -81,7 +81,7 @@ pub(super) fn link_settings(config: &Config) -> ListenerState {
         limits: RefCell::new(config.limits.clone()),
         tls: RefCell::new(None),
     };
-    let admission = reload::admission(config, &config.listeners[0]);
+    let admission = admission(config, &config.listeners[0]);
     let state = ListenerState::new("links".to_owned(), accepting, admission, LINK_PINGS);
     ListenerState { is_mesh: true, ..state }
 }
@@ -91,7 +91,7 @@ pub(super) fn link_settings(config: &Config) -> ListenerState {
 const LINK_PINGS: Pings =
     Pings { interval: Duration::from_millis(1_000), timeout: Duration::from_millis(1_500), rawsocket: true };
 
-fn http_settings(shard: &Rc<RefCell<Shard>>, settings: &resolved::Listener) -> HttpSettings {
+fn http_settings(settings: &resolved::Listener, pages: Pages) -> HttpSettings {
     let origins = settings.allowed_origins.clone();
     HttpSettings {
         websocket_path: Some(settings.path.clone()),
@@ -108,7 +108,7 @@ fn http_settings(shard: &Rc<RefCell<Shard>>, settings: &resolved::Listener) -> H
             level: compression.level,
             message_bytes_min: compression.message_bytes_min,
         }),
-        pages: faces::client_pages(shard.clone(), settings.path.clone()),
+        pages,
     }
 }
 
@@ -125,7 +125,7 @@ fn url(settings: &resolved::Listener, bound: &Listener) -> String {
 }
 
 /// Accepts for ever. Ends only by being dropped, which closes the socket.
-pub(super) async fn run_listener(shard: Rc<RefCell<Shard>>, state: Rc<ListenerState>, listener: Listener) {
+pub async fn run_listener(shard: Rc<RefCell<Shard>>, state: Rc<ListenerState>, listener: Listener) {
     loop {
         let (socket, peer) = listener.accept().await;
         let limits = state.limits();
@@ -179,4 +179,28 @@ async fn shake_hands(state: &ListenerState, socket: Socket, peer: Peer) -> Resul
         tracing::debug!(peer = name, reason = %error.reason, message = error.message, "handshake failed");
     }
     accepted
+}
+
+/// Who may come in through a listener, and as what. A listener for the mesh admits the keys of the peers, and nobody
+/// else.
+pub fn admission(config: &Config, listener: &resolved::Listener) -> Admission {
+    let admission = config.admission(listener);
+    if listener.purpose != Purpose::Mesh {
+        return admission;
+    }
+    let principals = config.mesh.peers.iter().map(|peer| {
+        let grant = Grant { trusted_link: true, ..Grant::role(LINK_ROLE) };
+        (peer.id.clone(), Principal { credential: vec![peer.public_key], grant })
+    });
+    let methods = Methods {
+        anonymous: None,
+        ticket: None,
+        wampcra: None,
+        cryptosign: Some(Source::Static(principals.collect())),
+    };
+    let mut realms = admission.realms;
+    for realm in realms.values_mut() {
+        realm.roles.insert(LINK_ROLE.to_owned());
+    }
+    Admission { realms, methods, ..admission }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 /// The task that ends each turn. Tasks that route wake it, and it runs after those that were ready before it: so one
 /// flush covers all that they queued.
-pub(super) async fn run_flusher(shard: Rc<RefCell<Shard>>) {
+pub async fn run_flusher(shard: Rc<RefCell<Shard>>) {
     loop {
         let deadline = shard.borrow().next_deadline();
         let woken = poll_fn(|cx| {

@@ -17,7 +17,7 @@ use std::time::Duration;
 pub(super) const TICK: Duration = Duration::from_millis(100);
 
 /// Looks after the shard until the program ends.
-pub(super) async fn run_housekeeping(shard: Rc<RefCell<Shard>>) {
+pub async fn run_housekeeping(shard: Rc<RefCell<Shard>>) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

@@ -1,0 +1,20 @@
+//! A running router: one shard's event loop with its connections, realms, links and pages. What a program makes of it
+//! (an edge, a master) is assembled one layer above.
+
+pub mod clustered;
+pub mod connection;
+mod deliver;
+pub mod dial;
+pub mod faces;
+pub mod flush;
+pub mod housekeeping;
+pub mod listen;
+pub mod node;
+mod route;
+pub mod service;
+pub mod shard;
+mod speaker;
+mod turn;
+
+/// The authrole of links. No realm has to configure it, and no client can have it.
+pub const LINK_ROLE: &str = "crossbar.link";
