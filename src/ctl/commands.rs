@@ -175,17 +175,9 @@ pub enum NodeCommand {
 }
 
 #[derive(Clone, Debug, Args)]
-#[group(id = "subject", required = true, multiple = false, args = ["session", "topic", "procedure"])]
 pub struct Trace {
-    /// All messages of this session.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=ID_MAX))]
-    pub session: Option<u64>,
-    /// All messages about this topic.
-    #[arg(long, value_name = "URI")]
-    pub topic: Option<String>,
-    /// All messages about this procedure.
-    #[arg(long, value_name = "URI")]
-    pub procedure: Option<String>,
+    #[command(flatten)]
+    pub subject: Subject,
     /// Only on this node.
     #[arg(long, value_name = "ID")]
     pub node: Option<String>,
@@ -195,6 +187,21 @@ pub struct Trace {
     /// Stop after this many seconds.
     #[arg(long, value_name = "N")]
     pub seconds: Option<u32>,
+}
+
+/// Of which messages: one of these.
+#[derive(Clone, Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Subject {
+    /// All messages of this session.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=ID_MAX))]
+    pub session: Option<u64>,
+    /// All messages about this topic.
+    #[arg(long, value_name = "URI")]
+    pub topic: Option<String>,
+    /// All messages about this procedure.
+    #[arg(long, value_name = "URI")]
+    pub procedure: Option<String>,
 }
 
 const EXIT_CODES: &str = "Ends with 0 when all went well, 1 when something failed, 2 for a wrong command line and 78 for a \

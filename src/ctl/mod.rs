@@ -10,5 +10,5 @@ mod remote;
 mod run;
 pub mod table;
 
-pub use commands::{Arguments, Command, Local, NodeCommand, Remote, Target};
+pub use commands::{Arguments, Command, Local, NodeCommand, OfRealm, Remote, Subject, Target, Trace};
 pub use run::{Failure, run};

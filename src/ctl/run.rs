@@ -23,10 +23,10 @@ impl From<anyhow::Error> for Failure {
 pub fn run(arguments: &Arguments, programs: Vec<clap::Command>) -> Result<(), Failure> {
     match &arguments.command {
         Command::Remote(command) => Ok(remote::run(command, &arguments.target, arguments.json)?),
-        Command::Local(Local::Check { file }) => check::check(file),
+        Command::Local(Local::Check { file }) => check::check(file, arguments.json),
         Command::Local(Local::Import { file, output, id, state_dir, force }) => {
             let import = Import { file, id: id.as_deref(), state_dir: state_dir.as_deref() };
-            import::run(&import, output.as_deref(), *force)
+            import::run(&import, output.as_deref(), *force, arguments.json)
         }
         Command::Local(Local::Completions { shell, program }) => {
             Ok(generate::completions(*shell, program, programs, &mut std::io::stdout())?)

@@ -24,8 +24,8 @@ impl Table {
         Table { head: head.into_iter().map(clean).collect(), rows: Vec::new() }
     }
 
-    /// A row per object, with a column for each of these titles and the member that it shows; `a.b` is the member `b` of
-    /// the member `a`.
+    /// A row per object, with a column for each of these titles and the member that it shows; `a.b` is the member `b`
+    /// of the member `a`.
     pub fn of_objects(columns: &[(&str, &str)], objects: &[Value]) -> Table {
         let mut table = Table::new(columns.iter().map(|(title, _)| *title));
         for object in objects {

@@ -4,8 +4,8 @@ use super::document::{Item, Report, Section};
 use super::draft::{Draft, quote};
 use super::realms::Realms;
 
-/// Converts the methods of a transport. None when none of them can be carried over, in which case the transport must not
-/// be either: a listener without methods admits everybody.
+/// Converts the methods of a transport. None when none of them can be carried over, in which case the transport must
+/// not be either: a listener without methods admits everybody.
 pub(super) fn convert(item: &Item<'_>, realms: &Realms<'_>, report: &mut Report) -> Option<Draft> {
     let mut section = item.section(report)?;
     let mut draft = Draft::default();

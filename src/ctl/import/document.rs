@@ -1,11 +1,12 @@
 //! A Crossbar.io configuration as a tree whose places have names, and the list of what there is to say about them.
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::fmt;
 
 /// Something to say about one place of the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Remark {
     /// The JSON path: `$.workers[0].realms[0].name`.
     pub path: String,

@@ -22,7 +22,10 @@ pub(super) fn parse(text: &str) -> Result<SecretKey, String> {
 }
 
 /// The key beside a configuration, None where there is none. The error is a sentence that names the file.
-pub(super) fn beside(configuration: &Path, read: fn(&Path) -> std::io::Result<Vec<u8>>) -> Result<Option<SecretKey>, String> {
+pub(super) fn beside(
+    configuration: &Path,
+    read: fn(&Path) -> std::io::Result<Vec<u8>>,
+) -> Result<Option<SecretKey>, String> {
     let path = configuration.with_file_name("key.priv");
     match read(&path) {
         Ok(bytes) => {
@@ -42,12 +45,12 @@ mod tests {
     fn the_halves_must_belong_together() {
         let key = SecretKey::from_seed([7; 32]);
         let (private, public) = (hex::encode([7; 32]), key.public());
-        let text = format!("Node key - KEEP THIS SAFE!\n\ncreator: a@b\ncreated-at: 2019-03-05T19:57:09.000Z\n");
+        let text = "Node key - KEEP THIS SAFE!\n\ncreator: a@b\ncreated-at: 2019-03-05T19:57:09.000Z\n";
         let whole = format!("{text}public-key-ed25519: {public}\nprivate-key-ed25519: {private}\n");
         assert_eq!(parse(&whole).unwrap().public(), public);
         let other = SecretKey::from_seed([8; 32]).public();
         assert!(parse(&whole.replace(&public.to_string(), &other.to_string())).err().unwrap().contains("public half"));
-        assert!(parse(&text).err().unwrap().contains("no line"));
+        assert!(parse(text).err().unwrap().contains("no line"));
         assert!(parse("private-key-ed25519: abc\n").err().unwrap().contains("64 hex digits"));
     }
 }

@@ -4,6 +4,7 @@
 use super::document::{Item, Report};
 use super::draft::Draft;
 use super::listeners::{address_of_url, connecting_address};
+use super::realms::Realms;
 use serde_json::Value;
 
 /// The mesh that a file describes.
@@ -13,6 +14,8 @@ pub(super) struct Mesh {
     pub(super) transport: Option<String>,
     /// The name that the other nodes know this one by.
     pub(super) own: Option<String>,
+    /// What sessions of links were granted.
+    role: Option<String>,
     pub(super) draft: Draft,
 }
 
@@ -57,12 +60,13 @@ impl Mesh {
             return Mesh::default();
         };
         let holds = |key: &str, node: &Principal<'_>| node.keys.iter().any(|known| known.eq_ignore_ascii_case(key));
-        let is_own = |node: &Principal<'_>| match own {
-            Own { public_key: Some(key), .. } if holds(key, node) => true,
-            Own { name: Some(name), .. } => node.name == name,
-            _ => names.contains(&node.name),
-        };
-        let mut found = nodes.iter().position(is_own).map(|at| nodes.remove(at).name);
+        let own_principal = [
+            nodes.iter().position(|node| own.public_key.is_some_and(|key| holds(key, node))),
+            nodes.iter().position(|node| names.contains(&node.name)),
+            nodes.iter().position(|node| own.name == Some(node.name)),
+        ];
+        let role = nodes.first().map(|node| node.role.to_owned());
+        let mut found = own_principal.into_iter().flatten().next().map(|at| nodes.remove(at).name);
         let mut matched = pair(&links, &mut nodes);
         // Every node lists all, itself too: the one that no link leads to.
         if found.is_none() && matched.len() == links.len() && nodes.len() == 1 {
@@ -70,7 +74,7 @@ impl Mesh {
         }
         matched.sort_by_key(|(link, _)| *link);
         let mut mesh =
-            Mesh { transport: Some(transport), own: found.map(str::to_owned), draft: Draft::default() };
+            Mesh { transport: Some(transport), own: found.map(str::to_owned), role, draft: Draft::default() };
         for (n, link) in links.iter().enumerate() {
             match matched.iter().find(|(of, _)| *of == n) {
                 Some((_, node)) => mesh.peer(link, node, report),
@@ -85,6 +89,21 @@ impl Mesh {
             report.remark(&node.path, "not carried over: no router link leads to this node, so its address is unknown");
         }
         mesh
+    }
+
+    /// Says what links were in Crossbar.io and are not here: they had a role, and a realm each.
+    pub(super) fn compare(&self, realms: &Realms<'_>, report: &mut Report) {
+        if self.transport.is_none() {
+            return;
+        }
+        for realm in &realms.known {
+            if !realm.is_linked {
+                report.remark(&realm.path, "it was not linked, but here links carry every realm that both nodes have");
+            }
+            for (_, path) in realm.roles.iter().filter(|(name, _)| Some(*name) == self.role.as_deref()) {
+                report.remark(path, "links need no role here; remove it where nobody else has it");
+            }
+        }
     }
 
     fn peer(&mut self, link: &Link<'_>, node: &Principal<'_>, report: &mut Report) {
@@ -159,7 +178,8 @@ fn mesh_transport<'d>(transports: &[Item<'d>]) -> Option<(String, Vec<Principal<
         };
         Some((item.path.clone(), principals.iter().map(principal).collect::<Vec<_>>()))
     };
-    let is_for_links = |nodes: &[Principal<'_>]| nodes.iter().any(|node| ["router2router", "rlink"].contains(&node.role));
+    let is_for_links =
+        |nodes: &[Principal<'_>]| nodes.iter().any(|node| ["router2router", "rlink"].contains(&node.role));
     let candidates = transports.iter().filter_map(candidate);
     candidates.max_by_key(|(path, nodes)| (is_for_links(nodes), nodes.len(), std::cmp::Reverse(path.clone())))
 }
@@ -214,7 +234,8 @@ mod tests {
             .collect();
         let mut nodes: Vec<Principal<'_>> =
             nodes.iter().map(|name| Principal { name, role: "", path: String::new(), keys: Vec::new() }).collect();
-        let mut found: Vec<_> = pair(&links, &mut nodes).into_iter().map(|(n, node)| (n, node.name.to_owned())).collect();
+        let mut found: Vec<_> =
+            pair(&links, &mut nodes).into_iter().map(|(n, node)| (n, node.name.to_owned())).collect();
         found.sort();
         (found, nodes.iter().map(|node| node.name.to_owned()).collect())
     }

@@ -1,10 +1,10 @@
 //! Transports as listeners: what is spoken where, and who may come in.
 
+use super::auth;
 use super::document::{Item, Report, Section};
 use super::draft::Draft;
 use super::options::Options;
 use super::realms::Realms;
-use super::auth;
 use std::path::Path;
 
 /// What a transport is converted with.
@@ -57,12 +57,7 @@ pub(super) fn convert(item: &Item<'_>, context: &Context<'_, '_>, report: &mut R
 }
 
 /// A port that speaks one thing.
-fn single<'d>(
-    kind: &str,
-    section: &mut Section<'d>,
-    endpoint: Item<'d>,
-    report: &mut Report,
-) -> Option<Front<'d>> {
+fn single<'d>(kind: &str, section: &mut Section<'d>, endpoint: Item<'d>, report: &mut Report) -> Option<Front<'d>> {
     let url = section.take("url");
     let http_path = url.and_then(|url| Some((path_of_url(url.text(report)?)?, url.path)));
     let options = section.take("options");
@@ -99,7 +94,8 @@ fn web<'d>(path: &str, paths: &Item<'d>, endpoint: Item<'d>, report: &mut Report
             Some("nodeinfo") => report.remark(&item.path, "this page is at /info"),
             kind => {
                 let kind = kind.unwrap_or("none");
-                let sentence = format!("not carried over: {kind} is for a web server, which can stand beside this router");
+                let sentence =
+                    format!("not carried over: {kind} is for a web server, which can stand beside this router");
                 report.remark(&item.path, sentence);
             }
         }
@@ -124,7 +120,10 @@ fn universal<'d>(section: &mut Section<'d>, endpoint: Item<'d>, report: &mut Rep
             let is_info = name.trim_matches('/') == "info";
             let is_nodeinfo = item.value.get("type").is_some_and(|kind| kind == "nodeinfo");
             if !(is_info && is_nodeinfo) {
-                report.remark(&item.path, "not carried over: pages are for a web server, which can stand beside this router");
+                report.remark(
+                    &item.path,
+                    "not carried over: pages are for a web server, which can stand beside this router",
+                );
             }
         }
     }
@@ -141,7 +140,8 @@ fn universal<'d>(section: &mut Section<'d>, endpoint: Item<'d>, report: &mut Rep
                 return Some(websocket);
             }
             if let Some(serializers) = &rawsocket.serializers {
-                report.remark(&serializers.path, "not carried over: a port has one list of serializers, the WebSockets'");
+                report
+                    .remark(&serializers.path, "not carried over: a port has one list of serializers, the WebSockets'");
             }
             Some(Front { kind: "universal", rawsocket: rawsocket.rawsocket, ..websocket })
         }
@@ -186,10 +186,19 @@ fn write(front: &Front<'_>, context: &Context<'_, '_>, report: &mut Report) -> O
     let mut options = Options::default();
     front.websocket.iter().for_each(|item| options.websocket(item, report));
     front.rawsocket.iter().for_each(|item| options.rawsocket(item, report));
-    options.say_message_size(&front.path, report);
+    if !is_mesh {
+        options.say_message_size(&front.path, report);
+    }
     draft.append(options.keys);
     draft.append(options.compression);
-    draft.append(tls);
+    if is_mesh && !tls.is_empty() {
+        report.remark(
+            &front.endpoint.path,
+            "its tls is not carried over: links are not encrypted, keep them inside one site",
+        );
+    } else {
+        draft.append(tls);
+    }
     draft.append(auth);
     if !options.limits.is_empty() {
         draft.table("[listen.limits]", &front.path);
@@ -203,7 +212,9 @@ fn serializers(item: &Item<'_>, draft: &mut Draft, report: &mut Report) -> Optio
     for entry in item.list(report) {
         match entry.text(report)? {
             name @ ("cbor" | "msgpack" | "json") => known.push(name),
-            name => report.remark(&entry.path, format!("not carried over: the serializer {name:?} does not exist here")),
+            name => {
+                report.remark(&entry.path, format!("not carried over: the serializer {name:?} does not exist here"))
+            }
         }
     }
     if known.is_empty() {

@@ -122,9 +122,15 @@ fn convert(tree: &Value, import: &Import<'_>, key: Option<&SecretKey>, report: &
     }
     let public_key = key.map(|key| key.public().to_string());
     let own = Own { name: import.id.or(named.as_deref()), public_key: public_key.as_deref() };
-    let mut links = Vec::new();
-    std::mem::swap(&mut links, &mut realms.links);
+    let links = std::mem::take(&mut realms.links);
     let mesh = Mesh::plan(&links, &transports, own, report);
+    mesh.compare(&realms, report);
+    if let (Some(id), Some(own)) = (import.id, mesh.own.as_deref().filter(|own| import.id != Some(own))) {
+        report.remark(
+            "$",
+            format!("the files of the other nodes name this one '{own}' and not '{id}', which should agree"),
+        );
+    }
     let base = std::path::absolute(import.file).ok()?.parent()?.to_owned();
     let context = Context {
         realms: &realms,
@@ -132,7 +138,8 @@ fn convert(tree: &Value, import: &Import<'_>, key: Option<&SecretKey>, report: &
         base: &base,
         environment: Host::SYSTEM.environment,
     };
-    let listeners: Vec<Draft> = transports.iter().filter_map(|item| listeners::convert(item, &context, report)).collect();
+    let listeners: Vec<Draft> =
+        transports.iter().filter_map(|item| listeners::convert(item, &context, report)).collect();
     let id = [import.id.map(str::to_owned), mesh.own, named].into_iter().flatten().next().unwrap_or_else(|| {
         report.remark("$.controller", "the file does not tell a name for the node, which must be unique (--id)");
         "edge1".to_owned()

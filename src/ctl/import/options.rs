@@ -20,7 +20,7 @@ impl Options {
         if let Some(interval) = section.take("auto_ping_interval")
             && let Some(ms) = interval.number(report)
         {
-            self.keys.set("ping_interval", format!("{ms}ms"), &interval.path);
+            self.keys.set("ping_interval", span(ms), &interval.path);
         }
         timeout(&mut section, "auto_ping_timeout", "ping_timeout", &mut self.keys, report);
         timeout(&mut section, "open_handshake_timeout", "handshake_timeout", &mut self.limits, report);
@@ -80,7 +80,9 @@ impl Options {
             let Some(text) = origin.text(report) else { continue };
             match OriginPattern::parse(text) {
                 Some(_) => origins.push(text),
-                None => report.remark(&origin.path, "not carried over: it is no origin such as \"https://*.example.com\""),
+                None => {
+                    report.remark(&origin.path, "not carried over: it is no origin such as \"https://*.example.com\"")
+                }
             }
         }
         self.keys.set("allowed_origins", origins, &item.path);
@@ -125,8 +127,13 @@ fn timeout(section: &mut Section<'_>, from: &str, to: &str, into: &mut Draft, re
     match item.number(report) {
         None => {}
         Some(0) => report.remark(&item.path, "0 is not carried over: there is always a bound here"),
-        Some(ms) => into.set(to, format!("{ms}ms"), &item.path),
+        Some(ms) => into.set(to, span(ms), &item.path),
     }
+}
+
+/// `"10s"`, `"2500ms"`
+fn span(ms: u64) -> String {
+    if ms.is_multiple_of(1_000) { format!("{}s", ms / 1_000) } else { format!("{ms}ms") }
 }
 
 /// Options for which there is nothing here, and what there is instead.

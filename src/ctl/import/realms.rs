@@ -7,24 +7,33 @@ use crate::wamp::uri::Match;
 /// What listeners and links have to know of the realms.
 #[derive(Debug, Default)]
 pub(super) struct Realms<'d> {
-    /// Names, and the names of their roles.
-    pub(super) known: Vec<(&'d str, Vec<&'d str>)>,
+    pub(super) known: Vec<Realm<'d>>,
     /// The router links of all of them.
     pub(super) links: Vec<Item<'d>>,
     pub(super) draft: Draft,
+}
+
+/// A realm that is carried over.
+#[derive(Debug)]
+pub(super) struct Realm<'d> {
+    pub(super) name: &'d str,
+    pub(super) path: String,
+    /// The names of its roles, and where they are.
+    pub(super) roles: Vec<(&'d str, String)>,
+    pub(super) is_linked: bool,
 }
 
 impl<'d> Realms<'d> {
     /// The realm, where there is but one.
     pub(super) fn only(&self) -> Option<&'d str> {
         match self.known.as_slice() {
-            [(name, _)] => Some(name),
+            [realm] => Some(realm.name),
             _ => None,
         }
     }
 
     pub(super) fn has_role(&self, name: &str) -> bool {
-        self.known.iter().any(|(_, roles)| roles.contains(&name))
+        self.known.iter().any(|realm| realm.roles.iter().any(|(role, _)| *role == name))
     }
 
     /// Converts one realm.
@@ -50,8 +59,8 @@ impl<'d> Realms<'d> {
             options.leave("enable_meta_api", "not carried over: the meta API is always there", report);
             options.finish(report);
         }
-        let names = roles.iter().filter_map(|role| self.role(role, report)).collect();
-        self.known.push((name, names));
+        let roles = roles.iter().filter_map(|role| Some((self.role(role, report)?, role.path.clone()))).collect();
+        self.known.push(Realm { name, path: item.path.clone(), roles, is_linked: !links.is_empty() });
         if let Some(store) = section.take("store") {
             self.history(&store, report);
         }

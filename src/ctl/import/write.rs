@@ -7,28 +7,42 @@ use crate::auth::cryptosign::SecretKey;
 use crate::config::{Config, node_key};
 use crate::ctl::run::Failure;
 use anyhow::Context;
+use serde_json::json;
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Imports, and prints the result or writes it with the node key into `directory`. What is not carried over goes to
 /// stderr.
-pub(in crate::ctl) fn run(what: &Import<'_>, directory: Option<&Path>, is_forced: bool) -> Result<(), Failure> {
+pub(in crate::ctl) fn run(
+    what: &Import<'_>,
+    directory: Option<&Path>,
+    is_forced: bool,
+    is_json: bool,
+) -> Result<(), Failure> {
     let imported = import(what)?;
-    for remark in &imported.remarks {
-        eprintln!("{remark}");
-    }
-    let Some(directory) = directory else {
-        print!("{}", imported.toml);
-        return Ok(());
+    let files = match directory {
+        Some(directory) => write(&imported, directory, is_forced)?,
+        None => Vec::new(),
     };
-    write(&imported, directory, is_forced)?;
+    let files: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
+    if is_json {
+        let Imported { id, toml, remarks, .. } = &imported;
+        println!("{:#}", json!({"id": id, "files": files, "toml": toml, "remarks": remarks}));
+        return Ok(());
+    }
+    imported.remarks.iter().for_each(|remark| eprintln!("{}: {remark}", what.file.display()));
+    match directory {
+        Some(_) => files.iter().for_each(|file| println!("{file}")),
+        None => print!("{}", imported.toml),
+    }
     Ok(())
 }
 
-fn write(imported: &Imported, directory: &Path, is_forced: bool) -> anyhow::Result<()> {
+/// The files that are then there.
+fn write(imported: &Imported, directory: &Path, is_forced: bool) -> anyhow::Result<Vec<PathBuf>> {
     fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
     let path = directory.join(format!("{}.toml", imported.id));
     let named = || path.display().to_string();
@@ -43,11 +57,8 @@ fn write(imported: &Imported, directory: &Path, is_forced: bool) -> anyhow::Resu
         _ => anyhow::Error::from(error).context(named()),
     })?;
     file.write_all(imported.toml.as_bytes()).with_context(named)?;
-    println!("{}", path.display());
-    if let Some(key) = &imported.key {
-        println!("{}", node_key::install(&imported.state_dir, key)?.display());
-    }
-    Ok(())
+    let key = imported.key.as_ref().map(|key| node_key::install(&imported.state_dir, key)).transpose()?;
+    Ok([Some(path), key].into_iter().flatten().collect())
 }
 
 /// The whole text of the file.
