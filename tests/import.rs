@@ -8,6 +8,8 @@ mod harness;
 
 use crossbar_cluster::auth::cryptosign::SecretKey;
 use crossbar_cluster::config;
+use crossbar_cluster::ctl::Failure;
+use crossbar_cluster::ctl::import::{self, Import};
 use harness::router::{endpoint_of, eventually};
 use harness::{Edge, http, in_package, in_target};
 use serde_json::{Value, json};
@@ -375,4 +377,77 @@ fn links_become_a_mesh_whatever_else_they_were() {
     }
     let (_, stderr) = succeed(crossbarctl().arg("import").arg(&file).args(["--id", "node7"]));
     assert!(stderr.contains("name this one 'berlin' and not 'node7'"), "{stderr}");
+}
+
+/// Every place in a tree, as keys and indices.
+fn places(value: &Value, at: &[Value], out: &mut Vec<Vec<Value>>) {
+    out.push(at.to_vec());
+    let mut inside = |key: Value, value: &Value| places(value, &[at, &[key]].concat(), out);
+    match value {
+        Value::Object(map) => map.iter().for_each(|(key, value)| inside(json!(key), value)),
+        Value::Array(values) => values.iter().enumerate().for_each(|(n, value)| inside(json!(n), value)),
+        _ => {}
+    }
+}
+
+/// The tree with another value at this place; None takes it away.
+fn with(tree: &Value, place: &[Value], new: Option<&Value>) -> Value {
+    let Some((first, rest)) = place.split_first() else { return new.cloned().unwrap_or(Value::Null) };
+    let mut tree = tree.clone();
+    match (&mut tree, first.as_str(), first.as_u64().map(|n| n as usize)) {
+        (Value::Object(map), Some(key), _) if rest.is_empty() && new.is_none() => drop(map.shift_remove(key)),
+        (Value::Array(values), _, Some(n)) if rest.is_empty() && new.is_none() => drop(values.remove(n)),
+        (Value::Object(map), Some(key), _) => map[key] = with(&map[key], rest, new),
+        (Value::Array(values), _, Some(n)) => values[n] = with(&values[n], rest, new),
+        _ => unreachable!("the place was found in this tree"),
+    }
+    tree
+}
+
+#[test]
+fn whatever_stands_anywhere_is_imported_or_refused_with_its_place() {
+    let text = fs::read_to_string(in_package("tests/import/full.yaml")).expect("the fixture");
+    let mut tree: Value = serde_saphyr::from_str(&text).expect("YAML");
+    // The mesh is not in the fixture, whose transports are for clients.
+    let links = json!([{"id": "link2", "realm": "realm1", "transport": {"type": "rawsocket", "serializer": "cbor",
+        "endpoint": {"type": "tcp", "host": "localhost", "port": 5082}}, "forward_local_events": false}]);
+    let node = |key: &str| json!({"realm": "realm1", "role": "user", "authorized_keys": [key]});
+    let mesh = json!({"type": "rawsocket", "endpoint": {"type": "tcp", "port": 5081}, "auth": {"cryptosign":
+        {"type": "static", "principals": {"node1": node(KEYS[0]), "node2": node(KEYS[1])}}}});
+    tree["workers"][0]["realms"][0]["rlinks"] = links;
+    tree["workers"][0]["transports"].as_array_mut().expect("transports").push(mesh);
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("config.json");
+    let (mut n_imported, mut n_refused) = (0, 0);
+    let odd = [json!(null), json!(true), json!(0), json!("a b\n\u{7}"), json!([]), json!({})];
+    let mut all = Vec::new();
+    places(&tree, &[], &mut all);
+    for place in &all {
+        for new in odd.iter().map(Some).chain([None]) {
+            fs::write(&file, with(&tree, place, new).to_string()).expect("written");
+            match import::import(&Import { file: &file, id: None, state_dir: None }) {
+                Ok(imported) => {
+                    n_imported += 1;
+                    let table: toml::Table = imported.toml.parse().expect("TOML");
+                    let listeners = table["listen"].as_array().expect("listeners");
+                    let is_open = |listen: &&toml::Value| {
+                        listen.get("auth").is_none()
+                            && listen.get("purpose").is_none_or(|it| it.as_str() != Some("mesh"))
+                    };
+                    // One transport has no auth. Only taking another's away opens that too.
+                    let is_auth_gone = new.is_none() && place.last() == Some(&json!("auth"));
+                    let n_open = listeners.iter().filter(is_open).count();
+                    assert!(n_open <= 1 || is_auth_gone, "{place:?} {new:?}\n{}", imported.toml);
+                }
+                Err(Failure::Configuration(mistakes)) => {
+                    n_refused += 1;
+                    let start = format!("{}: $", file.display());
+                    let is_placed = mistakes.lines().all(|line| line.starts_with(&start));
+                    assert!(is_placed && !mistakes.is_empty(), "{place:?} {new:?}: {mistakes:?}");
+                }
+                Err(Failure::Other(error)) => panic!("{place:?} {new:?}: {error:#}"),
+            }
+        }
+    }
+    assert!(n_imported > all.len() && n_refused > all.len(), "{n_imported} imported, {n_refused} refused");
 }
