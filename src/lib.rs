@@ -25,5 +25,6 @@ pub mod admin;
 
 pub mod router;
 
+pub mod ctl;
 pub mod edge;
 pub mod probe;

@@ -2,34 +2,10 @@
 
 mod logging;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use crossbar_cluster::config::{self, Config, node_key};
-use crossbar_cluster::edge;
-use std::path::PathBuf;
+use crossbar_cluster::edge::{self, Arguments, Command};
 use std::process::ExitCode;
-
-/// A node of a cluster of WAMP routers.
-#[derive(Parser)]
-#[command(version, after_help = EXIT_CODES)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-    /// The configuration file.
-    #[arg(long, global = true, value_name = "FILE", default_value = "/etc/crossbar/edge.toml")]
-    config: PathBuf,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Serve until SIGTERM; SIGHUP reads the configuration again.
-    Run,
-    /// Say everything that is wrong with the configuration.
-    Check,
-    /// Print the effective configuration: every default filled in, secrets masked.
-    Config,
-    /// Make the node key where there is none, and print its public half.
-    Keygen,
-}
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -80,6 +56,3 @@ fn keygen(config: &Config) -> ExitCode {
 
 /// `EX_CONFIG` of sysexits.h, which systemd shows as CONFIG and a unit can refuse to restart on.
 const EX_CONFIG: u8 = 78;
-
-const EXIT_CODES: &str = "Ends with 0 when all went well, 1 when something failed, 2 for a wrong command line and 78 for a \
-                          wrong configuration.";

@@ -19,6 +19,8 @@ pub enum NodeKeyError {
     Mode { path: PathBuf, mode: u32 },
     #[error("{}: a node key is 64 hex digits", path.display())]
     Malformed { path: PathBuf },
+    #[error("{}: the node has another key already", path.display())]
+    Taken { path: PathBuf },
 }
 
 /// The key of the node with this state directory, None where `keygen` has not been run.
@@ -58,6 +60,19 @@ pub fn read_or_generate(state_dir: &Path, rng: &mut dyn CryptoRng) -> Result<Sec
         // Somebody else has just made one.
         Ok(false) => read(state_dir)?.ok_or_else(|| NodeKeyError::Malformed { path: key_path(state_dir) }),
         Err(source) => Err(NodeKeyError::Io { path: key_path(state_dir), source }),
+    }
+}
+
+/// Makes this key that of the node, where it has none or this one already. Returns where it is.
+pub fn install(state_dir: &Path, key: &SecretKey) -> Result<PathBuf, NodeKeyError> {
+    let path = key_path(state_dir);
+    match write(state_dir, key) {
+        Ok(true) => Ok(path),
+        Ok(false) => match read(state_dir)? {
+            Some(known) if known.public() == key.public() => Ok(path),
+            _ => Err(NodeKeyError::Taken { path }),
+        },
+        Err(source) => Err(NodeKeyError::Io { path, source }),
     }
 }
 
@@ -111,6 +126,9 @@ mod tests {
         assert_eq!(read_or_generate(&state_dir, &mut rng).unwrap().to_seed(), key.to_seed());
         assert_eq!(public_key(&state_dir).unwrap(), Some(key.public()));
         assert!(!write(&state_dir, &SecretKey::generate(&mut rng)).unwrap());
+        assert_eq!(install(&state_dir, &key).unwrap(), key_path(&state_dir));
+        let other = install(&state_dir, &SecretKey::generate(&mut rng)).err().unwrap().to_string();
+        assert_eq!(other, format!("{}: the node has another key already", key_path(&state_dir).display()));
         assert_eq!(public_key(&state_dir).unwrap(), Some(key.public()));
     }
 

@@ -6,6 +6,7 @@
 //! (`publishing`). What a session makes of an event it has received is in `tally` (order, loss, repetition) and
 //! `stamp` (who published it, and when).
 
+mod arguments;
 mod backend;
 mod client;
 mod clock;
@@ -28,6 +29,7 @@ mod state;
 mod summary;
 mod tally;
 
+pub use arguments::Arguments;
 pub use backend::run_backend;
 pub use client::run_client;
 pub use conduct::conduct;

@@ -1,0 +1,277 @@
+//! Every command of `crossbarctl`, once: parsing, help, completions and man pages come from this table.
+
+use crate::auth::cryptosign::PublicKey;
+use crate::limits::ID_MAX;
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+/// Shows and steers a crossbar-cluster.
+#[derive(Debug, Parser)]
+#[command(name = "crossbarctl", version, after_help = EXIT_CODES)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub target: Target,
+    /// Print JSON for programs instead of tables for people.
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Who is asked.
+#[derive(Clone, Debug, Args)]
+pub struct Target {
+    /// The master: ws://host:port/path.
+    #[arg(long, global = true, value_name = "URL", env = "CROSSBAR_MASTER")]
+    pub master: Option<String>,
+    /// The file with the key that the master knows you by.
+    #[arg(long, global = true, value_name = "FILE", env = "CROSSBAR_KEY")]
+    pub key: Option<PathBuf>,
+    /// Ask a single edge on its admin port instead: its configuration file, or the address.
+    #[arg(long, global = true, value_name = "CONFIG_OR_ADDRESS", conflicts_with = "master")]
+    pub edge: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    #[command(flatten)]
+    Remote(Remote),
+    #[command(flatten)]
+    Local(Local),
+}
+
+/// What needs a running cluster.
+#[derive(Debug, Subcommand)]
+pub enum Remote {
+    /// Whether the cluster is whole, and what is wrong when it is not.
+    Status,
+    /// The nodes: state, version, sessions, load.
+    Nodes,
+    /// The links between the nodes as a matrix, with round-trip times.
+    Links,
+    /// The sessions of all nodes.
+    Sessions(OfRealm),
+    /// The registrations of all nodes.
+    Registrations(OfRealm),
+    /// The subscriptions of all nodes.
+    Subscriptions(OfRealm),
+    /// Admit a node, or remove one.
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Send the sessions of a node away, spread over some time, and let no new ones come.
+    Drain {
+        /// The node.
+        id: String,
+        /// Over how many seconds; by default what the node's `drain_time` says.
+        #[arg(long, value_name = "N")]
+        seconds: Option<u32>,
+    },
+    /// Let clients come to a drained node again.
+    Undrain {
+        /// The node.
+        id: String,
+    },
+    /// Close sessions of nodes that have more than their fair share, so that they come back elsewhere.
+    Rebalance {
+        /// How many sessions are closed per second.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        rate: Option<u32>,
+    },
+    /// Close a session.
+    Kick {
+        /// Its id.
+        #[arg(value_parser = clap::value_parser!(u64).range(1..=ID_MAX))]
+        session: u64,
+        /// The realm that it is in.
+        #[arg(long)]
+        realm: Option<String>,
+    },
+    /// Show messages as they pass: those of one session, or of one topic or procedure.
+    Trace(Trace),
+    /// The nodes and their figures, live.
+    Top,
+    /// Change what a node logs, until it is started again.
+    LogLevel {
+        /// The node.
+        id: String,
+        /// error, warn, info, debug or trace, or a list of module=level.
+        level: String,
+    },
+    /// Wait until the cluster is whole: between the steps of a rolling restart.
+    Gate {
+        /// Give up, and fail, after this many seconds.
+        #[arg(long, value_name = "N")]
+        seconds: Option<u32>,
+    },
+}
+
+/// What needs none.
+#[derive(Debug, Subcommand)]
+pub enum Local {
+    /// Turn a Crossbar.io configuration (JSON or YAML) into one of ours, and say what is not carried over.
+    Import {
+        /// The configuration.
+        file: PathBuf,
+        /// Write ID.toml into this directory, and the node key into its state directory where Crossbar.io's key.priv is
+        /// beside the configuration. Without it the result is printed.
+        #[arg(long, value_name = "DIR")]
+        output: Option<PathBuf>,
+        /// The name of the node; by default what the file tells.
+        #[arg(long)]
+        id: Option<String>,
+        /// Where the node will keep its key and the membership; by default /var/lib/crossbar/ID.
+        #[arg(long, value_name = "DIR")]
+        state_dir: Option<PathBuf>,
+        /// Replace a file that is there.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Say everything that is wrong with a configuration: one of ours, or Crossbar.io's.
+    Check {
+        /// The configuration.
+        file: PathBuf,
+    },
+    /// Print the completions of a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+        /// The program to complete.
+        #[arg(long, value_name = "NAME", default_value = "crossbarctl")]
+        program: String,
+    },
+    /// Write the man pages of all programs.
+    Man {
+        /// Where to; without it the page of crossbarctl is printed.
+        #[arg(value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
+}
+
+/// Narrows a list.
+#[derive(Clone, Debug, Args)]
+pub struct OfRealm {
+    /// Only of this realm.
+    #[arg(long)]
+    pub realm: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// Admit a node: from now on all others link with it.
+    Add {
+        /// Its name.
+        id: String,
+        /// Where the other nodes reach it: host:port.
+        address: String,
+        /// The public half of its key, which its `keygen` prints.
+        public_key: PublicKey,
+    },
+    /// Remove a node: all others end their links with it and refuse it.
+    Remove {
+        /// Its name.
+        id: String,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Trace {
+    #[command(flatten)]
+    pub subject: Subject,
+    /// Only on this node.
+    #[arg(long, value_name = "ID")]
+    pub node: Option<String>,
+    /// Stop after this many lines.
+    #[arg(long, value_name = "N")]
+    pub lines: Option<u32>,
+    /// Stop after this many seconds.
+    #[arg(long, value_name = "N")]
+    pub seconds: Option<u32>,
+}
+
+/// Of which messages: one of these.
+#[derive(Clone, Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Subject {
+    /// All messages of this session.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=ID_MAX))]
+    pub session: Option<u64>,
+    /// All messages about this topic.
+    #[arg(long, value_name = "URI")]
+    pub topic: Option<String>,
+    /// All messages about this procedure.
+    #[arg(long, value_name = "URI")]
+    pub procedure: Option<String>,
+}
+
+const EXIT_CODES: &str = "Ends with 0 when all went well, 1 when something failed, 2 for a wrong command line and 78 for a \
+                          wrong configuration.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    const KEY: &str = "b45d9693346a5327f2b7f59b9fc04f2822b18c2be970938ea53564003aa2083d";
+
+    fn is_accepted(line: &str) -> bool {
+        Arguments::try_parse_from(format!("crossbarctl {line}").split_whitespace()).is_ok()
+    }
+
+    #[test]
+    fn the_table_is_consistent_and_every_command_has_a_sentence() {
+        Arguments::command().debug_assert();
+        let command = Arguments::command();
+        for sub in command.get_subcommands() {
+            assert!(sub.get_about().is_some(), "{}", sub.get_name());
+        }
+    }
+
+    #[test]
+    fn commands_are_taken_as_they_are_documented() {
+        let key = format!("node add edge5 brummer3:5085 {KEY}");
+        for line in [
+            "status",
+            "nodes --json",
+            "--master ws://matterhorn:9000/ws --key operator.key links",
+            "--edge /etc/crossbar/edge-1.toml sessions --realm realm1",
+            "registrations",
+            "subscriptions",
+            key.as_str(),
+            "node remove edge5",
+            "drain edge1 --seconds 30",
+            "undrain edge1",
+            "rebalance --rate 50",
+            "kick 1234 --realm realm1",
+            "trace --session 1234 --node edge1 --lines 10 --seconds 5",
+            "trace --topic com.example.topic1",
+            "trace --procedure com.example.proc1",
+            "top",
+            "log-level edge1 debug",
+            "gate",
+            "import config.json --output /etc/crossbar",
+            "check edge-1.toml",
+            "completions bash",
+            "man /usr/share/man/man1",
+        ] {
+            assert!(is_accepted(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for line in [
+            "",
+            "node add edge5 brummer3:5085 b45d",
+            "trace",
+            "trace --session 1 --topic com.example.topic1",
+            "kick 0",
+            "rebalance --rate 0",
+            "status --master ws://a/ws --edge b:9081",
+            "completions cmd",
+            "import",
+        ] {
+            assert!(!is_accepted(line), "{line}");
+        }
+    }
+}

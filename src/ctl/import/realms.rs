@@ -1,0 +1,204 @@
+//! Realms, roles and permissions.
+
+use super::document::{Item, Report, Section};
+use super::draft::Draft;
+use crate::wamp::uri::Match;
+
+/// What listeners and links have to know of the realms.
+#[derive(Debug, Default)]
+pub(super) struct Realms<'d> {
+    pub(super) known: Vec<Realm<'d>>,
+    /// The router links of all of them.
+    pub(super) links: Vec<Item<'d>>,
+    pub(super) draft: Draft,
+}
+
+/// A realm that is carried over.
+#[derive(Debug)]
+pub(super) struct Realm<'d> {
+    pub(super) name: &'d str,
+    pub(super) path: String,
+    /// The names of its roles, and where they are.
+    pub(super) roles: Vec<(&'d str, String)>,
+    pub(super) is_linked: bool,
+}
+
+impl<'d> Realms<'d> {
+    /// The realm, where there is but one.
+    pub(super) fn only(&self) -> Option<&'d str> {
+        match self.known.as_slice() {
+            [realm] => Some(realm.name),
+            _ => None,
+        }
+    }
+
+    pub(super) fn has_role(&self, name: &str) -> bool {
+        self.known.iter().any(|realm| realm.roles.iter().any(|(role, _)| *role == name))
+    }
+
+    /// Converts one realm.
+    pub(super) fn add(&mut self, item: &Item<'d>, report: &mut Report) {
+        let Some(mut section) = item.section(report) else { return };
+        section.take("id");
+        let links = section.take_list("rlinks", report);
+        let Some(name) = section.need("name", report).and_then(|name| name.text(report)) else { return };
+        let roles = section.take_list("roles", report);
+        if roles.is_empty() {
+            report.remark(&item.path, "not carried over: the realm has no roles, so nobody could join it");
+            return;
+        }
+        self.draft.table("[[realm]]", &item.path);
+        self.draft.set("name", name, &format!("{}.name", item.path));
+        if let Some(mut options) = section.take("options").and_then(|options| options.section(report)) {
+            if let Some(check) = options.take("uri_check")
+                && let Some(word) = check.text(report)
+            {
+                self.draft.set("uri_check", word, &check.path);
+            }
+            options.leave("event_dispatching_chunk_size", "not needed: receivers are served fairly as it is", report);
+            options.leave("enable_meta_api", "not carried over: the meta API is always there", report);
+            options.finish(report);
+        }
+        let roles = roles.iter().filter_map(|role| Some((self.role(role, report)?, role.path.clone()))).collect();
+        self.known.push(Realm { name, path: item.path.clone(), roles, is_linked: !links.is_empty() });
+        if let Some(store) = section.take("store") {
+            self.history(&store, report);
+        }
+        self.links.extend(links);
+        section.finish(report);
+    }
+
+    /// Returns the name of the role.
+    fn role(&mut self, item: &Item<'d>, report: &mut Report) -> Option<&'d str> {
+        let mut section = item.section(report)?;
+        section.take("id");
+        let name = section.need("name", report)?.text(report)?;
+        self.draft.table("[[realm.role]]", &item.path);
+        self.draft.set("name", name, &format!("{}.name", item.path));
+        let allows_all = section.take("allow-by-default").and_then(|item| item.boolean(report)) == Some(true);
+        let authorizer = section.take("authorizer");
+        if let Some(procedure) = authorizer.as_ref() {
+            if let Some(uri) = procedure.text(report) {
+                self.draft.set("authorizer", uri, &procedure.path);
+            }
+            section.leave("permissions", "not carried over: the role has an authorizer, which goes before", report);
+        }
+        let permissions = section.take_list("permissions", report);
+        if allows_all && authorizer.is_none() && permissions.is_empty() {
+            self.draft.table("[[realm.role.permission]]", &item.path);
+            self.draft.set("uri", "", &item.path);
+            self.draft.set("match", "prefix", &item.path);
+            self.draft.set("allow", ACTIONS.to_vec(), &item.path);
+        }
+        self.permissions(&permissions, report);
+        section.finish(report);
+        Some(name)
+    }
+
+    fn permissions(&mut self, items: &[Item<'d>], report: &mut Report) {
+        let read = |item: &Item<'d>, report: &mut Report| -> Option<(String, Match, Section<'d>)> {
+            let mut section = item.section(report)?;
+            let uri = section.need("uri", report)?.text(report)?;
+            let (uri, policy) = match section.take("match") {
+                Some(word) => match Match::from_name(word.text(report)?) {
+                    Some(policy) => (uri.to_owned(), policy),
+                    None => {
+                        report.mistake(&word.path, "it must be \"exact\", \"prefix\" or \"wildcard\"");
+                        return None;
+                    }
+                },
+                None => unstarred(uri),
+            };
+            Some((uri, policy, section))
+        };
+        let rules: Vec<_> = items.iter().filter_map(|item| read(item, report)).collect();
+        let same = |n: usize| rules[n + 1..].iter().any(|rule| (&rule.0, rule.1) == (&rules[n].0, rules[n].1));
+        let repeated: Vec<bool> = (0..rules.len()).map(same).collect();
+        for ((uri, policy, section), is_repeated) in rules.into_iter().zip(repeated) {
+            if is_repeated {
+                report.remark(&section.path, "not carried over: a later rule of the role is for the same URIs");
+            } else {
+                self.permission(&uri, policy, section, report);
+            }
+        }
+    }
+
+    fn permission(&mut self, uri: &str, policy: Match, mut section: Section<'d>, report: &mut Report) {
+        let path = section.path.clone();
+        self.draft.table("[[realm.role.permission]]", &path);
+        self.draft.set("uri", uri, &format!("{path}.uri"));
+        self.draft.set("match", policy.name(), &path);
+        for (key, words) in [("allow", ACTIONS.as_slice()), ("disclose", &["caller", "publisher"])] {
+            let Some(mut flags) = section.take(key).and_then(|item| item.section(report)) else {
+                self.draft.set(key, Vec::<String>::new(), &path);
+                continue;
+            };
+            let is_set = |word: &&&str| flags.take(word).and_then(|flag| flag.boolean(report)) == Some(true);
+            let set: Vec<&str> = words.iter().filter(is_set).copied().collect();
+            self.draft.set(key, set, &format!("{path}.{key}"));
+            flags.finish(report);
+        }
+        section.leave("cache", "not needed: rules are looked up fast as they are", report);
+        section.leave("validate", "not carried over: payloads are not looked into", report);
+        section.finish(report);
+    }
+
+    /// Event history that is kept in memory.
+    fn history(&mut self, item: &Item<'d>, report: &mut Report) {
+        let Some(mut store) = item.section(report) else { return };
+        match store.take_text("type", report) {
+            Some("memory") => {}
+            _ => {
+                report.remark(&item.path, "not carried over: event history is kept in memory only");
+                return;
+            }
+        }
+        let limit = store.take("limit").and_then(|limit| limit.number(report)).unwrap_or(HISTORY_LIMIT);
+        for rule in store.take_list("event-history", report) {
+            let Some(mut section) = rule.section(report) else { continue };
+            self.draft.table("[[realm.history]]", &rule.path);
+            for (from, to) in [("uri", "uri"), ("match", "match")] {
+                if let Some(value) = section.take(from)
+                    && let Some(text) = value.text(report)
+                {
+                    self.draft.set(to, text, &value.path);
+                }
+            }
+            let own = section.take("limit").and_then(|limit| limit.number(report));
+            self.draft.set("entries_max", own.unwrap_or(limit) as i64, &format!("{}.limit", rule.path));
+            section.finish(report);
+        }
+        store.finish(report);
+    }
+}
+
+/// The URI and the policy that Crossbar.io takes a URI for that may have stars and comes without a policy.
+fn unstarred(uri: &str) -> (String, Match) {
+    match uri.matches('*').count() {
+        0 => (uri.to_owned(), Match::Exact),
+        1 if uri.ends_with('*') => (uri[..uri.len() - 1].to_owned(), Match::Prefix),
+        _ => (uri.replace('*', ""), Match::Wildcard),
+    }
+}
+
+const ACTIONS: [&str; 4] = ["call", "register", "publish", "subscribe"];
+/// What Crossbar.io keeps where the rule does not say.
+const HISTORY_LIMIT: u64 = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stars_say_how_a_uri_matches() {
+        for (starred, uri, policy) in [
+            ("com.example.topic1", "com.example.topic1", Match::Exact),
+            ("com.example.*", "com.example.", Match::Prefix),
+            ("*", "", Match::Prefix),
+            ("com.*.delete", "com..delete", Match::Wildcard),
+            ("com.*.delete.*", "com..delete.", Match::Wildcard),
+        ] {
+            assert_eq!(unstarred(starred), (uri.to_owned(), policy), "{starred}");
+        }
+    }
+}
