@@ -50,6 +50,8 @@ drop_reasons! {
     PeerLost = "peer_lost", "The peer closed or reset the transport.";
     CallerGone = "caller_gone", "A result arrived for a caller that has left or has cancelled.";
     PublishRefused = "publish_refused", "A PUBLISH without acknowledge was refused: its publisher asked not to be told.";
+    PeerRemoved = "peer_removed", "The node at the other end of a link does not belong to the cluster any more.";
+    Rebalanced = "rebalanced", "A session was ended so that its client goes to an emptier node.";
     LinkQueueFull = "link_queue_full", "The queue towards a peer node was full.";
 }
 

@@ -13,6 +13,7 @@ pub mod wire;
 pub mod auth;
 pub mod wamp;
 
+pub mod cluster;
 pub mod mesh;
 pub mod realm;
 pub mod session;
@@ -27,4 +28,5 @@ pub mod router;
 
 pub mod ctl;
 pub mod edge;
+pub mod master;
 pub mod probe;

@@ -1,7 +1,13 @@
-//! What an operator sees and asks: the state of a node as a serializable counterpart of what the router knows, and the
-//! pages made of it.
+//! What an operator sees and asks: the state of a node and of the cluster as serializable counterparts of what router
+//! and master know, the commands they take, the pages made of it, and the client by which tools ask.
 
+pub mod client;
+pub mod cluster_status;
+pub mod command;
+pub mod json;
+pub mod logging;
 pub mod node_status;
 pub mod pages;
+pub mod report;
 
 pub use node_status::{LinkStatus, ListenerStatus, MeshStatus, NodeStatus, RealmStatus};

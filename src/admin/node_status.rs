@@ -1,13 +1,13 @@
 //! The state of one node, as `/info` tells it in JSON and HTML. Only for looking: nothing is decided by it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One node at one moment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NodeStatus {
     pub node: String,
-    pub program: &'static str,
-    pub version: &'static str,
+    pub program: String,
+    pub version: String,
     pub hostname: String,
     pub pid: u32,
     /// RFC 3339, UTC.
@@ -16,7 +16,7 @@ pub struct NodeStatus {
     /// The node's ed25519 key, 64 hex digits; empty when it has none.
     pub public_key: String,
     /// `up` or `draining`.
-    pub state: &'static str,
+    pub state: String,
     pub descriptors_max: u64,
     pub connections: usize,
     pub sessions: usize,
@@ -27,7 +27,7 @@ pub struct NodeStatus {
 }
 
 /// The links of the node.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MeshStatus {
     /// Whether every configured peer is linked in both directions, for every realm.
     pub is_complete: bool,
@@ -35,7 +35,7 @@ pub struct MeshStatus {
 }
 
 /// The two links between this node and a peer, for one realm.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LinkStatus {
     pub peer: String,
     pub address: String,
@@ -53,7 +53,7 @@ pub struct LinkStatus {
 }
 
 /// One listener of the node.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ListenerStatus {
     pub address: String,
     pub connections: usize,
@@ -61,7 +61,7 @@ pub struct ListenerStatus {
 }
 
 /// One realm, as this node sees its own sessions.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RealmStatus {
     pub name: String,
     pub sessions: usize,

@@ -1,8 +1,7 @@
 //! The router node: parses the command line, loads the configuration, calls the library, and ends with an exit code.
 
-mod logging;
-
 use clap::Parser;
+use crossbar_cluster::admin::logging;
 use crossbar_cluster::config::{self, Config, node_key};
 use crossbar_cluster::edge::{self, Arguments, Command};
 use std::process::ExitCode;

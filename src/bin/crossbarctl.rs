@@ -2,12 +2,17 @@
 
 use clap::{CommandFactory, Parser};
 use crossbar_cluster::ctl::{self, Arguments, Failure};
-use crossbar_cluster::{edge, probe};
+use crossbar_cluster::{edge, master, probe};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let programs = vec![edge::Arguments::command(), probe::Arguments::command(), Arguments::command()];
+    let programs = vec![
+        edge::Arguments::command(),
+        master::Arguments::command(),
+        probe::Arguments::command(),
+        Arguments::command(),
+    ];
     match ctl::run(&arguments, programs) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Configuration(mistakes)) => {

@@ -7,7 +7,7 @@ use std::fmt::Display;
 /// The names of everything that differs between two configurations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Takes effect on SIGHUP: realms and their roles, limits, certificates, who comes in.
+    /// Takes effect on SIGHUP: realms and their roles, limits, certificates, who comes in, peers.
     pub applied: Vec<String>,
     /// Takes effect when the router is started again: addresses, the node itself, what is spoken.
     pub needs_restart: Vec<String>,
@@ -33,6 +33,7 @@ impl Config {
     pub fn take_live(&mut self, new: Config) {
         self.limits = new.limits;
         self.node.decoy_key = new.node.decoy_key;
+        self.mesh.peers = new.mesh.peers;
         for n in 0..self.listeners.len() {
             let Some(new) = counterpart(&self.listeners, n, &new.listeners) else { continue };
             let old = &mut self.listeners[n];
@@ -175,6 +176,6 @@ impl Changes {
     fn mesh(&mut self, old: &Mesh, new: &Mesh) {
         let Mesh { advertise, peers } = old;
         self.restart_if(*advertise != new.advertise, "[mesh] advertise");
-        self.restart_if(*peers != new.peers, "[[mesh.peer]]");
+        self.apply_if(*peers != new.peers, "[[mesh.peer]]");
     }
 }

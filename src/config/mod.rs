@@ -4,6 +4,7 @@
 pub mod host;
 mod limit_table;
 pub mod live;
+pub mod master;
 mod mistake;
 pub mod node_key;
 pub mod origin;
@@ -20,36 +21,29 @@ mod value;
 
 pub use host::Host;
 pub use live::{Changes, counterpart};
+pub use master::MasterConfig;
 pub use mistake::{Mistake, Mistakes};
-pub use reference::reference;
+pub use reference::{master_reference, reference};
 pub use resolved::{Address, Config, Listener, Realm};
 
 use crate::auth::Secret;
 use crate::session::admission::{self, Admission};
 use mistake::Findings;
+use sha2::{Digest, Sha256};
 use std::path::Path;
 use table::{Header, Table};
 use toml::de::DeTable;
 
 /// Reads, checks and resolves a configuration file on this machine.
 pub fn load(path: &Path) -> Result<Config, Mistakes> {
-    let name = path.display().to_string();
-    let read = |path: &Path| -> Result<(String, std::path::PathBuf), String> {
-        let bytes = host::read_file(path).map_err(|error| error.to_string())?;
-        let text = String::from_utf8(bytes).map_err(|_| "the file is not UTF-8 text".to_owned())?;
-        Ok((text, std::path::absolute(path).map_err(|error| error.to_string())?))
-    };
-    match read(path) {
-        Ok((text, path)) => {
-            let mut config = parse_named(&name, &text, &path, &Host::SYSTEM)?;
-            // A key that cannot be used is the business of whoever needs it; unknown users then get other decoys.
-            if let (None, Ok(Some(key))) = (&config.node.decoy_key, node_key::read(&config.node.state_dir)) {
-                config.node.decoy_key = Some(node_key::decoy_key(&key));
-            }
-            Ok(config)
+    load_with(path, |name, text, path| {
+        let mut config = parse_named(name, text, path, &Host::SYSTEM)?;
+        // A key that cannot be used is the business of whoever needs it; unknown users then get other decoys.
+        if let (None, Ok(Some(key))) = (&config.node.decoy_key, node_key::read(&config.node.state_dir)) {
+            config.node.decoy_key = Some(node_key::decoy_key(&key));
         }
-        Err(sentence) => Err(Mistakes(vec![Mistake { file: name, place: None, sentence }])),
-    }
+        Ok(config)
+    })
 }
 
 /// Checks and resolves `text` as if it were the file `path` of `host`.
@@ -59,6 +53,29 @@ pub fn parse(text: &str, path: &Path, host: &Host) -> Result<Config, Mistakes> {
 }
 
 fn parse_named(name: &str, text: &str, path: &Path, host: &Host) -> Result<Config, Mistakes> {
+    read_tables(name, text, |mut file: raw::File, findings| resolve::resolve(&mut file, path, host, findings))
+}
+
+/// Reads a file, and has `parse` make of it what it is, by the name that was given, its text and its absolute path.
+fn load_with<T>(path: &Path, parse: impl FnOnce(&str, &str, &Path) -> Result<T, Mistakes>) -> Result<T, Mistakes> {
+    let name = path.display().to_string();
+    let read = |path: &Path| -> Result<(String, std::path::PathBuf), String> {
+        let bytes = host::read_file(path).map_err(|error| error.to_string())?;
+        let text = String::from_utf8(bytes).map_err(|_| "the file is not UTF-8 text".to_owned())?;
+        Ok((text, std::path::absolute(path).map_err(|error| error.to_string())?))
+    };
+    match read(path) {
+        Ok((text, path)) => parse(&name, &text, &path),
+        Err(sentence) => Err(Mistakes(vec![Mistake { file: name, place: None, sentence }])),
+    }
+}
+
+/// Reads text as the tables of `F`, and resolves them.
+fn read_tables<F: Table, T>(
+    name: &str,
+    text: &str,
+    resolve: impl FnOnce(F, &mut Findings<'_>) -> Option<T>,
+) -> Result<T, Mistakes> {
     let mut findings = Findings::new(name, text);
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
@@ -68,9 +85,9 @@ fn parse_named(name: &str, text: &str, path: &Path, host: &Host) -> Result<Confi
     if !errors.is_empty() {
         return findings.finish(None);
     }
-    let file = raw::File::read_table(document.get_ref(), &Header::top(), &mut findings);
-    let config = file.and_then(|mut file| resolve::resolve(&mut file, path, host, &mut findings));
-    findings.finish(config)
+    let file = F::read_table(document.get_ref(), &Header::top(), &mut findings);
+    let resolved = file.and_then(|file| resolve(file, &mut findings));
+    findings.finish(resolved)
 }
 
 impl Config {
@@ -80,6 +97,23 @@ impl Config {
         let mut out = String::new();
         self.effective.0.write_table("", &mut out);
         out.trim_start().to_owned()
+    }
+
+    /// Of that part of the configuration in which the nodes of a cluster should be alike: 16 hex digits.
+    pub fn digest(&self) -> String {
+        const OWN: [&str; 6] = ["[node]", "[log]", "[admin]", "[mesh]", "[[mesh.peer]]", "[master]"];
+        let mut hash = Sha256::new();
+        let mut is_own = false;
+        for line in self.to_toml().lines() {
+            if line.starts_with('[') {
+                is_own = OWN.contains(&line);
+            }
+            if !is_own && !line.starts_with("address = ") {
+                hash.update(line.as_bytes());
+                hash.update(b"\n");
+            }
+        }
+        hex::encode(&hash.finalize()[..8])
     }
 
     /// What `session` needs to decide who comes in through `listener`.

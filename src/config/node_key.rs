@@ -25,7 +25,12 @@ pub enum NodeKeyError {
 
 /// The key of the node with this state directory, None where `keygen` has not been run.
 pub fn read(state_dir: &Path) -> Result<Option<SecretKey>, NodeKeyError> {
-    let path = key_path(state_dir);
+    read_file(&key_path(state_dir))
+}
+
+/// The key in a file, None where there is none.
+pub fn read_file(path: &Path) -> Result<Option<SecretKey>, NodeKeyError> {
+    let path = path.to_owned();
     let mode = match fs::metadata(&path) {
         Ok(metadata) => metadata.permissions().mode() & 0o777,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -51,22 +56,32 @@ pub fn public_key(state_dir: &Path) -> Result<Option<PublicKey>, NodeKeyError> {
 
 /// The key that is there, or else a new one. The directory is made, for its owner alone, where it is missing.
 pub fn read_or_generate(state_dir: &Path, rng: &mut dyn CryptoRng) -> Result<SecretKey, NodeKeyError> {
-    if let Some(key) = read(state_dir)? {
+    read_or_generate_file(&key_path(state_dir), rng)
+}
+
+/// The same for a key in a file of any name.
+pub fn read_or_generate_file(path: &Path, rng: &mut dyn CryptoRng) -> Result<SecretKey, NodeKeyError> {
+    if let Some(key) = read_file(path)? {
         return Ok(key);
     }
     let key = SecretKey::generate(rng);
-    match write(state_dir, &key) {
+    match write(path, &key) {
         Ok(true) => Ok(key),
         // Somebody else has just made one.
-        Ok(false) => read(state_dir)?.ok_or_else(|| NodeKeyError::Malformed { path: key_path(state_dir) }),
-        Err(source) => Err(NodeKeyError::Io { path: key_path(state_dir), source }),
+        Ok(false) => read_file(path)?.ok_or_else(|| NodeKeyError::Malformed { path: path.to_owned() }),
+        Err(source) => Err(NodeKeyError::Io { path: path.to_owned(), source }),
     }
+}
+
+/// Where a master keeps the key with which its own operator uses `crossbarctl`.
+pub fn operator_key_path(state_dir: &Path) -> PathBuf {
+    state_dir.join("operator.key")
 }
 
 /// Makes this key that of the node, where it has none or this one already. Returns where it is.
 pub fn install(state_dir: &Path, key: &SecretKey) -> Result<PathBuf, NodeKeyError> {
     let path = key_path(state_dir);
-    match write(state_dir, key) {
+    match write(&path, key) {
         Ok(true) => Ok(path),
         Ok(false) => match read(state_dir)? {
             Some(known) if known.public() == key.public() => Ok(path),
@@ -85,13 +100,15 @@ pub(super) fn decoy_key(key: &SecretKey) -> Secret {
 
 /// Whether this key is now the node's: false when the node has one already. A key appears whole or not at all, so that
 /// losing power leaves no half of one.
-fn write(state_dir: &Path, key: &SecretKey) -> io::Result<bool> {
-    DirBuilder::new().recursive(true).mode(0o700).create(state_dir)?;
-    let draft = state_dir.join(format!("node.key.{}", std::process::id()));
+fn write(path: &Path, key: &SecretKey) -> io::Result<bool> {
+    if let Some(directory) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    }
+    let draft = path.with_extension(format!("key.{}", std::process::id()));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
     let written = writeln!(file, "{}", hex::encode(key.to_seed())).and_then(|()| file.sync_all());
     // A hard link, unlike a rename, never replaces a key that is there.
-    let linked = written.and_then(|()| fs::hard_link(&draft, key_path(state_dir)));
+    let linked = written.and_then(|()| fs::hard_link(&draft, path));
     fs::remove_file(&draft)?;
     match linked {
         Ok(()) => Ok(true),
@@ -125,7 +142,7 @@ mod tests {
         assert_eq!(fs::read_dir(&state_dir).unwrap().count(), 1);
         assert_eq!(read_or_generate(&state_dir, &mut rng).unwrap().to_seed(), key.to_seed());
         assert_eq!(public_key(&state_dir).unwrap(), Some(key.public()));
-        assert!(!write(&state_dir, &SecretKey::generate(&mut rng)).unwrap());
+        assert!(!write(&key_path(&state_dir), &SecretKey::generate(&mut rng)).unwrap());
         assert_eq!(install(&state_dir, &key).unwrap(), key_path(&state_dir));
         let other = install(&state_dir, &SecretKey::generate(&mut rng)).err().unwrap().to_string();
         assert_eq!(other, format!("{}: the node has another key already", key_path(&state_dir).display()));

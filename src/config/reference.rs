@@ -1,6 +1,7 @@
 //! The reference of all tables and keys, in Markdown, from the declarations themselves.
 
 use super::limit_table;
+use super::master;
 use super::raw;
 use super::table::{Key, Shape, Table, join};
 use crate::limits::{Limits, Scope};
@@ -10,6 +11,13 @@ use std::fmt::Write;
 pub fn reference() -> String {
     let mut out = String::new();
     tables("", raw::File::KEYS, &mut out);
+    out
+}
+
+/// The same of the master's file.
+pub fn master_reference() -> String {
+    let mut out = String::new();
+    tables("", master::File::KEYS, &mut out);
     out
 }
 

@@ -267,7 +267,7 @@ fn mesh(file: &raw::File, findings: &mut Findings<'_>) -> Mesh {
 }
 
 /// Notes every value that has been there before.
-fn refuse_duplicates<'a, T: super::table::Scalar + PartialEq + 'a>(
+pub(super) fn refuse_duplicates<'a, T: super::table::Scalar + PartialEq + 'a>(
     key: &str,
     table: &str,
     values: impl Iterator<Item = &'a At<T>>,

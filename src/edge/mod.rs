@@ -1,7 +1,12 @@
-//! Assembles the router daemon: start order, reload, links, drain.
+//! Assembles the router daemon: start order, reload, who the peers are, what operators and the master ask, drain.
 
+mod agent;
 mod arguments;
+mod control;
+mod parting;
+mod peers;
 mod reload;
+mod report;
 mod run;
 
 pub use arguments::{Arguments, Command};

@@ -34,16 +34,21 @@ fn apply(edge: &mut Edge, new: &Config) {
                 let Some(slot) = shard.realms.get_mut(index.0).and_then(Option::as_mut) else { continue };
                 slot.settings = settings.clone();
             }
-            None => shard.add_realm(settings),
+            None => {
+                shard.add_realm(settings);
+            }
         }
     }
     shard.limits = new.limits.clone();
+    *edge.control.config_digest.borrow_mut() = new.digest();
     let states = shard.listeners.clone();
     drop(shard);
+    edge.peers.reconfigure(new);
+    let peers = edge.peers.current();
     // Listeners cannot move live; the one with the same address gets its new certificates and principals.
     for (n, state) in states.into_iter().enumerate() {
         let Some(settings) = config::counterpart(&edge.config.listeners, n, &new.listeners) else { continue };
-        *state.admission.borrow_mut() = admission(new, settings);
+        *state.admission.borrow_mut() = admission(new, settings, &peers);
         *state.accepting.limits.borrow_mut() = settings.limits.clone();
         match load_tls(settings) {
             Ok(tls) => *state.accepting.tls.borrow_mut() = tls,

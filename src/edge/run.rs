@@ -1,15 +1,21 @@
 //! The life of an edge: bind, serve, reload on SIGHUP, drain on SIGTERM.
 
+use super::agent::run_agent;
+use super::control::{self, Control};
+use super::peers::Peers;
 use super::reload;
-use crate::config::{Config, node_key};
-use crate::router::dial::{Dialer, LinkState, run_link};
+use super::report::Reporter;
+use crate::auth::cryptosign::PublicKey;
+use crate::config::{Address, Config, node_key};
+use crate::drop::DropReason;
 use crate::router::flush::run_flusher;
 use crate::router::housekeeping::run_housekeeping;
-use crate::router::listen::{self, admission, bind, listener_state, run_listener};
+use crate::router::listen::{admission, bind, listener_state, run_listener};
 use crate::router::node::{NodeInfo, hostname, raise_descriptors};
 use crate::router::shard::Shard;
 use crate::router::{faces, service};
-use crate::wamp::SessionKey;
+use crate::transport::listener::Listener;
+use crate::wamp::{SessionKey, error};
 use std::cell::RefCell;
 use std::io::Write;
 use std::rc::Rc;
@@ -72,6 +78,8 @@ fn signals(kind: SignalKind) -> Result<tokio::signal::unix::Signal, RunError> {
 pub(super) struct Edge {
     pub config: Config,
     pub shard: Rc<RefCell<Shard>>,
+    pub control: Rc<Control>,
+    pub peers: Rc<Peers>,
     acceptors: Vec<JoinHandle<()>>,
 }
 
@@ -79,47 +87,51 @@ impl Edge {
     /// Binds every socket before anything is served, so that a mistake has no consequence.
     fn start(config: Config, descriptors_max: u64) -> Result<Edge, String> {
         let public_key = node_key::public_key(&config.node.state_dir).map_err(|error| error.to_string())?;
-        let public_key = public_key.map(|key| key.to_string()).unwrap_or_default();
         let node = Rc::new(NodeInfo {
             id: config.node.id.clone(),
             hostname: hostname(),
             pid: std::process::id(),
             started: SystemTime::now(),
-            public_key,
+            public_key: public_key.map(|key| key.to_string()).unwrap_or_default(),
             descriptors_max,
         });
         let shard = Rc::new(RefCell::new(Shard::new(node, config.limits.clone(), Instant::now())));
         for settings in &config.realms {
             shard.borrow_mut().add_realm(settings);
         }
+        let peers = Rc::new(Peers::new(&shard, &config)?);
         let mut bound = Vec::new();
         for settings in &config.listeners {
             let listener = bind(&settings.address, settings.backlog)?;
-            let admission = admission(&config, settings);
+            let admission = admission(&config, settings, &peers.current());
             let pages = faces::client_pages(shard.clone(), settings.path.clone());
             let state = Rc::new(listener_state(settings, admission, &listener, pages)?);
             shard.borrow_mut().listeners.push(state.clone());
             bound.push((state, listener));
         }
-        let admin = match &config.admin.listen {
-            Some(address) => Some(bind(address, ADMIN_BACKLOG)?),
-            None => None,
-        };
+        let bind_admin = |address: &Option<Address>| address.as_ref().map(|address| bind(address, ADMIN_BACKLOG));
+        let admin = bind_admin(&config.admin.listen).transpose()?;
+        let agent = bind_admin(&config.admin.agent_listen).transpose()?;
+        let control = Rc::new(Control::new(&shard, &config));
+        let reporter = reporter(&config, &control, &peers)?;
+
         tokio::task::spawn_local(run_flusher(shard.clone()));
         tokio::task::spawn_local(run_housekeeping(shard.clone()));
         let acceptors = bound
             .into_iter()
             .map(|(state, listener)| tokio::task::spawn_local(run_listener(shard.clone(), state, listener)))
             .collect();
-        spawn_links(&shard, &config)?;
+        peers.apply();
         if let Some(listener) = admin {
-            // Nobody can open a session there; the admission is only there to say so.
-            let admission = admission(&config, &config.listeners[0]);
-            let state = Rc::new(faces::admin_state(&shard, &config, admission, &listener));
-            shard.borrow_mut().admin = Some(state.name.clone());
-            tokio::task::spawn_local(run_listener(shard.clone(), state, listener));
+            serve_operators(&shard, &config, &control, public_key, listener);
         }
-        Ok(Edge { config, shard, acceptors })
+        if let Some(listener) = agent {
+            tokio::task::spawn_local(run_agent(shard.clone(), listener));
+        }
+        if let Some(reporter) = reporter {
+            tokio::task::spawn_local(reporter.run());
+        }
+        Ok(Edge { config, shard, control, peers, acceptors })
     }
 
     /// Says on standard output where clients can connect, for people and for tests.
@@ -139,22 +151,19 @@ impl Edge {
         format!("{} sessions, {} connections", shard.n_sessions(), shard.connections.len())
     }
 
-    /// Takes no new connections, and ends the sessions one after the other over the drain time.
+    /// Lets the clients go over the drain time, then everything else: the links are up until nobody needs them.
     async fn drain(&mut self) {
+        self.control.clients.announce_the_end().await;
+        // A load balancer that is refused tries the next node at once.
         for acceptor in self.acceptors.drain(..) {
             acceptor.abort();
         }
-        let keys: Vec<SessionKey> = {
-            let mut shard = self.shard.borrow_mut();
-            shard.is_draining = true;
-            shard.connections.iter().map(|(key, _)| SessionKey(key as u32)).collect()
-        };
-        tracing::info!(connections = keys.len(), "draining");
-        let step = self.config.node.drain_time / u32::try_from(keys.len()).unwrap_or(u32::MAX).max(1);
-        let started = tokio::time::Instant::now();
-        for (n, key) in keys.into_iter().enumerate() {
-            tokio::time::sleep_until(started + step * n as u32).await;
-            self.shard.borrow_mut().goodbye(key);
+        self.control.clients.let_all_go().await;
+        let keys: Vec<SessionKey> =
+            self.shard.borrow().connections.iter().map(|(key, _)| SessionKey(key as u32)).collect();
+        for key in keys {
+            let message = "this node is shutting down";
+            self.shard.borrow_mut().goodbye(key, error::CLOSE_SYSTEM_SHUTDOWN, message, DropReason::Shutdown);
         }
         let patience = self.config.limits.close_timeout * 2;
         let deadline = tokio::time::Instant::now() + patience;
@@ -164,29 +173,42 @@ impl Edge {
     }
 }
 
-/// Starts one task per peer and realm, each of which keeps a link up.
-fn spawn_links(shard: &Rc<RefCell<Shard>>, config: &Config) -> Result<(), String> {
-    if config.mesh.peers.is_empty() {
-        return Ok(());
-    }
-    let key = node_key::read(&config.node.state_dir).map_err(|error| error.to_string())?.ok_or_else(|| {
-        format!(
-            "{}: there is no node key, but [[mesh.peer]] wants links; make one with `crossbar-edge keygen --config {}`",
-            config.node.state_dir.display(),
-            config.path.display(),
-        )
-    })?;
-    let settings = Rc::new(listen::link_settings(config));
-    let message_bytes_max = config.limits.message_bytes_max + LINK_OVERHEAD_BYTES;
-    let dialer = Dialer { node: config.node.id.clone(), key, settings, message_bytes_max };
-    for peer in &config.mesh.peers {
-        for realm in &config.realms {
-            let index = shard.borrow().links.len();
-            shard.borrow_mut().links.push(LinkState::new(peer.clone(), realm.core.name.clone()));
-            tokio::task::spawn_local(run_link(shard.clone(), dialer.clone(), index));
-        }
-    }
-    Ok(())
+/// Opens the admin port.
+fn serve_operators(
+    shard: &Rc<RefCell<Shard>>,
+    config: &Config,
+    control: &Rc<Control>,
+    key: Option<PublicKey>,
+    listener: Listener,
+) {
+    let served = {
+        let mut shard = shard.borrow_mut();
+        let realm = shard.add_own_realm(&control::realm(config));
+        shard.serve_realm(realm, "crossbar.")
+    };
+    tokio::task::spawn_local(control.clone().run(served));
+    // Tools name no origin; a browser, which does, has no business here.
+    let allows_origin = Box::new(|origin: Option<&str>| origin.is_none());
+    let admission = control::admission(config, key);
+    let pages = faces::admin_pages(shard.clone());
+    let state = Rc::new(faces::control_state(&config.limits, admission, &listener, pages, allows_origin));
+    shard.borrow_mut().admin = Some(state.name.clone());
+    tokio::task::spawn_local(run_listener(shard.clone(), state, listener));
+}
+
+/// Who reports to the master, where there is one. The error is one sentence.
+fn reporter(config: &Config, control: &Rc<Control>, peers: &Rc<Peers>) -> Result<Option<Reporter>, String> {
+    let Some(master) = &config.master else { return Ok(None) };
+    let key = node_key::read(&config.node.state_dir).map_err(|error| error.to_string())?;
+    let url = master.url.parse().map_err(|error| format!("url in [master]: {error}"))?;
+    Ok(key.map(|key| Reporter {
+        node: config.node.id.clone(),
+        key,
+        url,
+        master: master.public_key,
+        control: control.clone(),
+        peers: peers.clone(),
+    }))
 }
 
 /// How often `systemctl status` gets a new line.
@@ -194,5 +216,3 @@ const STATUS_PERIOD: Duration = Duration::from_secs(5);
 /// How often a drain looks whether everybody has left.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
 const ADMIN_BACKLOG: u32 = 128;
-/// What a message may grow by on a link, which tells the other node for whom it is.
-const LINK_OVERHEAD_BYTES: usize = 64 << 10;

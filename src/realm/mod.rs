@@ -29,7 +29,7 @@ use crate::drop::DropReason;
 use crate::time::Now;
 use crate::wamp::uri::Match;
 use crate::wamp::{Id, Identity, Message, SessionKey};
-use crate::wire::{Dict, Payload};
+use crate::wire::{Dict, Payload, Value};
 use authorize::Authority;
 use broker::{Broker, Publisher};
 use dealer::Dealer;
@@ -260,6 +260,13 @@ impl Realm {
         let first = out.len();
         let (mut cx, desks) = self.enter(now, out);
         desks.handle_router_call(&mut cx, token, procedure, payload, timeout);
+        self.settle(now, out, first);
+    }
+
+    /// Publishes an event of the router itself to all who listen.
+    pub fn publish(&mut self, now: Now, topic: &'static str, args: Vec<Value>, out: &mut Vec<Effect>) {
+        let first = out.len();
+        self.meta.push(MetaEvent { topic, args });
         self.settle(now, out, first);
     }
 

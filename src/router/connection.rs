@@ -48,6 +48,8 @@ pub struct Connection {
 
     // Ending and liveness.
     pub ending: Ending,
+    /// When it was taken in, in uptime.
+    pub opened: Duration,
     pub heard: Duration,
     /// When a ping went out that nothing has been heard since.
     pub pinged: Option<Duration>,

@@ -18,6 +18,11 @@ impl Shard {
         buffer.clear();
         let class = self.class_of(self.connections.get(key.0 as usize).and_then(|c| c.realm), &message);
         let message = self.admit_to_link(key, message);
+        if self.tracer.is_active()
+            && let Some(message) = &message
+        {
+            self.trace(key, false, message);
+        }
         if let Some(message) = message
             && let Some(connection) = self.connections.get_mut(key.0 as usize)
             && let Some(serializer) = connection.serializer
@@ -44,6 +49,9 @@ impl Shard {
         let mut buffer = std::mem::take(&mut self.encode_buffer);
         // By encoding: how long the message is, and its frame.
         let mut shared: [Option<(usize, Bytes)>; Encoding::COUNT] = Default::default();
+        if self.tracer.is_active() {
+            keys.iter().for_each(|key| self.trace(*key, false, message));
+        }
         for &key in keys {
             let Some(connection) = self.connections.get_mut(key.0 as usize) else { continue };
             let Some(serializer) = connection.serializer else { continue };

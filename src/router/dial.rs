@@ -1,22 +1,25 @@
-//! The links that this node dials: one per peer and realm, kept up for ever. The handshake is done here, in the
-//! ordinary waiting manner; an established link is a connection of the shard like any other.
+//! The links that this node dials: one per peer and realm, kept up as long as the peer belongs to the cluster. The
+//! handshake is done here, in the ordinary waiting manner; an established link is a connection of the shard like any
+//! other.
 
 use super::connection::Driver;
 use super::shard::{ListenerState, RealmIndex, Shard};
 use crate::auth::client::{Client, Credential};
 use crate::auth::cryptosign::SecretKey;
 use crate::config::resolved::{Address, Peer};
-use crate::transport::connect::{Connected, Target, connect_rawsocket};
-use crate::transport::{Inbound, Incoming, Outbound, Stream};
+use crate::drop::DropReason;
+use crate::transport::Conversation;
+use crate::transport::connect::{Target, connect_rawsocket};
 use crate::wamp::feature::{self, Features};
-use crate::wamp::{Identity, Message, SessionKey, codec};
+use crate::wamp::{Identity, SessionKey};
 use crate::wire::{Dict, Serializer};
 use rand::RngExt;
-use std::cell::RefCell;
-use std::future::poll_fn;
-use std::io;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
+
+/// By the id of the peer and the name of the realm.
+pub type LinkName = (String, String);
 
 /// A link to one realm of one peer, and how it stands.
 #[derive(Clone, Debug)]
@@ -24,6 +27,8 @@ pub struct LinkState {
     // Static after construction.
     pub peer: Peer,
     pub realm: String,
+    /// False once the peer is none any more: the dialing task ends.
+    is_wanted: Rc<Cell<bool>>,
     // Owned by the dialing task.
     /// The connection, while it is up.
     pub key: Option<SessionKey>,
@@ -32,12 +37,6 @@ pub struct LinkState {
     /// Why the last attempt came to nothing.
     pub last_error: Option<String>,
     pub attempts: u64,
-}
-
-impl LinkState {
-    pub fn new(peer: Peer, realm: String) -> LinkState {
-        LinkState { peer, realm, key: None, since: Duration::ZERO, last_error: None, attempts: 0 }
-    }
 }
 
 /// Who we are towards peers.
@@ -50,20 +49,46 @@ pub struct Dialer {
     pub message_bytes_max: usize,
 }
 
-/// Keeps one link up for ever: dials, serves it until it is lost, waits a little, dials again.
-pub async fn run_link(shard: Rc<RefCell<Shard>>, dialer: Dialer, index: usize) {
-    let mut pause = RECONNECT_MIN;
-    loop {
-        let (peer, realm) = {
-            let shard = shard.borrow();
-            (shard.links[index].peer.clone(), shard.links[index].realm.clone())
+/// Links with these peers, over all realms there are, and with nobody else. What stays as it is is not disturbed.
+pub fn link_with(shard: &Rc<RefCell<Shard>>, dialer: &Dialer, peers: &[Peer]) {
+    let mut borrowed = shard.borrow_mut();
+    borrowed.unlink_others(peers);
+    let realms: Vec<String> =
+        borrowed.realms.iter().flatten().filter(|slot| slot.is_clustered).map(|slot| slot.name().to_owned()).collect();
+    for (peer, realm) in peers.iter().flat_map(|peer| realms.iter().map(move |realm| (peer, realm))) {
+        let name = (peer.id.clone(), realm.clone());
+        if borrowed.links.contains_key(&name) {
+            continue;
+        }
+        let is_wanted = Rc::new(Cell::new(true));
+        let link = LinkState {
+            peer: peer.clone(),
+            realm: realm.clone(),
+            is_wanted: is_wanted.clone(),
+            key: None,
+            since: borrowed.now().uptime,
+            last_error: None,
+            attempts: 0,
         };
+        borrowed.links.insert(name, link);
+        tokio::task::spawn_local(run_link(shard.clone(), dialer.clone(), peer.clone(), realm.clone(), is_wanted));
+    }
+}
+
+/// Keeps one link up: dials, serves it until it is lost, waits a little, dials again.
+async fn run_link(shard: Rc<RefCell<Shard>>, dialer: Dialer, peer: Peer, realm: String, is_wanted: Rc<Cell<bool>>) {
+    let name = (peer.id.clone(), realm.clone());
+    let mut pause = RECONNECT_MIN;
+    while is_wanted.get() {
         let dialed = tokio::time::timeout(HANDSHAKE_MAX, dial(&dialer, &peer, &realm)).await;
         let dialed = dialed.unwrap_or_else(|_| Err(format!("no link within {HANDSHAKE_MAX:?}")));
+        if !is_wanted.get() {
+            return;
+        }
         let opened = dialed.and_then(|dialed| {
             let mut shard = shard.borrow_mut();
-            let realm = shard.realm_names.get(&realm).copied().ok_or("the realm is not configured here")?;
-            Ok(shard.open_uplink(index, realm, dialed, dialer.settings.clone()))
+            let index = shard.realm_names.get(&realm).copied().ok_or("the realm is not configured here")?;
+            Ok(shard.open_uplink(&name, index, dialed, dialer.settings.clone()))
         });
         match opened {
             Ok(key) => {
@@ -71,11 +96,13 @@ pub async fn run_link(shard: Rc<RefCell<Shard>>, dialer: Dialer, index: usize) {
                 tracing::info!(peer = peer.id, realm, "link up");
                 Driver { shard: shard.clone(), key }.await;
                 tracing::warn!(peer = peer.id, realm, "link lost");
-                shard.borrow_mut().note_link_down(index, None);
+                if is_wanted.get() {
+                    shard.borrow_mut().note_link_down(&name, None);
+                }
             }
             Err(error) => {
                 tracing::debug!(peer = peer.id, realm, error, "no link");
-                shard.borrow_mut().note_link_down(index, Some(error));
+                shard.borrow_mut().note_link_down(&name, Some(error));
             }
         }
         // Jitter, so that nodes that lost each other do not dial in step.
@@ -86,7 +113,7 @@ pub async fn run_link(shard: Rc<RefCell<Shard>>, dialer: Dialer, index: usize) {
 
 /// A link whose session is open at the peer.
 struct Dialed {
-    link: Transport,
+    link: Conversation,
     identity: Identity,
 }
 
@@ -97,97 +124,48 @@ async fn dial(dialer: &Dialer, peer: &Peer, realm: &str) -> Result<Dialed, Strin
         Address::Unix { path, .. } => Target::Unix(path.clone()),
     };
     let connected = connect_rawsocket(&target, Serializer::Cbor, dialer.message_bytes_max).await;
-    let mut link = Transport::new(connected.map_err(|error| error.to_string())?);
+    let mut link = Conversation::new(connected.map_err(|error| error.to_string())?);
     let client = Client::new(Some(dialer.node.clone()), Credential::Cryptosign(dialer.key.clone()));
-    let details = client.hello_details(Dict::new().with("roles", feature::link_roles()));
-    link.send(&Message::Hello { realm: realm.to_owned(), details }).await?;
-    loop {
-        match link.receive().await? {
-            Message::Challenge { method, extra } => {
-                let signature = client.answer(&method, &extra).map_err(|error| error.to_string())?;
-                link.send(&Message::Authenticate { signature, extra: Dict::new() }).await?;
-            }
-            Message::Welcome { session, .. } => {
-                let identity = Identity {
-                    session,
-                    authid: peer.id.clone(),
-                    authrole: super::LINK_ROLE.to_owned(),
-                    authmethod: "cryptosign".to_owned(),
-                    authprovider: "static".to_owned(),
-                    authextra: Dict::new(),
-                    transport: Dict::new(),
-                    features: Features::from_roles(&feature::link_roles()),
-                };
-                return Ok(Dialed { link, identity });
-            }
-            Message::Abort { details, reason, .. } => {
-                return Err(format!("{} refuses the link: {reason} {}", peer.id, details.str("message").unwrap_or("")));
-            }
-            other => return Err(format!("{} sent {} instead of WELCOME", peer.id, other.name())),
-        }
-    }
-}
-
-/// A dialed transport during the handshake.
-struct Transport {
-    stream: Stream,
-    inbound: Inbound,
-    outbound: Outbound,
-    /// What has been read and not decoded.
-    read: Vec<u8>,
-}
-
-impl Transport {
-    fn new(connected: Connected) -> Transport {
-        let Connected { stream, inbound, outbound, leftover, .. } = connected;
-        Transport { stream, inbound, outbound, read: leftover.to_vec() }
-    }
-
-    async fn send(&mut self, message: &Message) -> Result<(), String> {
-        let mut encoded = Vec::new();
-        codec::encode(message, Serializer::Cbor, &mut encoded);
-        let mut frame = self.outbound.wrap(Serializer::Cbor, &encoded);
-        while !frame.is_empty() {
-            poll_fn(|cx| self.stream.poll_write_ready(cx)).await.map_err(|error| error.to_string())?;
-            match self.stream.try_write(&frame) {
-                Ok(n) => drop(frame.split_to(n)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error.to_string()),
-            }
-        }
-        Ok(())
-    }
-
-    async fn receive(&mut self) -> Result<Message, String> {
-        loop {
-            while !self.read.is_empty() {
-                let (taken, incoming) = self.inbound.decode(&mut self.read).map_err(|broken| broken.message)?;
-                let message = match incoming {
-                    Some(Incoming::Message { bytes, .. }) => Some(codec::decode(Serializer::Cbor, &bytes, DEPTH_MAX)),
-                    _ => None,
-                };
-                self.read.drain(..taken);
-                if let Some(message) = message {
-                    return message.map_err(|error| error.to_string());
-                }
-            }
-            poll_fn(|cx| self.stream.poll_read_ready(cx)).await.map_err(|error| error.to_string())?;
-            let mut buffer = [0; 4096];
-            match self.stream.try_read(&mut buffer) {
-                Ok(0) => return Err("the peer closed the connection".to_owned()),
-                Ok(n) => self.read.extend_from_slice(&buffer[..n]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error.to_string()),
-            }
-        }
-    }
+    let details = Dict::new().with("roles", feature::link_roles());
+    let (session, _) = link.open(realm, &client, details).await.map_err(|error| format!("{}: {error}", peer.id))?;
+    let identity = Identity {
+        session,
+        authid: peer.id.clone(),
+        authrole: super::LINK_ROLE.to_owned(),
+        authmethod: "cryptosign".to_owned(),
+        authprovider: "static".to_owned(),
+        authextra: Dict::new(),
+        transport: Dict::new(),
+        features: Features::from_roles(&feature::link_roles()),
+    };
+    Ok(Dialed { link, identity })
 }
 
 impl Shard {
+    /// Ends every link, in both directions, with a node that is none of these.
+    fn unlink_others(&mut self, peers: &[Peer]) {
+        let is_peer = |peer: &Peer| peers.contains(peer);
+        let gone: Vec<LinkName> =
+            self.links.iter().filter(|(_, link)| !is_peer(&link.peer)).map(|(name, _)| name.clone()).collect();
+        for name in gone {
+            let Some(link) = self.links.remove(&name) else { continue };
+            link.is_wanted.set(false);
+            tracing::info!(peer = name.0, realm = name.1, "unlinked: it is not a peer any more");
+            let index = self.realm_names.get(&name.1).copied();
+            let realm = index.and_then(|index| self.realms.get(index.0)?.as_ref());
+            // One that only has another address stays welcome.
+            let is_stranger = !peers.iter().any(|peer| peer.id == name.0 && peer.public_key == link.peer.public_key);
+            let inbound = realm.and_then(|slot| slot.realm.peer_key(&name.0)).filter(|_| is_stranger);
+            for key in link.key.into_iter().chain(inbound) {
+                self.kill(key, DropReason::PeerRemoved);
+            }
+        }
+    }
+
     /// Takes in a link that is up; the realm begins to mirror our interest onto it.
     fn open_uplink(
         &mut self,
-        index: usize,
+        name: &LinkName,
         realm: RealmIndex,
         dialed: Dialed,
         settings: Rc<ListenerState>,
@@ -195,15 +173,16 @@ impl Shard {
         let now = self.now();
         let Dialed { link, identity } = dialed;
         let key = self.open_link(now, link.stream, link.inbound, link.outbound, link.read, settings);
-        let state = &mut self.links[index];
-        (state.key, state.since, state.last_error) = (Some(key), now.uptime, None);
+        if let Some(state) = self.links.get_mut(name) {
+            (state.key, state.since, state.last_error) = (Some(key), now.uptime, None);
+        }
         self.join_uplink(now, key, realm, identity);
         key
     }
 
-    fn note_link_down(&mut self, index: usize, error: Option<String>) {
+    fn note_link_down(&mut self, name: &LinkName, error: Option<String>) {
         let now = self.now();
-        let state = &mut self.links[index];
+        let Some(state) = self.links.get_mut(name) else { return };
         if state.key.take().is_some() {
             state.since = now.uptime;
         }
@@ -217,5 +196,3 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(3);
 const RECONNECT_MIN: Duration = Duration::from_millis(100);
 /// A node that returns is linked within this, whatever the length of its absence.
 const RECONNECT_MAX: Duration = Duration::from_secs(1);
-/// WELCOME and CHALLENGE are shallow.
-const DEPTH_MAX: usize = 32;

@@ -3,13 +3,14 @@
 use super::dial::LinkState;
 use super::shard::{ListenerState, Pings, Shard};
 use crate::admin::{LinkStatus, ListenerStatus, MeshStatus, NodeStatus, RealmStatus, pages};
-use crate::config::Config;
+use crate::limits::Limits;
 use crate::metrics::{self, NodeFacts, Process, Snapshot};
 use crate::session::admission::Admission;
 use crate::transport::accept::{Accepting, ProxyMode};
-use crate::transport::http::{HttpSettings, Page, PageRequest, Pages};
+use crate::transport::http::{HttpSettings, OriginCheck, Page, PageRequest, Pages};
 use crate::transport::listener::Listener;
 use crate::wamp::SessionKey;
+use crate::wire::Serializer;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -17,6 +18,11 @@ use std::time::Duration;
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
 const HEALTH_PATHS: [&str; 2] = ["/healthz", "/readyz"];
+/// Where operators' tools speak WAMP, on the admin port of a node as on the master.
+pub const CONTROL_PATH: &str = "/ws";
+/// Fast enough for a master that is to know within seconds who is there.
+const CONTROL_PING_INTERVAL: Duration = Duration::from_secs(2);
+const CONTROL_PING_TIMEOUT: Duration = Duration::from_secs(2);
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// The pages on a port for clients: who served whom, and what the node is doing.
@@ -50,31 +56,32 @@ pub fn admin_pages(shard: Rc<RefCell<Shard>>) -> Pages {
     })
 }
 
-/// The admin port: pages only, no WAMP.
-pub fn admin_state(
-    shard: &Rc<RefCell<Shard>>,
-    config: &Config,
+/// A port for operators and other programs of the cluster: pages, and WAMP for those whom `admission` lets in.
+pub fn control_state(
+    limits: &Limits,
     admission: Admission,
     bound: &Listener,
+    pages: Pages,
+    allows_origin: OriginCheck,
 ) -> ListenerState {
     let http = HttpSettings {
-        websocket_path: None,
-        serializers: Vec::new(),
+        websocket_path: Some(CONTROL_PATH.to_owned()),
+        serializers: vec![Serializer::Cbor, Serializer::MsgPack, Serializer::Json],
         batched: false,
         require_subprotocol: true,
         echo: false,
-        allows_origin: Box::new(|_| false),
+        allows_origin,
         deflate: None,
-        pages: admin_pages(shard.clone()),
+        pages,
     };
     let accepting = Accepting {
         proxy: ProxyMode::Off,
         http: Some(http),
         rawsocket: Vec::new(),
-        limits: RefCell::new(config.limits.clone()),
+        limits: RefCell::new(limits.clone()),
         tls: RefCell::new(None),
     };
-    let pings = Pings { interval: Duration::ZERO, timeout: Duration::ZERO, rawsocket: false };
+    let pings = Pings { interval: CONTROL_PING_INTERVAL, timeout: CONTROL_PING_TIMEOUT, rawsocket: false };
     ListenerState::new(format!("http://{}/", bound.address()), accepting, admission, pings)
 }
 
@@ -120,14 +127,14 @@ impl Shard {
         let now = self.now();
         NodeStatus {
             node: self.node.id.clone(),
-            program: "crossbar-edge",
-            version: env!("CARGO_PKG_VERSION"),
+            program: "crossbar-edge".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             hostname: self.node.hostname.clone(),
             pid: self.node.pid,
             started: self.node.started_text(),
             uptime_seconds: now.uptime.as_secs(),
             public_key: self.node.public_key.clone(),
-            state: if self.is_draining { "draining" } else { "up" },
+            state: if self.is_draining { "draining" } else { "up" }.to_owned(),
             descriptors_max: self.node.descriptors_max,
             connections: self.connections.len(),
             sessions: self.n_sessions(),
@@ -142,9 +149,7 @@ impl Shard {
                 })
                 .collect(),
             realms: self
-                .realms
-                .iter()
-                .flatten()
+                .client_realms()
                 .map(|slot| RealmStatus {
                     name: slot.realm.name().to_owned(),
                     sessions: slot.realm.n_sessions(),
@@ -156,7 +161,7 @@ impl Shard {
         }
     }
     fn mesh_status(&self, uptime: Duration) -> MeshStatus {
-        let links: Vec<LinkStatus> = self.links.iter().map(|link| self.link_status(link, uptime)).collect();
+        let links: Vec<LinkStatus> = self.links.values().map(|link| self.link_status(link, uptime)).collect();
         MeshStatus { is_complete: links.iter().all(|link| link.is_up && link.is_up_inbound), links }
     }
 
@@ -185,9 +190,7 @@ impl Shard {
         let snapshot = Snapshot {
             stats: self.stats.clone(),
             sessions: self
-                .realms
-                .iter()
-                .flatten()
+                .client_realms()
                 .map(|slot| (slot.realm.name().to_owned(), slot.realm.n_sessions() as u64))
                 .collect(),
             connections: self

@@ -50,7 +50,7 @@ impl Shard {
     }
 
     /// Makes sure that the flusher looks at its deadlines again.
-    pub(super) fn wake_flusher(&mut self) {
+    pub fn wake_flusher(&mut self) {
         self.deadlines_changed = true;
         if let Some(waker) = self.flusher.take() {
             waker.wake();

@@ -33,6 +33,7 @@ impl Shard {
         for key in keys {
             self.look_after(now, key);
         }
+        self.tracer.handle_tick(now);
         let elapsed = now.uptime.saturating_sub(self.ticked);
         if !elapsed.is_zero() {
             let events_per_second = self.queued_events as f64 / elapsed.as_secs_f64();

@@ -4,14 +4,14 @@ use super::LINK_ROLE;
 use super::connection::Driver;
 use super::shard::{ListenerState, Pings, Shard};
 use crate::config::Config;
-use crate::config::resolved::{self, Address, ProxyProtocol, Purpose};
+use crate::config::resolved::{self, Address, Peer, ProxyProtocol, Purpose};
 use crate::drop::DropReason;
 use crate::session::admission::{Admission, Grant, Methods, Principal, Source};
 use crate::transport::accept::{self, Accepting, ProxyMode};
 use crate::transport::http::{HttpSettings, Pages};
 use crate::transport::listener::{Endpoint, Listener};
 use crate::transport::stream::Socket;
-use crate::transport::{Accepted, HandshakeError, Peer, tls};
+use crate::transport::{self, Accepted, HandshakeError, tls};
 use crate::wire::deflate::DeflateConfig;
 use rustls::ServerConfig;
 use std::cell::RefCell;
@@ -81,7 +81,7 @@ pub fn link_settings(config: &Config) -> ListenerState {
         limits: RefCell::new(config.limits.clone()),
         tls: RefCell::new(None),
     };
-    let admission = admission(config, &config.listeners[0]);
+    let admission = config.admission(&config.listeners[0]);
     let state = ListenerState::new("links".to_owned(), accepting, admission, LINK_PINGS);
     ListenerState { is_mesh: true, ..state }
 }
@@ -151,7 +151,7 @@ pub async fn run_listener(shard: Rc<RefCell<Shard>>, state: Rc<ListenerState>, l
 }
 
 /// One connection from accept to its end. The handshake's large state is gone once it is done.
-async fn handle_connection(shard: Rc<RefCell<Shard>>, state: Rc<ListenerState>, socket: Socket, peer: Peer) {
+async fn handle_connection(shard: Rc<RefCell<Shard>>, state: Rc<ListenerState>, socket: Socket, peer: transport::Peer) {
     let accepted = Box::pin(shake_hands(&state, socket, peer)).await;
     state.handshakes.set(state.handshakes.get() - 1);
     match accepted {
@@ -167,7 +167,7 @@ async fn handle_connection(shard: Rc<RefCell<Shard>>, state: Rc<ListenerState>, 
 }
 
 /// The handshakes, bounded in time.
-async fn shake_hands(state: &ListenerState, socket: Socket, peer: Peer) -> Result<Accepted, HandshakeError> {
+async fn shake_hands(state: &ListenerState, socket: Socket, peer: transport::Peer) -> Result<Accepted, HandshakeError> {
     let name = peer.to_string();
     let within = state.limits().handshake_timeout;
     let accepted = tokio::time::timeout(within, accept::accept(&state.accepting, socket, peer)).await;
@@ -181,14 +181,14 @@ async fn shake_hands(state: &ListenerState, socket: Socket, peer: Peer) -> Resul
     accepted
 }
 
-/// Who may come in through a listener, and as what. A listener for the mesh admits the keys of the peers, and nobody
+/// Who may come in through a listener, and as what. A listener for the mesh admits the keys of these peers, and nobody
 /// else.
-pub fn admission(config: &Config, listener: &resolved::Listener) -> Admission {
+pub fn admission(config: &Config, listener: &resolved::Listener, peers: &[Peer]) -> Admission {
     let admission = config.admission(listener);
     if listener.purpose != Purpose::Mesh {
         return admission;
     }
-    let principals = config.mesh.peers.iter().map(|peer| {
+    let principals = peers.iter().map(|peer| {
         let grant = Grant { trusted_link: true, ..Grant::role(LINK_ROLE) };
         (peer.id.clone(), Principal { credential: vec![peer.public_key], grant })
     });

@@ -9,11 +9,14 @@ pub mod faces;
 pub mod flush;
 pub mod housekeeping;
 pub mod listen;
+mod listing;
 pub mod node;
 mod route;
+pub mod serve;
 pub mod service;
 pub mod shard;
 mod speaker;
+pub mod trace;
 mod turn;
 
 /// The authrole of links. No realm has to configure it, and no client can have it.

@@ -67,6 +67,7 @@ impl Shard {
             Step::Send(message) => self.deliver(key, message),
             Step::Route(message) => {
                 let Some(index) = self.connection(key).and_then(|connection| connection.realm) else { return };
+                let Some(message) = self.take_served(key, index, message) else { return };
                 self.with_realm(index, |realm, effects| realm.handle_message(now, key, message, effects));
             }
             Step::Join(join) => self.join(now, key, *join),
@@ -84,7 +85,7 @@ impl Shard {
                     }),
                     None => {
                         let error = CallError { error: error::NO_SUCH_REALM.to_owned(), payload: Payload::empty() };
-                        self.handle_authenticator_answer(now, token, Err(error));
+                        self.handle_own_answer(now, token, Err(error));
                     }
                 }
             }
@@ -104,10 +105,12 @@ impl Shard {
     /// Hands an admitted session to its realm; then it is welcome.
     fn join(&mut self, now: Now, key: SessionKey, join: Join) {
         let index = self.realm_names.get(&join.realm).copied();
-        let Some(index) = index.filter(|_| !self.is_draining) else {
+        let slot = index.and_then(|index| self.realms.get(index.0)?.as_ref());
+        // Links and operators are welcome to the end.
+        let is_refused = self.is_closed && !join.trusted_link && slot.is_some_and(|slot| slot.is_clustered);
+        let Some(index) = index.filter(|_| !is_refused) else {
             return self.abort(key, error::CLOSE_SYSTEM_SHUTDOWN, "this node is leaving", DropReason::Shutdown);
         };
-        let slot = self.realms.get(index.0).and_then(Option::as_ref);
         let sessions_max = slot.map_or(0, |slot| slot.settings.core.limits.sessions_max);
         if self.realm_mut(index).is_some_and(|realm| realm.n_sessions() >= sessions_max) {
             let sentence = format!("the realm has sessions_max = {sessions_max} sessions");
@@ -185,7 +188,7 @@ impl Shard {
                 }
             }
             Effect::Answer { token, result } => {
-                self.handle_authenticator_answer(now, token, result);
+                self.handle_own_answer(now, token, result);
             }
             Effect::Drop { reason } => self.stats.count_drop(reason),
             Effect::Settle { .. } | Effect::Gather { .. } => {
@@ -194,7 +197,13 @@ impl Shard {
         }
     }
 
-    fn handle_authenticator_answer(&mut self, now: Now, token: u64, result: Result<Payload, CallError>) {
+    /// A call that the router made is answered: an authenticator's, or one of the program itself.
+    fn handle_own_answer(&mut self, now: Now, token: u64, result: Result<Payload, CallError>) {
+        if let Some(asker) = self.own_calls.remove(&token) {
+            // Whoever asked may have stopped waiting.
+            let _ = asker.send(result);
+            return;
+        }
         let Some((key, attempt)) = self.authenticating.remove(&token) else { return };
         let mut steps = Vec::new();
         if let Some(connection) = self.connections.get_mut(key.0 as usize)

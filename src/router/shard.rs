@@ -5,9 +5,11 @@
 
 use super::clustered::ClusteredRealm;
 use super::connection::{Connection, Ending};
-use super::dial::LinkState;
+use super::dial::{LinkName, LinkState};
 use super::node::NodeInfo;
+use super::serve::{Answer, Served};
 use super::speaker::Speaker;
+use super::trace::Tracer;
 use crate::config::Realm as RealmSettings;
 use crate::drop::DropReason;
 use crate::limits::Limits;
@@ -18,17 +20,18 @@ use crate::session::{Context, Session, Step};
 use crate::time::Now;
 use crate::transport::accept::Accepting;
 use crate::transport::{Class, Established, Frame, Inbound, Outbound, Stream};
-use crate::wamp::{SessionKey, error};
+use crate::wamp::{Id, SessionKey};
 use crate::wire::{Dict, Serializer};
 use bytes::Bytes;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use slab::Slab;
 use std::cell::{Cell, Ref, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::task::Waker;
 use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::{mpsc, oneshot};
 
 /// What a fresh connection brings from its handshake.
 struct End {
@@ -97,6 +100,16 @@ pub struct RealmSlot {
     pub realm: ClusteredRealm,
     /// Replaced on reload.
     pub settings: RealmSettings,
+    /// It is one realm with those of the same name on the peers; others are this program's own affair.
+    pub is_clustered: bool,
+    /// The procedures that the program itself answers, by their prefix, and where their calls wait.
+    pub(super) served: Option<(&'static str, mpsc::Sender<Served>)>,
+}
+
+impl RealmSlot {
+    pub fn name(&self) -> &str {
+        self.realm.name()
+    }
 }
 
 /// All that one thread owns.
@@ -114,7 +127,7 @@ pub struct Shard {
     /// Where the admin port listens.
     pub admin: Option<String>,
     /// The links that this node dials.
-    pub links: Vec<LinkState>,
+    pub links: BTreeMap<LinkName, LinkState>,
     pub(super) work: VecDeque<Work>,
     pub(super) is_working: bool,
     pub(super) steps: Vec<Step>,
@@ -125,6 +138,10 @@ pub struct Shard {
     /// Whose question to a dynamic authenticator each token is, and which of its attempts.
     pub(super) authenticating: HashMap<u64, (SessionKey, u32)>,
     pub(super) next_token: u64,
+    /// Who waits for the answer to a call that this program has made, by its token.
+    pub(super) own_calls: HashMap<u64, oneshot::Sender<Answer>>,
+    /// What an operator is looking at.
+    pub tracer: Tracer,
 
     // Owned by the turn.
     pub(super) read_buffer: Vec<u8>,
@@ -143,7 +160,10 @@ pub struct Shard {
     pub(super) ticked: Duration,
 
     pub stats: Stats,
+    /// Clients are asked to go elsewhere.
     pub is_draining: bool,
+    /// New clients are refused. A drain begins before this, so that whoever directs clients here notices first.
+    pub is_closed: bool,
 }
 
 impl Shard {
@@ -158,7 +178,7 @@ impl Shard {
             realm_names: HashMap::new(),
             listeners: Vec::new(),
             admin: None,
-            links: Vec::new(),
+            links: BTreeMap::new(),
             work: VecDeque::new(),
             is_working: false,
             steps: Vec::new(),
@@ -167,6 +187,8 @@ impl Shard {
             source: None,
             authenticating: HashMap::new(),
             next_token: 1,
+            own_calls: HashMap::new(),
+            tracer: Tracer::default(),
             read_buffer: vec![0; READ_BUFFER_BYTES],
             encode_buffer: Vec::new(),
             write_buffer: Vec::with_capacity(WRITE_CHUNK_BYTES),
@@ -180,6 +202,7 @@ impl Shard {
             ticked: Duration::ZERO,
             stats: Stats::default(),
             is_draining: false,
+            is_closed: false,
         }
     }
 
@@ -253,6 +276,7 @@ impl Shard {
             is_held: false,
             wants_write: false,
             ending: Ending::Open,
+            opened: now.uptime,
             heard: now.uptime,
             pinged: None,
             ping_sent: now.uptime,
@@ -331,28 +355,67 @@ impl Shard {
     }
 
     /// Opens a realm as configured.
-    pub fn add_realm(&mut self, settings: &RealmSettings) {
+    pub fn add_realm(&mut self, settings: &RealmSettings) -> RealmIndex {
         let now = self.now();
         let slot = RealmSlot {
             realm: ClusteredRealm::new(now, &self.node.id, (*settings.core).clone(), rand::random()),
             settings: settings.clone(),
+            is_clustered: true,
+            served: None,
         };
-        self.realm_names.insert(settings.core.name.clone(), RealmIndex(self.realms.len()));
+        let index = RealmIndex(self.realms.len());
+        self.realm_names.insert(settings.core.name.clone(), index);
         self.realms.push(Some(slot));
+        index
     }
 
-    /// Ends a connection because this node is leaving.
-    pub fn goodbye(&mut self, key: SessionKey) {
+    /// Opens a realm that is this program's own affair: no link carries it, and no page counts it.
+    pub fn add_own_realm(&mut self, settings: &RealmSettings) -> RealmIndex {
+        let index = self.add_realm(settings);
+        if let Some(slot) = &mut self.realms[index.0] {
+            slot.is_clustered = false;
+        }
+        index
+    }
+
+    /// Ends a session in order, for a reason that its client is told.
+    pub fn goodbye(&mut self, key: SessionKey, reason: &str, message: &str, drop_reason: DropReason) {
         let now = self.now();
-        let message = Some("this node is shutting down");
-        self.end(now, key, error::CLOSE_SYSTEM_SHUTDOWN, message, DropReason::Shutdown);
+        self.end(now, key, reason, Some(message), drop_reason);
         self.work_off(now);
         self.wake_flusher();
     }
 
-    /// Sessions in all realms.
+    /// The id of the open session at this place.
+    pub fn session_at(&self, key: SessionKey) -> Option<Id> {
+        Some(self.slot_of(key)?.realm.members().member(key)?.identity.session)
+    }
+
+    /// Whether a session waits for the answer to a call, or owes one.
+    pub fn is_busy(&self, key: SessionKey) -> bool {
+        self.slot_of(key).is_some_and(|slot| slot.realm.dealer().is_busy(key))
+    }
+
+    /// The realm that a session has joined.
+    fn slot_of(&self, key: SessionKey) -> Option<&RealmSlot> {
+        let index = self.connections.get(key.0 as usize)?.realm?;
+        self.realms.get(index.0)?.as_ref()
+    }
+
+    /// The places of the realms of clients.
+    pub fn clustered_realms(&self) -> Vec<RealmIndex> {
+        let is_clustered = |slot: &Option<RealmSlot>| slot.as_ref().is_some_and(|slot| slot.is_clustered);
+        (0..self.realms.len()).filter(|n| is_clustered(&self.realms[*n])).map(RealmIndex).collect()
+    }
+
+    /// The realms of clients.
+    pub fn client_realms(&self) -> impl Iterator<Item = &RealmSlot> {
+        self.realms.iter().flatten().filter(|slot| slot.is_clustered)
+    }
+
+    /// Sessions of clients, in all realms.
     pub fn n_sessions(&self) -> usize {
-        self.realms.iter().flatten().map(|slot| slot.realm.n_sessions()).sum()
+        self.client_realms().map(|slot| slot.realm.n_sessions()).sum()
     }
 }
 

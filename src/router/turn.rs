@@ -196,6 +196,9 @@ impl Shard {
         match codec::decode(serializer, bytes, depth_max) {
             Ok(message) => {
                 self.stats.count_in(message.code());
+                if self.tracer.is_active() {
+                    self.trace(key, true, &message);
+                }
                 self.handle_message(now, key, message);
             }
             Err(error) => self.handle_violation(now, key, &error.to_string()),

@@ -3,6 +3,7 @@
 
 pub mod accept;
 pub mod connect;
+pub mod conversation;
 pub mod framing;
 pub mod http;
 pub mod listener;
@@ -13,6 +14,7 @@ pub mod stream;
 pub mod tls;
 
 pub use accept::{Accepted, Accepting, Established, HandshakeError};
+pub use conversation::Conversation;
 pub use framing::{Broken, Encoding, Inbound, Incoming, Outbound, Wrapping};
 pub use outbox::{Class, Frame, Outbox};
 pub use peer::Peer;

@@ -1,8 +1,9 @@
 //! What people and monitoring see over HTTP.
 
-use crate::harness::client::Via;
+use crate::harness::client::{Carrier, Client, Scope, Via};
 use crate::harness::http::{self, fetch};
 use crate::harness::router::{Router, Setup, dial, endpoint_of};
+use crossbar_cluster::wire::Serializer;
 use std::collections::BTreeMap;
 use std::io::Write;
 
@@ -83,14 +84,21 @@ fn what_is_not_there_is_not_found_and_only_get_is_answered() {
     }
 }
 
-/// Nobody opens a session on the admin port.
+/// Only whoever has the node's key opens a session on the admin port, and no browser does.
 #[test]
-fn the_admin_port_speaks_no_wamp() {
+fn the_admin_port_lets_no_stranger_in() {
     let router = Router::start(&Setup::default());
+    let upgrade = [&crate::harness::client::UPGRADE[..], &[("Sec-WebSocket-Protocol", "wamp.2.json")]].concat();
     let mut io = dial(&router.edge, "http");
-    let headers = [&crate::harness::client::UPGRADE[..], &[("Sec-WebSocket-Protocol", "wamp.2.json")]].concat();
-    http::request(&mut io, "/ws", &headers);
-    assert_eq!(http::read_head(&mut io).expect("an answer").status, 404);
+    http::request(&mut io, "/ws", &[&upgrade[..], &[("Origin", "http://localhost")]].concat());
+    assert_eq!(http::read_head(&mut io).expect("an answer").status, 403);
+    let via = Via { carrier: Carrier::WebSocket, serializer: Serializer::Json };
+    for realm in ["crossbar.node", "realm1"] {
+        let mut client = Client::open(dial(&router.edge, "http"), via, Scope::default());
+        client.send(&format!(r#"[1, "{realm}", {{"roles": {{"caller": {{}}}}}}]"#));
+        let answer = client.receive();
+        assert_eq!(answer[0].as_uint(), Some(3), "{answer:?}");
+    }
     let mut io = dial(&router.edge, "http");
     io.write_all(b"\x7f\xf1\0\0").expect("open");
     let answer = io.read_to_close();

@@ -125,6 +125,11 @@ impl Calls {
         self.by_callee.get(&callee)?.get(&invocation).copied()
     }
 
+    /// Whether a callee works on a call that somebody waits for.
+    pub(super) fn is_working(&self, callee: SessionKey) -> bool {
+        self.by_callee.get(&callee).is_some_and(|work| work.values().any(|work| matches!(work, Work::Call(_))))
+    }
+
     /// All that a callee works on; it works on nothing any more.
     pub(super) fn take_work(&mut self, callee: SessionKey) -> BTreeMap<Id, Work> {
         self.by_callee.remove(&callee).unwrap_or_default()

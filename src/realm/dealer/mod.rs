@@ -119,6 +119,11 @@ impl Dealer {
         self.calls.first_deadline().map(|(deadline, _)| deadline)
     }
 
+    /// Whether a session waits for an answer, or owes one.
+    pub fn is_busy(&self, key: SessionKey) -> bool {
+        self.calls.n_of_caller(Caller::Session(key)) > 0 || self.calls.is_working(key)
+    }
+
     /// Asserts that all tables agree with one another. For tests and simulations: it looks at everything.
     pub fn check(&self) {
         self.registrations.check();

@@ -17,7 +17,7 @@ use crate::time::Now;
 use crate::wamp::feature::Features;
 use crate::wamp::message::code;
 use crate::wamp::{Identity, Message, SessionKey, error};
-use crate::wire::Payload;
+use crate::wire::{Payload, Value};
 use afterlife::Afterlife;
 use gather::{FIRST_TOKEN, Gathering};
 use settling::Settling;
@@ -38,6 +38,8 @@ pub struct ClusteredRealm {
     gathering: Gathering,
     /// The sessions of the peers, for the time when these are dead.
     afterlife: Afterlife,
+    /// What clients here answer is not offered to peers any more.
+    is_withdrawn: bool,
 }
 
 impl ClusteredRealm {
@@ -50,6 +52,7 @@ impl ClusteredRealm {
             settling: Settling::default(),
             gathering: Gathering::default(),
             afterlife: Afterlife::default(),
+            is_withdrawn: false,
         }
     }
 
@@ -157,6 +160,27 @@ impl ClusteredRealm {
     ) {
         let first = out.len();
         self.realm.call(now, token, procedure, payload, timeout, out);
+        self.finish(now, out, first);
+    }
+
+    /// Publishes an event of the router itself, see `Realm::publish`.
+    pub fn publish(&mut self, now: Now, topic: &'static str, args: Vec<Value>, out: &mut Vec<Effect>) {
+        let first = out.len();
+        self.realm.publish(now, topic, args, out);
+        self.finish(now, out, first);
+    }
+
+    /// Withdraws what the clients of this node answer from all peers, or offers it again: their calls go elsewhere
+    /// while those who answer here are let go. Calls of this node's own clients still come to them.
+    pub fn withdraw_registrations(&mut self, now: Now, is_withdrawn: bool, out: &mut Vec<Effect>) {
+        let first = out.len();
+        self.is_withdrawn = is_withdrawn;
+        let held = self.realm.dealer().registrations().filter(|found| found.local_callees().is_some());
+        let patterns: Vec<Pattern> =
+            held.map(|found| Pattern { kind: Kind::Procedure, policy: found.policy, uri: found.uri.clone() }).collect();
+        for pattern in patterns {
+            self.mirror(&pattern, out);
+        }
         self.finish(now, out, first);
     }
 
@@ -279,7 +303,8 @@ impl ClusteredRealm {
             Kind::Topic => self.realm.broker().lookup(uri, *policy).map(|_| Want::Listen).or(asked),
             Kind::Procedure if matches!(asked, Some(Want::Answer(offer)) if offer.force) => asked,
             Kind::Procedure => {
-                let local = self.realm.dealer().lookup(uri, *policy).and_then(|found| found.local_callees());
+                let found = self.realm.dealer().lookup(uri, *policy).filter(|_| !self.is_withdrawn);
+                let local = found.and_then(|found| found.local_callees());
                 local.map(|local| Want::Answer(settling::offer(local))).or(asked)
             }
         }

@@ -1,0 +1,95 @@
+//! What can be asked of a node and of the master: one table, from which procedures, the command line and the
+//! documentation follow. A command is the last component of a procedure's URI, its fields are keyword arguments.
+//!
+//! | procedure | where |
+//! | --- | --- |
+//! | `crossbar.node.<id>.<command>` | on the admin port of that node, and on the master, which passes it on |
+//! | `crossbar.master.<command>` | on the master |
+
+use serde::{Deserialize, Serialize};
+
+/// The realm of a node's admin port.
+pub const NODE_REALM: &str = "crossbar.node";
+/// The realm of the master.
+pub const MASTER_REALM: &str = "crossbar.master";
+/// Procedures of the master.
+pub const MASTER_PREFIX: &str = "crossbar.master.";
+/// Event of the master: the membership has changed; its argument is the new one.
+pub const ON_MEMBERSHIP: &str = "crossbar.master.on_membership";
+/// Event of the master: something was written into the log of the cluster.
+pub const ON_EVENT: &str = "crossbar.master.on_event";
+/// May ask anything of a node or of the master.
+pub const OPERATOR_ROLE: &str = "operator";
+
+/// The prefix of a node's procedures.
+pub fn node_prefix(node: &str) -> String {
+    format!("crossbar.node.{node}.")
+}
+
+/// What a node does when it is asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+pub enum NodeCommand {
+    /// Answers its `NodeStatus`.
+    Status,
+    /// Answers a list of `SessionRow`, at most `limit` (1,000).
+    Sessions { limit: Option<usize> },
+    /// Answers a list of `PatternRow`.
+    Registrations,
+    /// Answers a list of `PatternRow`.
+    Subscriptions,
+    /// Lets its clients go over this time (its own drain time), and takes no new ones.
+    Drain { seconds: Option<f64> },
+    /// Takes clients again.
+    Undrain,
+    /// Lets some clients go, so that the load balancer gives them to other nodes.
+    Shed { sessions: usize, seconds: f64 },
+    /// Ends a session. Answers whether there was one.
+    Kick { session: u64, reason: Option<String> },
+    /// Changes what is logged, until the next start. Answers what is logged now.
+    LogLevel { level: Option<String> },
+    /// Begins to show messages as they pass. Answers a `TraceStarted`.
+    TraceStart(TraceRequest),
+    /// Answers a `TraceLines`: those after the line with this number. Who does not ask for 10 s ends the trace.
+    TraceRead { trace: u64, after: u64 },
+    /// Ends a trace.
+    TraceStop { trace: u64 },
+}
+
+/// Which messages a trace shows: those that fit all that is given.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TraceRequest {
+    /// Messages from and to this session.
+    pub session: Option<u64>,
+    /// Messages about this topic.
+    pub topic: Option<String>,
+    /// Messages about this procedure.
+    pub procedure: Option<String>,
+    /// Ends by itself after so many lines (1,000 at most) or so many seconds (600 at most).
+    pub lines: Option<u64>,
+    pub seconds: Option<f64>,
+}
+
+/// What the master does when it is asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+pub enum MasterCommand {
+    /// Answers its `ClusterStatus`.
+    Status,
+    /// Answers the `Membership`.
+    Membership,
+    /// Admits a node, or changes its address or key.
+    NodeAdd { id: String, address: String, public_key: String },
+    /// Takes a node out of the cluster.
+    NodeRemove { id: String },
+    /// Has a node let its clients go.
+    Drain { id: String, seconds: Option<f64> },
+    /// Has a node take clients again.
+    Undrain { id: String },
+    /// Evens out the sessions; at most `rate` of them move per second.
+    Rebalance { rate: Option<f64> },
+    /// Answers the events of the log after the one with this number, at most `limit` (1,000).
+    Events { after: u64, limit: Option<usize> },
+    /// Only of nodes: how they are. Takes a `Heartbeat` as its argument.
+    Heartbeat,
+}

@@ -1,0 +1,63 @@
+//! What programs of the cluster and operators' tools say to one another: WAMP payloads whose values are the structs of
+//! this room, as JSON has them.
+
+use crate::wire::{Dict, Payload, Serializer, Value};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A payload of one argument.
+pub fn to_payload(value: &impl Serialize) -> Payload {
+    let json = serde_json::to_string(value).expect("what is told is plain strings, numbers and lists");
+    Payload::from_raw(Serializer::Json, format!("[{json}]").as_bytes(), b"")
+}
+
+/// The same argument, for an event of the router itself.
+pub fn to_args(value: &impl Serialize) -> Vec<Value> {
+    to_payload(value).args().expect("it was written a moment ago")
+}
+
+/// A payload of keyword arguments; `value` is a struct or a map.
+pub fn to_kwargs(value: &impl Serialize) -> Payload {
+    let json = serde_json::to_string(value).expect("what is told is plain strings, numbers and lists");
+    Payload::from_raw(Serializer::Json, b"[]", json.as_bytes())
+}
+
+/// The first argument.
+pub fn from_payload<T: DeserializeOwned>(payload: &Payload) -> Result<T, String> {
+    let (args, _) = payload.elements_in(Serializer::Json);
+    let args: Vec<serde_json::Value> = serde_json::from_slice(&args).map_err(|error| error.to_string())?;
+    let first = args.into_iter().next().unwrap_or(serde_json::Value::Null);
+    serde_json::from_value(first).map_err(|error| error.to_string())
+}
+
+/// A command by its name and its keyword arguments, for enums that serde tags with `command`.
+pub fn command<T: DeserializeOwned>(name: &str, payload: &Payload) -> Result<T, String> {
+    let (_, kwargs) = payload.elements_in(Serializer::Json);
+    let mut fields: serde_json::Map<String, serde_json::Value> = match kwargs.is_empty() {
+        true => serde_json::Map::new(),
+        false => serde_json::from_slice(&kwargs).map_err(|error| error.to_string())?,
+    };
+    fields.insert("command".to_owned(), name.into());
+    serde_json::from_value(fields.into()).map_err(|error| error.to_string())
+}
+
+/// The name and the keyword arguments of a command, for enums that serde tags with `command`.
+pub fn from_command(command: &impl Serialize) -> (String, Payload) {
+    let fields = serde_json::to_value(command).expect("a command is plain strings and numbers");
+    let serde_json::Value::Object(mut fields) = fields else { unreachable!("a command has fields") };
+    let name = fields.remove("command").and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
+    (name, to_kwargs(&fields))
+}
+
+/// What a refusal says for people: its first argument if that is text, else its URI.
+pub fn sentence(error: &str, payload: &Payload) -> String {
+    match payload.args().ok().and_then(|args| args.into_iter().next()) {
+        Some(Value::String(sentence)) => sentence,
+        _ => error.to_owned(),
+    }
+}
+
+/// Keyword arguments of none.
+pub fn nothing() -> Payload {
+    Payload::from_values(Vec::new(), Dict::new())
+}

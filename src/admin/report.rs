@@ -1,0 +1,101 @@
+//! What a node tells when it is asked, and what it tells the master every second.
+
+use super::NodeStatus;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One node, as it reports to the master.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    pub status: NodeStatus,
+    pub counters: Counters,
+    /// Of that part of the configuration in which nodes should be alike; 16 hex digits.
+    pub config_digest: String,
+}
+
+/// What has been counted since the node was started, and how full things are.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Counters {
+    pub messages_in: u64,
+    pub messages_out: u64,
+    /// EVENTs to clients and peers.
+    pub events_out: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    /// By `DropReason`; those that are zero are left out.
+    pub drops: BTreeMap<String, u64>,
+    pub publisher_stalls: u64,
+    pub outbox_bytes: u64,
+    pub outbox_bytes_fullest: u64,
+    pub cpu_seconds: f64,
+    pub resident_bytes: u64,
+    pub open_files: u64,
+    pub open_files_max: u64,
+}
+
+/// One session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SessionRow {
+    pub node: String,
+    pub realm: String,
+    pub session: u64,
+    pub authid: String,
+    pub authrole: String,
+    /// Where it comes from, like `tcp4:192.0.2.1:51926`.
+    pub peer: String,
+    /// What it speaks, like `wamp.2.cbor`.
+    pub protocol: String,
+    pub seconds: f64,
+    pub subscriptions: usize,
+    pub registrations: usize,
+    /// Bytes that wait to be written to it.
+    pub queued_bytes: usize,
+}
+
+/// One registration or subscription, as far as clients of this node have it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PatternRow {
+    pub node: String,
+    pub realm: String,
+    pub id: u64,
+    pub uri: String,
+    pub r#match: String,
+    /// Of a registration.
+    pub invoke: Option<String>,
+    /// Its callees or subscribers on this node.
+    pub members: usize,
+}
+
+/// A trace has begun.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TraceStarted {
+    pub trace: u64,
+    pub lines_max: u64,
+    pub seconds: f64,
+}
+
+/// Lines of a trace.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TraceLines {
+    pub lines: Vec<TraceLine>,
+    /// The number of the last line.
+    pub last: u64,
+    /// Lines that were not kept, because nobody read as fast as messages passed.
+    pub lost: u64,
+    /// Why it has ended, once it has.
+    pub ended: Option<String>,
+}
+
+/// One message as it passed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TraceLine {
+    pub number: u64,
+    /// Microseconds since the epoch.
+    pub at_us: u64,
+    pub node: String,
+    pub session: u64,
+    /// `in` from the session, or `out` to it.
+    pub direction: String,
+    /// The message in JSON, cut where it is long.
+    pub message: String,
+}

@@ -1,0 +1,200 @@
+//! The configuration of the master: what its file may say, and what it means.
+
+use super::host::Host;
+use super::mistake::{Findings, Mistakes};
+use super::raw::Log;
+use super::resolve::{refuse_duplicates, secret};
+use super::resolved::{self, Address};
+use super::table::{At, Table, tables};
+use super::value::{NodeId, SecretText};
+use crate::auth::Secret;
+use crate::auth::cryptosign::PublicKey;
+use std::path::{Path, PathBuf};
+
+tables! {
+    /// The whole file.
+    File {
+        /// Who the master is, and where it is found.
+        master: Settings;
+        /// What is logged, and how it looks.
+        log: Log;
+        /// A node that belongs to the cluster. More are added, and these removed, with `crossbarctl node`.
+        node: Vec<At<Node>>;
+        /// Somebody who may steer the cluster, besides whoever can read the operator's key in `state_dir`.
+        operator: Vec<At<Operator>>;
+    }
+
+    Settings {
+        /// Its name; by default that of its host.
+        id: Option<At<NodeId>>;
+        /// Where its keys and what it remembers are kept.
+        state_dir: At<PathBuf> = "\"/var/lib/crossbar/master\"";
+        /// Where the dashboard, the API, the metrics, and WAMP at `/ws` are found.
+        listen: At<Address> = "\"0.0.0.0:9000\"";
+    }
+
+    Node {
+        /// Its name.
+        id: At<NodeId>;
+        /// Where the other nodes reach it.
+        address: At<Address>;
+        /// The public half of its node key, as its `keygen` prints it.
+        public_key: At<PublicKey>;
+    }
+
+    Operator {
+        /// Their name.
+        id: At<NodeId>;
+        /// The public half of the key with which they use `crossbarctl`.
+        public_key: Option<At<PublicKey>>;
+        /// The ticket (a password) with which they log in at the dashboard, or where it is: `env:NAME` or `file:/path`.
+        ticket: Option<At<SecretText>>;
+    }
+}
+
+/// The effective configuration of a master.
+#[derive(Clone, Debug)]
+pub struct MasterConfig {
+    /// The file that this was read from.
+    pub path: PathBuf,
+    pub id: String,
+    pub state_dir: PathBuf,
+    pub listen: Address,
+    pub log: resolved::Log,
+    pub nodes: Vec<resolved::Peer>,
+    pub operators: Vec<OperatorConfig>,
+    effective: File,
+}
+
+/// Somebody who may steer the cluster.
+#[derive(Clone, Debug)]
+pub struct OperatorConfig {
+    pub id: String,
+    pub public_key: Option<PublicKey>,
+    pub ticket: Option<Secret>,
+}
+
+impl MasterConfig {
+    /// Reads, checks and resolves a master's configuration file on this machine.
+    pub fn load(path: &Path) -> Result<MasterConfig, Mistakes> {
+        super::load_with(path, |name, text, path| parse_named(name, text, path, &Host::SYSTEM))
+    }
+
+    /// Checks and resolves `text` as if it were the file `path` of `host`.
+    pub fn parse(text: &str, path: &Path, host: &Host) -> Result<MasterConfig, Mistakes> {
+        parse_named(&path.display().to_string(), text, path, host)
+    }
+
+    /// The configuration in force as a file: every default filled in, secrets masked.
+    pub fn to_toml(&self) -> String {
+        let mut out = String::new();
+        self.effective.write_table("", &mut out);
+        out.trim_start().to_owned()
+    }
+}
+
+fn parse_named(name: &str, text: &str, path: &Path, host: &Host) -> Result<MasterConfig, Mistakes> {
+    super::read_tables(name, text, |mut file: File, findings| resolve(&mut file, path, host, findings))
+}
+
+fn resolve(file: &mut File, path: &Path, host: &Host, findings: &mut Findings<'_>) -> Option<MasterConfig> {
+    if let Some(base) = path.parent() {
+        make_absolute(file, base);
+    }
+    refuse_duplicates("id", "[[node]]", file.node.iter().map(|node| &node.id), findings);
+    refuse_duplicates("public_key", "[[node]]", file.node.iter().map(|node| &node.public_key), findings);
+    refuse_duplicates("address", "[[node]]", file.node.iter().map(|node| &node.address), findings);
+    refuse_duplicates("id", "[[operator]]", file.operator.iter().map(|operator| &operator.id), findings);
+    for node in file.node.iter().filter(|node| matches!(*node.address, Address::Tcp { port: 0, .. })) {
+        findings.add(node.address.at, "address in [[node]] has port 0, but it must say where the node is");
+    }
+    let operators = file.operator.iter().map(|raw| operator(raw, host, findings)).collect::<Option<_>>()?;
+    let id = file.master.id.get_or_insert_with(|| At { value: NodeId(own_hostname(host)), at: None });
+    Some(MasterConfig {
+        path: path.to_owned(),
+        id: id.value.0.clone(),
+        state_dir: file.master.state_dir.value.clone(),
+        listen: file.master.listen.value.clone(),
+        log: resolved::Log { level: file.log.level.0.clone(), format: *file.log.format },
+        nodes: file
+            .node
+            .iter()
+            .map(|node| resolved::Peer {
+                id: node.id.0.clone(),
+                address: node.address.value.clone(),
+                public_key: *node.public_key,
+            })
+            .collect(),
+        operators,
+        effective: file.clone(),
+    })
+}
+
+fn operator(raw: &At<Operator>, host: &Host, findings: &mut Findings<'_>) -> Option<OperatorConfig> {
+    if raw.public_key.is_none() && raw.ticket.is_none() {
+        let sentence = format!("[[operator]] '{}' has no public_key and no ticket, it needs one of them", raw.id.0);
+        findings.add(raw.id.at, sentence);
+        return None;
+    }
+    let ticket = match &raw.ticket {
+        None => None,
+        Some(text) => Some(secret("ticket", "[[operator]]", text, host, findings)?),
+    };
+    let public_key = raw.public_key.as_ref().map(|key| key.value);
+    Some(OperatorConfig { id: raw.id.0.clone(), public_key, ticket })
+}
+
+/// Relative paths are relative to the configuration file.
+fn make_absolute(file: &mut File, base: &Path) {
+    let fix = |path: &mut PathBuf| *path = base.join(&path);
+    fix(&mut file.master.state_dir.value);
+    if let Address::Unix { path, .. } = &mut file.master.listen.value {
+        fix(path);
+    }
+    for operator in &mut file.operator {
+        if let Some(SecretText::File(path)) = operator.value.ticket.as_mut().map(|ticket| &mut ticket.value) {
+            fix(path);
+        }
+    }
+}
+
+fn own_hostname(host: &Host) -> String {
+    let name = (host.read)(Path::new("/proc/sys/kernel/hostname")).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).unwrap_or_else(|| "master".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "0101010101010101010101010101010101010101010101010101010101010101";
+
+    fn mistakes(text: &str) -> String {
+        MasterConfig::parse(text, Path::new("/etc/crossbar/master.toml"), &Host::EMPTY).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_file_of_nothing_but_its_table_has_all_defaults() {
+        let config = MasterConfig::parse("[master]\n", Path::new("/etc/crossbar/master.toml"), &Host::EMPTY).unwrap();
+        assert_eq!(config.id, "master");
+        assert_eq!(config.listen.to_string(), "0.0.0.0:9000");
+        assert_eq!(config.state_dir, Path::new("/var/lib/crossbar/master"));
+        let again = MasterConfig::parse(&config.to_toml(), Path::new("/etc/crossbar/master.toml"), &Host::EMPTY);
+        assert_eq!(again.unwrap().to_toml(), config.to_toml());
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        let text = mistakes("[master]\nlisten = \"here\"\n");
+        assert!(text.contains("master.toml:2") && text.contains("listen = \"here\" in [master]"), "{text}");
+        let node = format!("[[node]]\nid = \"edge1\"\naddress = \"h:1\"\npublic_key = \"{KEY}\"\n");
+        let text = mistakes(&format!("[master]\n{node}{node}"));
+        for expected in ["id = \"edge1\" is there twice in [[node]]", "public_key", "address"] {
+            assert!(text.contains(expected), "{expected} is not in\n{text}");
+        }
+        let text = mistakes("[master]\n[[operator]]\nid = \"alice\"\n");
+        assert!(text.contains("[[operator]] 'alice' has no public_key and no ticket"), "{text}");
+        let text = mistakes("[master]\n[[operator]]\nid = \"alice\"\nticket = \"file:secret\"\n");
+        assert!(text.contains("ticket = \"file:/etc/crossbar/secret\" in [[operator]]"), "{text}");
+    }
+}

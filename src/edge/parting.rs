@@ -1,0 +1,172 @@
+//! How clients are let go: one after the other, never all at once, and none while a call of theirs is under way. A
+//! drain lets all of them go, a rebalance some.
+
+use crate::drop::DropReason;
+use crate::router::shard::Shard;
+use crate::wamp::{SessionKey, error};
+use rand::seq::SliceRandom;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// The clients of this node, and who is letting them go.
+pub(super) struct Clients {
+    shard: Rc<RefCell<Shard>>,
+    /// When nobody says how long a drain may take.
+    drain_time: Duration,
+    task: RefCell<Option<JoinHandle<()>>>,
+}
+
+/// Who goes, and what they are told.
+#[derive(Clone, Copy)]
+struct Plan {
+    /// None: everybody.
+    count: Option<usize>,
+    over: Duration,
+    message: &'static str,
+    reason: DropReason,
+}
+
+impl Clients {
+    pub(super) fn new(shard: Rc<RefCell<Shard>>, drain_time: Duration) -> Clients {
+        Clients { shard, drain_time, task: RefCell::new(None) }
+    }
+
+    /// Lets everybody go, in the background.
+    pub(super) fn drain(&self, over: Option<Duration>) {
+        let (shard, over) = (self.shard.clone(), over.unwrap_or(self.drain_time));
+        self.replace_task(async move {
+            announce(&shard, over).await;
+            part(shard, Plan::everybody(over)).await;
+        });
+    }
+
+    /// Tells everybody who directs clients here that this node is leaving, and waits until they know. Then nobody new
+    /// is let in.
+    pub(super) async fn announce_the_end(&self) {
+        self.stop_task();
+        announce(&self.shard, self.drain_time).await;
+    }
+
+    /// Lets everybody go, and waits until they have gone.
+    pub(super) async fn let_all_go(&self) {
+        part(self.shard.clone(), Plan::everybody(self.drain_time)).await;
+    }
+
+    /// Takes clients again.
+    pub(super) fn undrain(&self) {
+        self.stop_task();
+        let mut shard = self.shard.borrow_mut();
+        (shard.is_draining, shard.is_closed) = (false, false);
+        withdraw_registrations(&mut shard, false);
+        tracing::info!("the drain has been taken back");
+    }
+
+    /// Lets some clients go to other nodes, in the background. Of no effect in a drain.
+    pub(super) fn shed(&self, count: usize, over: Duration) {
+        if self.shard.borrow().is_draining {
+            return;
+        }
+        let message = "please connect again: the load is being spread anew";
+        let plan = Plan { count: Some(count), over, message, reason: DropReason::Rebalanced };
+        tracing::info!(count, seconds = over.as_secs_f64(), "clients are sent to other nodes");
+        self.replace_task(part(self.shard.clone(), plan));
+    }
+
+    fn replace_task(&self, work: impl Future<Output = ()> + 'static) {
+        self.stop_task();
+        *self.task.borrow_mut() = Some(tokio::task::spawn_local(work));
+    }
+
+    fn stop_task(&self) {
+        if let Some(task) = self.task.borrow_mut().take() {
+            task.abort();
+        }
+    }
+}
+
+impl Plan {
+    fn everybody(over: Duration) -> Plan {
+        Plan { count: None, over, message: "this node is shutting down", reason: DropReason::Shutdown }
+    }
+}
+
+/// First nobody new is sent here any more.
+async fn announce(shard: &Rc<RefCell<Shard>>, over: Duration) {
+    let sessions = {
+        let mut shard = shard.borrow_mut();
+        shard.is_draining = true;
+        withdraw_registrations(&mut shard, true);
+        shard.n_sessions()
+    };
+    tracing::info!(sessions, seconds = over.as_secs_f64(), "draining");
+    // The load balancer hears of it from the agent check, the peers by their links. Who was sent away before that would
+    // be sent here again.
+    sleep(ANNOUNCEMENT.min(over / 4)).await;
+    shard.borrow_mut().is_closed = true;
+}
+
+async fn part(shard: Rc<RefCell<Shard>>, plan: Plan) {
+    let mut waiting = leaving(&shard.borrow(), plan.count);
+    let step = plan.over / u32::try_from(waiting.len()).unwrap_or(u32::MAX).max(1);
+    let started = Instant::now();
+    let deadline = started + plan.over + CALLS_MAX;
+    let mut n_gone: u32 = 0;
+    while !waiting.is_empty() {
+        sleep_until(started + step.saturating_mul(n_gone)).await;
+        let is_late = Instant::now() >= deadline;
+        if send_away(&mut shard.borrow_mut(), &mut waiting, is_late, &plan) {
+            n_gone += 1;
+        } else {
+            sleep(BUSY_POLL).await;
+        }
+        if waiting.is_empty() && plan.count.is_none() {
+            // Some have come between the announcement and the closing of the door.
+            waiting = leaving(&shard.borrow(), None);
+        }
+    }
+    tracing::info!(sessions = n_gone, "clients were let go");
+}
+
+/// Sends the next one away. Whoever has nothing under way goes first; who is busy has the whole time, and a little more,
+/// to finish. False when everybody is busy.
+fn send_away(shard: &mut Shard, waiting: &mut VecDeque<(SessionKey, u64)>, is_late: bool, plan: &Plan) -> bool {
+    let may_go = |(key, session): &(SessionKey, u64)| {
+        is_late || shard.session_at(*key) != Some(*session) || !shard.is_busy(*key)
+    };
+    let Some((key, session)) = waiting.iter().position(may_go).and_then(|at| waiting.remove(at)) else { return false };
+    if shard.session_at(key) == Some(session) {
+        shard.goodbye(key, error::CLOSE_SYSTEM_SHUTDOWN, plan.message, plan.reason);
+    }
+    true
+}
+
+/// Who is to go, in random order, so that no kind of client goes all at once.
+fn leaving(shard: &Shard, count: Option<usize>) -> VecDeque<(SessionKey, u64)> {
+    let id = |(key, slot): (SessionKey, &crate::router::shard::RealmSlot)| {
+        let member = slot.realm.members().member(key)?;
+        member.is_visible().then_some((key, member.identity.session))
+    };
+    let mut sessions: Vec<(SessionKey, u64)> = shard.client_sessions().filter_map(id).collect();
+    sessions.shuffle(&mut rand::rng());
+    sessions.truncate(count.unwrap_or(usize::MAX));
+    sessions.into()
+}
+
+fn withdraw_registrations(shard: &mut Shard, is_withdrawn: bool) {
+    let now = shard.now();
+    for index in shard.clustered_realms() {
+        shard.with_realm(index, |realm, effects| realm.withdraw_registrations(now, is_withdrawn, effects));
+    }
+    shard.work_off(now);
+    shard.wake_flusher();
+}
+
+/// The agent check asks every half second.
+const ANNOUNCEMENT: Duration = Duration::from_millis(1_200);
+/// How much longer than planned calls may keep a session.
+const CALLS_MAX: Duration = Duration::from_secs(5);
+const BUSY_POLL: Duration = Duration::from_millis(10);

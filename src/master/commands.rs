@@ -1,0 +1,106 @@
+//! What the master answers when a node or an operator asks.
+
+use super::access::node_role;
+use super::steward::Steward;
+use crate::admin::command::{MASTER_PREFIX, MasterCommand, OPERATOR_ROLE};
+use crate::admin::json;
+use crate::admin::report::Heartbeat;
+use crate::cluster::{Member, Refusal};
+use crate::realm::CallError;
+use crate::router::serve::{Answer, Served, refusal};
+use crate::transport::connect::Target;
+use crate::wamp::error;
+use crate::wire::Payload;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+impl Steward {
+    /// Answers until the program ends.
+    pub(super) async fn answer_calls(self: Rc<Self>, mut served: mpsc::Receiver<Served>) {
+        while let Some(call) = served.recv().await {
+            let answer = self.answer(&call);
+            self.shard.borrow_mut().answer(&call, answer);
+        }
+    }
+
+    fn answer(&self, call: &Served) -> Answer {
+        let name = call.procedure.strip_prefix(MASTER_PREFIX).unwrap_or_default();
+        let command =
+            json::command(name, &call.payload).map_err(|sentence| refusal(error::INVALID_ARGUMENT, sentence))?;
+        let is_node = call.authrole == node_role(&call.authid);
+        let is_allowed = match command {
+            MasterCommand::Heartbeat => is_node,
+            MasterCommand::Membership | MasterCommand::Status => true,
+            _ => call.authrole == OPERATOR_ROLE,
+        };
+        if !is_allowed {
+            let sentence = format!("{} is not for {}", call.procedure, call.authrole);
+            return Err(refusal(error::NOT_AUTHORIZED, sentence));
+        }
+        if !is_node {
+            tracing::info!(operator = call.authid, command = name, "an operator asks");
+        }
+        self.carry_out_command(call, command)
+    }
+
+    fn carry_out_command(&self, call: &Served, command: MasterCommand) -> Answer {
+        match command {
+            MasterCommand::Heartbeat => {
+                let heartbeat: Heartbeat =
+                    json::from_payload(&call.payload).map_err(|sentence| refusal(error::INVALID_ARGUMENT, sentence))?;
+                self.handle_heartbeat(&call.authid, heartbeat);
+                Ok(json::nothing())
+            }
+            MasterCommand::Status => Ok(json::to_payload(&self.status())),
+            MasterCommand::Membership => Ok(json::to_payload(&self.cluster.borrow().membership())),
+            MasterCommand::NodeAdd { id, address, public_key } => {
+                done(member(id, address, &public_key).and_then(|member| self.add_node(member)))
+            }
+            MasterCommand::NodeRemove { id } => done(self.remove_node(&id)),
+            MasterCommand::Drain { id, seconds } => {
+                let over = match seconds.map(Duration::try_from_secs_f64).transpose() {
+                    Ok(over) => over,
+                    Err(error) => return done(Err(format!("seconds: {error}"))),
+                };
+                done(self.with(|cluster, _, out| cluster.drain(&id, over, out)).map_err(text))
+            }
+            MasterCommand::Undrain { id } => done(self.with(|cluster, _, out| cluster.undrain(&id, out)).map_err(text)),
+            MasterCommand::Rebalance { rate } => match rate {
+                Some(rate) if !(rate > 0.0 && rate.is_finite()) => {
+                    done(Err(format!("rate = {rate}, but it must be above 0")))
+                }
+                rate => done(self.with(|cluster, now, out| cluster.begin_rebalance(now, rate, out)).map_err(text)),
+            },
+            MasterCommand::Events { after, limit } => {
+                let limit = limit.unwrap_or(EVENTS_MAX).min(EVENTS_MAX);
+                self.store.events_after(after, limit).map(|events| json::to_payload(&events)).map_err(refused)
+            }
+        }
+    }
+}
+
+/// A member as an operator describes it. The error is one sentence.
+pub(super) fn member(id: String, address: String, public_key: &str) -> Result<Member, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if id.is_empty() || id.len() > 64 || !id.chars().all(is_plain) {
+        return Err(format!("{id:?} is no name of a node: letters, digits, '-', '_' and '.', at most 64"));
+    }
+    address.parse::<Target>().map_err(|error| error.to_string())?;
+    let public_key = public_key.parse().map_err(|_| format!("{public_key:?} is no public key of 64 hex digits"))?;
+    Ok(Member { id, address, public_key })
+}
+
+fn done(result: Result<(), String>) -> Answer {
+    result.map(|()| json::nothing() as Payload).map_err(refused)
+}
+
+fn refused(sentence: String) -> CallError {
+    refusal(error::INVALID_ARGUMENT, sentence)
+}
+
+fn text(refusal: Refusal) -> String {
+    refusal.to_string()
+}
+
+const EVENTS_MAX: usize = 1_000;

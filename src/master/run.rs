@@ -1,0 +1,188 @@
+//! The life of a master: read what it remembers, bind, serve, reload on SIGHUP, end on SIGTERM.
+
+use super::access::Access;
+use super::faces;
+use super::steward::Steward;
+use super::store::Store;
+use crate::admin::command::MASTER_PREFIX;
+use crate::auth::cryptosign::SecretKey;
+use crate::cluster::{Cluster, Member};
+use crate::config::{MasterConfig, node_key};
+use crate::limits::Limits;
+use crate::router::faces::control_state;
+use crate::router::flush::run_flusher;
+use crate::router::housekeeping::run_housekeeping;
+use crate::router::listen::{bind, run_listener};
+use crate::router::node::{NodeInfo, hostname, raise_descriptors};
+use crate::router::service;
+use crate::router::shard::Shard;
+use crate::transport::http::{Page, Pages};
+use std::cell::{OnceCell, RefCell};
+use std::io::Write;
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Why a master did not start. One sentence for the operator.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct RunError(pub String);
+
+/// Makes the master's key, and that of its own operator, where there are none. Returns the public half of the first.
+pub fn keygen(config: &MasterConfig) -> Result<String, RunError> {
+    let make = |path| node_key::read_or_generate_file(path, &mut rand::rng()).map_err(|e| RunError(e.to_string()));
+    make(&node_key::operator_key_path(&config.state_dir))?;
+    let key = node_key::read_or_generate(&config.state_dir, &mut rand::rng());
+    Ok(key.map_err(|error| RunError(error.to_string()))?.public().to_string())
+}
+
+/// Runs a master until SIGTERM or SIGINT.
+pub fn run(config: MasterConfig) -> Result<(), RunError> {
+    let descriptors_max = raise_descriptors();
+    tracing::info!(descriptors_max, "descriptors available");
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+        .map_err(|error| RunError(format!("the runtime cannot be started: {error}")))?;
+    runtime.block_on(serve(config, descriptors_max)).map_err(RunError)
+}
+
+async fn serve(config: MasterConfig, descriptors_max: u64) -> Result<(), String> {
+    let mut terminate = signals(SignalKind::terminate())?;
+    let mut interrupt = signals(SignalKind::interrupt())?;
+    let mut hangup = signals(SignalKind::hangup())?;
+    let steward = start(&config, descriptors_max)?;
+    announce(&steward);
+    service::notify_ready(&status_line(&steward));
+    tokio::task::spawn_local(service::run_watchdog());
+    let mut status = tokio::time::interval(STATUS_PERIOD);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => {
+                service::notify_reloading();
+                reload(&steward, &config);
+                service::notify_ready(&status_line(&steward));
+            }
+            _ = status.tick() => service::notify_status(&status_line(&steward)),
+        }
+    }
+    service::notify_stopping("stopping");
+    Ok(())
+}
+
+fn signals(kind: SignalKind) -> Result<Signal, String> {
+    signal(kind).map_err(|error| format!("signals cannot be handled: {error}"))
+}
+
+fn start(config: &MasterConfig, descriptors_max: u64) -> Result<Rc<Steward>, String> {
+    let (key, local_operator) = keys(config)?;
+    let node = Rc::new(NodeInfo {
+        id: config.id.clone(),
+        hostname: hostname(),
+        pid: std::process::id(),
+        started: SystemTime::now(),
+        public_key: key.public().to_string(),
+        descriptors_max,
+    });
+    let shard = Rc::new(RefCell::new(Shard::new(node, Limits::default(), Instant::now())));
+    let store = Store::open(&config.state_dir.join("master.redb"))?;
+    let (added, _) = store.nodes()?;
+    let cluster = Cluster::new(shard.borrow().now(), added, store.membership_version()?);
+    let access = Access {
+        id: config.id.clone(),
+        key,
+        local_operator: local_operator.public(),
+        operators: config.operators.clone(),
+        limits: Limits::default(),
+    };
+    let listener = bind(&config.listen, BACKLOG)?;
+    let realm = shard.borrow_mut().add_own_realm(&access.realm(&cluster.membership()));
+    let admission = access.admission(&cluster.membership());
+    // The pages tell of the steward, who is made of the listener that they stand on.
+    let late: Rc<OnceCell<Pages>> = Rc::default();
+    let pages: Pages = {
+        let late = late.clone();
+        Rc::new(move |request| match late.get() {
+            Some(pages) => pages(request),
+            None => Page { status: 503, content_type: "text/plain", body: "starting\n".to_owned() },
+        })
+    };
+    let own_origin = Box::new(|_: Option<&str>| true);
+    let state = Rc::new(control_state(&Limits::default(), admission, &listener, pages, own_origin));
+    shard.borrow_mut().admin = Some(state.name.clone());
+    let served = shard.borrow_mut().serve_realm(realm, MASTER_PREFIX);
+    let steward = Rc::new(Steward::new(shard.clone(), realm, state.clone(), store, access, cluster)?);
+    let _ = late.set(faces::pages(steward.clone()));
+    admit_configured(&steward, config);
+    tokio::task::spawn_local(run_flusher(shard.clone()));
+    tokio::task::spawn_local(run_housekeeping(shard.clone()));
+    tokio::task::spawn_local(run_listener(shard, state, listener));
+    tokio::task::spawn_local(steward.clone().answer_calls(served));
+    tokio::task::spawn_local(steward.clone().run());
+    Ok(steward)
+}
+
+fn keys(config: &MasterConfig) -> Result<(SecretKey, SecretKey), String> {
+    let missing = || {
+        let (state, file) = (config.state_dir.display(), config.path.display());
+        format!("{state}: there is no key, make one with `crossbar-master keygen --config {file}`")
+    };
+    let key = node_key::read(&config.state_dir).map_err(|error| error.to_string())?.ok_or_else(missing)?;
+    let operator = node_key::read_file(&node_key::operator_key_path(&config.state_dir));
+    Ok((key, operator.map_err(|error| error.to_string())?.ok_or_else(missing)?))
+}
+
+/// Admits the nodes of the configuration, but those that were removed at run time.
+fn admit_configured(steward: &Steward, config: &MasterConfig) {
+    let (_, removed) = steward.store.nodes().unwrap_or_default();
+    for node in &config.nodes {
+        if removed.contains(&(node.id.clone(), node.public_key.to_string())) {
+            tracing::warn!(
+                node = node.id,
+                "was removed with `crossbarctl node remove` and stays out, though it is in the file"
+            );
+            continue;
+        }
+        let member = Member { id: node.id.clone(), address: node.address.to_string(), public_key: node.public_key };
+        let admitted = steward.with(|cluster, now, out| cluster.admit(now, member, out));
+        if let Err(refusal) = admitted {
+            tracing::error!("[[node]] {}: {refusal}", node.id);
+        }
+    }
+}
+
+/// SIGHUP: nodes and operators are taken over; what else has changed needs a restart.
+fn reload(steward: &Steward, running: &MasterConfig) {
+    match MasterConfig::load(&running.path) {
+        Ok(new) => {
+            steward.access.borrow_mut().operators = new.operators.clone();
+            admit_configured(steward, &new);
+            steward.apply_access();
+            if new.listen != running.listen || new.state_dir != running.state_dir || new.id != running.id {
+                tracing::warn!("[master] has changed and needs a restart to take effect");
+            }
+            tracing::info!("configuration reloaded");
+        }
+        Err(mistakes) => tracing::error!("the configuration was not reloaded: {mistakes}"),
+    }
+}
+
+/// Says on standard output where it is found, for people and for tests.
+fn announce(steward: &Steward) {
+    let shard = steward.shard.borrow();
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "crossbar-master {}: listening on {}", shard.node.id, steward.listener.name);
+    let _ = writeln!(out, "crossbar-master {}: ready", shard.node.id);
+    let _ = out.flush();
+}
+
+fn status_line(steward: &Steward) -> String {
+    let totals = steward.status().totals;
+    format!("{} of {} nodes up, {} sessions", totals.nodes_up, totals.nodes, totals.sessions)
+}
+
+const STATUS_PERIOD: Duration = Duration::from_secs(5);
+const BACKLOG: u32 = 1_024;

@@ -1,0 +1,110 @@
+//! What is here, row by row, for operators: sessions, registrations, subscriptions, counters. Made when somebody asks.
+
+use super::shard::{RealmSlot, Shard};
+use crate::admin::report::{Counters, PatternRow, SessionRow};
+use crate::drop::DropReason;
+use crate::metrics::{Process, Stats};
+use crate::realm::MemberKind;
+use crate::wamp::message::code;
+use crate::wamp::{Id, SessionKey};
+
+impl Shard {
+    /// The sessions of clients, at most `limit`.
+    pub fn session_rows(&self, limit: usize) -> Vec<SessionRow> {
+        let now = self.now();
+        let row = |(key, slot): (SessionKey, &RealmSlot)| {
+            let connection = self.connections.get(key.0 as usize)?;
+            let identity = &slot.realm.members().member(key)?.identity;
+            Some(SessionRow {
+                node: self.node.id.clone(),
+                realm: slot.name().to_owned(),
+                session: identity.session,
+                authid: identity.authid.clone(),
+                authrole: identity.authrole.clone(),
+                peer: connection.peer.name.clone(),
+                protocol: connection.peer.transport.str("protocol").unwrap_or_default().to_owned(),
+                seconds: now.uptime.saturating_sub(connection.opened).as_secs_f64(),
+                subscriptions: slot.realm.broker().held_by(key).count(),
+                registrations: slot.realm.dealer().held_by(key).count(),
+                queued_bytes: connection.outbox.queued_bytes(),
+            })
+        };
+        self.client_sessions().filter_map(row).take(limit).collect()
+    }
+
+    /// The sessions of clients and the realms that they have joined.
+    pub fn client_sessions(&self) -> impl Iterator<Item = (SessionKey, &RealmSlot)> {
+        self.connections.iter().filter_map(|(key, connection)| {
+            let slot = self.realms.get(connection.realm?.0)?.as_ref().filter(|slot| slot.is_clustered)?;
+            let key = SessionKey(key as u32);
+            let member = slot.realm.members().member(key)?;
+            (member.kind == MemberKind::Client).then_some((key, slot))
+        })
+    }
+
+    /// The connection of the session with this id.
+    pub fn client_session(&self, session: Id) -> Option<SessionKey> {
+        let is_it = |(key, slot): &(SessionKey, &RealmSlot)| {
+            slot.realm.members().member(*key).is_some_and(|member| member.identity.session == session)
+        };
+        self.client_sessions().find(is_it).map(|(key, _)| key)
+    }
+
+    /// What clients of this node answer.
+    pub fn registration_rows(&self) -> Vec<PatternRow> {
+        let rows = self.client_realms().flat_map(|slot| slot.realm.dealer().registrations().map(move |r| (slot, r)));
+        rows.map(|(slot, registration)| PatternRow {
+            node: self.node.id.clone(),
+            realm: slot.name().to_owned(),
+            id: registration.id,
+            uri: registration.uri.clone(),
+            r#match: registration.policy.name().to_owned(),
+            invoke: Some(registration.invoke.name().to_owned()),
+            members: registration.client_callees().count(),
+        })
+        .filter(|row| row.members > 0)
+        .collect()
+    }
+
+    /// What clients of this node listen to.
+    pub fn subscription_rows(&self) -> Vec<PatternRow> {
+        let rows = self.client_realms().flat_map(|slot| slot.realm.broker().subscriptions().map(move |s| (slot, s)));
+        rows.map(|(slot, subscription)| PatternRow {
+            node: self.node.id.clone(),
+            realm: slot.name().to_owned(),
+            id: subscription.id,
+            uri: subscription.uri.clone(),
+            r#match: subscription.policy.name().to_owned(),
+            invoke: None,
+            members: subscription.clients().len(),
+        })
+        .filter(|row| row.members > 0)
+        .collect()
+    }
+
+    /// What has been counted, and how full things are.
+    pub fn counters(&self) -> Counters {
+        let stats: &Stats = &self.stats;
+        let process = Process::read();
+        let outboxes = || self.connections.iter().map(|(_, connection)| connection.outbox.queued_bytes() as u64);
+        let sum = |of: fn(&Stats, code: crate::wamp::message::Code) -> u64| {
+            crate::metrics::stats::MESSAGE_TYPES.iter().map(|(code, _)| of(stats, *code)).sum()
+        };
+        let drops = DropReason::ALL.iter().map(|reason| (reason.name().to_owned(), stats.drops(*reason)));
+        Counters {
+            messages_in: sum(Stats::messages_in),
+            messages_out: sum(Stats::messages_out),
+            events_out: stats.messages_out(code::EVENT),
+            bytes_in: stats.bytes_in.value(),
+            bytes_out: stats.bytes_out.value(),
+            drops: drops.filter(|(_, count)| *count > 0).collect(),
+            publisher_stalls: stats.publisher_stalls.value(),
+            outbox_bytes: outboxes().sum(),
+            outbox_bytes_fullest: outboxes().max().unwrap_or(0),
+            cpu_seconds: process.cpu_time.as_secs_f64(),
+            resident_bytes: process.resident_bytes,
+            open_files: process.open_files,
+            open_files_max: process.open_files_max,
+        }
+    }
+}
