@@ -1,11 +1,13 @@
 //! What happens to the sessions of a node that dies: every node keeps a list of the sessions of each peer, with their
-//! testaments, and when the peer stays away tells its own clients what the peer cannot tell them any more.
+//! testaments, and when the peer stays away tells its own clients what the peer cannot tell them any more. What these
+//! sessions hold is told in `holdings`.
 //!
 //! The list begins with a snapshot, fetched page by page when a link comes up, and is kept by notices, which come on
 //! the same link and so in order. A node that is not dead but out of reach is treated alike: nobody can tell the two
 //! apart. When it comes back, what was published for its sessions is not published again.
 
 use super::ClusteredRealm;
+use super::holdings::RemoteHoldings;
 use super::upkeep::Token;
 use crate::mesh::frames;
 use crate::realm::Effect;
@@ -33,6 +35,8 @@ struct Remote {
     sessions: BTreeMap<Id, RemoteSession>,
     /// The sessions that the snapshot has told of, while it is under way.
     told: Option<BTreeSet<Id>>,
+    /// What they hold.
+    held: RemoteHoldings,
     /// The uptime at which the node counts as dead, while its link is down.
     dead_at: Option<Duration>,
 }
@@ -52,6 +56,7 @@ impl Afterlife {
     pub(super) fn handle_lost(&mut self, now: Now, node: &str) {
         if let Some(remote) = self.by_node.get_mut(node) {
             remote.told = None;
+            remote.held.handle_lost();
             remote.dead_at = Some(now.uptime + GRACE);
         }
     }
@@ -60,6 +65,7 @@ impl Afterlife {
     pub(super) fn handle_up(&mut self, node: &str) {
         let remote = self.by_node.entry(node.to_owned()).or_default();
         (remote.dead_at, remote.told) = (None, Some(BTreeSet::new()));
+        remote.held.handle_up();
     }
 
     /// Whether a publication that a link has brought is a testament that was published here before; one that was not
@@ -71,6 +77,11 @@ impl Afterlife {
             }
         }
         self.published.contains(&publication)
+    }
+
+    /// What the sessions of a node hold, if the node is known.
+    pub(super) fn held_mut(&mut self, node: &str) -> Option<&mut RemoteHoldings> {
+        self.by_node.get_mut(node).map(|remote| &mut remote.held)
     }
 
     /// Takes over what a node says about one of its sessions.
@@ -90,36 +101,48 @@ impl ClusteredRealm {
     /// Tells all peers of a session, as it is now.
     pub(super) fn notify_session(&self, key: SessionKey, out: &mut Vec<Effect>) {
         if let Some(session) = self.session_for_peers(key) {
-            self.notify(frames::SESSION, session, out);
+            self.notify(frames::SESSION, vec![session], out);
         }
     }
 
     /// Tells all peers that a session is gone, after they have got its testaments.
     pub(super) fn notify_session_gone(&self, session: Id, out: &mut Vec<Effect>) {
-        self.notify(frames::SESSION_GONE, session.into(), out);
+        self.notify(frames::SESSION_GONE, vec![session.into()], out);
     }
 
-    fn notify(&self, topic: &str, told: Value, out: &mut Vec<Effect>) {
+    pub(super) fn notify(&self, topic: &str, told: Vec<Value>, out: &mut Vec<Effect>) {
         let to = self.members().peers().to_vec();
         if !to.is_empty() {
             // Notices are no publications; nobody looks at their ids.
             let subscription = id_of(IdKind::Subscription, Match::Exact, topic, |_| false);
             let details = Dict::new().with("topic", topic);
-            let payload = Payload::from_values(vec![told], Dict::new());
+            let payload = Payload::from_values(told, Dict::new());
             out.push(Effect::Fanout { to, message: Message::Event { subscription, publication: 1, details, payload } });
         }
     }
 
     /// A notice of a peer.
-    pub(super) fn handle_notice(&mut self, node: &str, topic: &str, payload: &Payload) {
-        let Some(told) = payload.args().ok().and_then(|args| args.into_iter().next()) else { return };
+    pub(super) fn handle_notice(
+        &mut self,
+        now: Now,
+        node: &str,
+        topic: &str,
+        payload: &Payload,
+        out: &mut Vec<Effect>,
+    ) {
+        let args = payload.args().unwrap_or_default();
+        let Some(told) = args.first() else { return };
         match topic {
             frames::SESSION => {
-                self.afterlife.learn(node, &told);
+                self.afterlife.learn(node, told);
             }
+            frames::HELD | frames::HELD_NO_MORE => self.handle_held(now, node, &args, out),
             frames::SESSION_GONE => {
                 if let (Some(remote), Some(id)) = (self.afterlife.by_node.get_mut(node), told.as_uint()) {
                     remote.sessions.remove(&id);
+                    // Unless it went silently, it has ceased to hold anything before.
+                    let held = remote.held.take_of(id);
+                    self.end_all(now, held, true, out);
                 }
             }
             _ => {}
@@ -149,6 +172,8 @@ impl ClusteredRealm {
         // What it had before and has no more has ended while the link was down.
         let gone: Vec<Id> = remote.sessions.keys().filter(|id| !told.contains(id)).copied().collect();
         let gone: Vec<RemoteSession> = gone.iter().filter_map(|id| remote.sessions.remove(id)).collect();
+        let held = gone.iter().flat_map(|session| remote.held.take_of(session.publisher.session)).collect();
+        self.end_all(now, held, false, out);
         self.bury_all(now, gone, out);
     }
 
@@ -159,6 +184,7 @@ impl ClusteredRealm {
             self.afterlife.by_node.iter().filter(|(_, remote)| is_dead(remote)).map(|(node, _)| node.clone()).collect();
         for node in dead {
             let remote = self.afterlife.by_node.remove(&node).unwrap_or_default();
+            self.end_all(now, remote.held.into_all(), false, out);
             self.bury_all(now, remote.sessions.into_values().collect(), out);
         }
     }
