@@ -330,6 +330,9 @@ impl ClusteredRealm {
                 self.realm.handle_message(now, key, message, out);
             }
             Some(Input::Settled(pattern)) => {
+                if matches!(self.settling.want(&pattern), Some(Want::Answer(offer)) if offer.force) {
+                    uplink.take(pattern.clone());
+                }
                 self.settle_if_agreed(now, &pattern, out);
             }
             Some(Input::Refused { pattern, said, error, payload }) => {
