@@ -50,6 +50,7 @@ const ROWS: &[(&str, &[&str])] = &[
     ("a lost link", &["a_killed_node_answers_its_calls", "after_each_return_of_a_node_events_come_once"]),
     ("a link lost in the middle of a subscription", &["a_subscription_outlives_the_link_that_was_to_confirm_it"]),
     ("a frozen peer is not noticed", &["a_frozen_node_is_noticed_and_comes_back"]),
+    ("what is published for it is buffered", &["what_waits_for_a_frozen_peer_is_bounded"]),
     ("every forwarded call is logged", &["a_forwarded_call_is_not_worth_a_line_in_the_log"]),
     ("sessions are counted per node", &["sessions_are_counted_listed_and_killed_over_all_nodes"]),
     ("registrations and subscriptions too", &["registrations_and_subscriptions_have_the_same_ids_everywhere"]),

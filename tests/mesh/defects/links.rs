@@ -66,6 +66,38 @@ fn a_subscription_outlives_the_link_that_was_to_confirm_it() {
     }
 }
 
+/// There a node buffered whatever was published for a peer that was frozen. Here what waits for it is bounded, what it
+/// does not get is counted by name, and the clients of this node miss nothing.
+#[test]
+fn what_waits_for_a_frozen_peer_is_bounded() {
+    let limits = "link_outbox_bytes_max = \"1MiB\"";
+    let mut cluster = Cluster::start(2, Setup { limits, ..Setup::default() });
+    let mut far = cluster.node(2).join("far");
+    let mut near = cluster.node(1).join("near");
+    far.subscribe("com.topic", "{}", "sub");
+    near.subscribe("com.topic", "{}", "sub");
+    let mut publisher = cluster.node(1).join("publisher");
+    let padding = "x".repeat(64 << 10);
+    cluster.node(2).edge.signal("STOP");
+    for n in 0..60 {
+        publisher.send(&format!(r#"[16, #, {{}}, "com.topic", [{n}, "{padding}"]]"#));
+    }
+    for n in 0..60 {
+        near.expect(&format!(r#"[36, $sub, $_, {{...}}, [{n}, "{padding}"]]"#));
+    }
+    let (waiting, dropped) =
+        (cluster.node(1).metric("crossbar_outbox_bytes"), cluster.node(1).drops("link_queue_full"));
+    cluster.node(2).edge.signal("CONT");
+    // The one that does not fit any more is let in.
+    assert!(waiting <= (1 << 20) + (66 << 10), "{waiting} bytes wait");
+    assert!(dropped > 0, "nothing was dropped");
+    eventually("the mesh heals", || cluster.routers.iter().flatten().all(is_complete));
+    let mut again = cluster.node(2).join("again");
+    again.subscribe("com.after", "{}", "after");
+    publisher.send(r#"[16, #, {}, "com.after", ["heard"]]"#);
+    again.expect(r#"[36, $after, $_, {...}, ["heard"]]"#);
+}
+
 /// There the sessions of links were sessions to everybody.
 #[test]
 fn links_are_no_sessions() {
