@@ -206,6 +206,13 @@ impl Realm {
         self.settle(now, out, first);
     }
 
+    /// A session of another node that was buried is here again, and is what `summary` says.
+    pub fn welcome_back(&mut self, now: Now, summary: Dict, out: &mut Vec<Effect>) {
+        let (mut cx, desks) = self.enter(now, out);
+        let event = MetaEvent { topic: "wamp.session.on_join", args: vec![summary.into()] };
+        desks.broker.publish_meta(&mut cx, event, Origin::Node);
+    }
+
     /// A client of another node has begun or ceased to hold something, of which our own clients are told unless the
     /// session went silently.
     pub fn handle_elsewhere(&mut self, now: Now, holding: &Holding, is_silent: bool, out: &mut Vec<Effect>) {

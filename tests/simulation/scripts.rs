@@ -489,6 +489,21 @@ fn what_is_told_of_sessions_beyond_a_partition_fits_together() {
     world.run(30_000);
     assert!(world.is_whole());
     assert_eq!(told(&world, watcher), [created, created, deleted, deleted, created].concat());
+    world.leave(holder);
+    world.run(1_000);
+    let session = world.clients[holder].session;
+    let about_holder = |event: &&&Message| match event {
+        Message::Event { payload, .. } => match &payload.args().expect("a list")[0] {
+            Value::Dict(summary) => summary.uint("session") == Some(session),
+            other => other.as_uint() == Some(session),
+        },
+        _ => false,
+    };
+    let events = world.clients[watcher].events();
+    let topics = events.iter().filter(about_holder).filter_map(|event| details(event).str("topic"));
+    let sessions: Vec<&str> = topics.filter_map(|topic| topic.strip_prefix("wamp.session.")).collect();
+    // It joined before the watcher listened.
+    assert_eq!(sessions, ["on_leave", "on_join", "on_leave"]);
 }
 
 #[test]

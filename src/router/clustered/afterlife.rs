@@ -13,6 +13,7 @@ use crate::mesh::frames;
 use crate::realm::Effect;
 use crate::realm::broker::Publisher;
 use crate::realm::ids::{IdKind, id_of};
+use crate::realm::meta::session_summary;
 use crate::realm::testament::{Scope, SessionTestaments, Testament};
 use crate::time::Now;
 use crate::wamp::uri::Match;
@@ -28,6 +29,8 @@ pub(super) struct Afterlife {
     by_node: BTreeMap<String, Remote>,
     /// The testaments that were published for sessions whose node may come back, as far as they are remembered.
     published: BTreeSet<Id>,
+    /// The sessions of such nodes that were said to have left, as far as they are remembered.
+    buried: BTreeSet<Id>,
 }
 
 #[derive(Debug, Default)]
@@ -134,7 +137,7 @@ impl ClusteredRealm {
         let Some(told) = args.first() else { return };
         match topic {
             frames::SESSION => {
-                self.afterlife.learn(node, told);
+                self.learn_session(now, node, told, out);
             }
             frames::HELD | frames::HELD_NO_MORE => self.handle_held(now, node, &args, out),
             frames::SESSION_GONE => {
@@ -147,6 +150,17 @@ impl ClusteredRealm {
             }
             _ => {}
         }
+    }
+
+    /// Takes over what a node says about one of its sessions. One that was said to have left has not.
+    fn learn_session(&mut self, now: Now, node: &str, told: &Value, out: &mut Vec<Effect>) -> Option<Id> {
+        let id = self.afterlife.learn(node, told)?;
+        if self.afterlife.buried.remove(&id) {
+            let mut summary = told.as_dict()?.clone();
+            summary.remove("testaments");
+            self.realm.welcome_back(now, summary, out);
+        }
+        Some(id)
     }
 
     /// One page of this node's sessions, for a peer: those after the id that it names.
@@ -163,7 +177,7 @@ impl ClusteredRealm {
     pub(super) fn handle_sessions_page(&mut self, now: Now, key: SessionKey, args: &[Value], out: &mut Vec<Effect>) {
         let Some(node) = self.uplinks.get(&key).map(|uplink| uplink.node.clone()) else { return };
         let page = args.first().and_then(Value::as_list).unwrap_or_default();
-        let last = page.iter().filter_map(|told| self.afterlife.learn(&node, told)).max();
+        let last = page.iter().filter_map(|told| self.learn_session(now, &node, told, out)).max();
         if let Some(last) = last.filter(|_| page.len() >= PAGE) {
             return self.ask_peer(key, Token::Sessions, vec![last.into()], out);
         }
@@ -192,7 +206,11 @@ impl ClusteredRealm {
     fn bury_all(&mut self, now: Now, sessions: Vec<RemoteSession>, out: &mut Vec<Effect>) {
         for RemoteSession { publisher, testaments } in sessions {
             self.afterlife.published.extend(testaments.iter().map(|testament| testament.publication));
+            self.afterlife.buried.insert(publisher.session);
             self.realm.bury(now, publisher, SessionTestaments(testaments), out);
+        }
+        while self.afterlife.buried.len() > PUBLISHED_MAX {
+            self.afterlife.buried.pop_first();
         }
         while self.afterlife.published.len() > PUBLISHED_MAX {
             self.afterlife.published.pop_first();
@@ -203,12 +221,7 @@ impl ClusteredRealm {
     fn session_for_peers(&self, key: SessionKey) -> Option<Value> {
         let identity = &self.members().member(key)?.identity;
         let testaments: Vec<Value> = self.realm.testaments(key).iter().map(write_testament).collect();
-        let session = Dict::new()
-            .with("session", identity.session)
-            .with("authid", identity.authid.as_str())
-            .with("authrole", identity.authrole.as_str())
-            .with("testaments", testaments);
-        Some(session.into())
+        Some(session_summary(identity).with("testaments", testaments).into())
     }
 }
 
@@ -261,5 +274,5 @@ pub(super) fn read_payload(told: &Value) -> Option<Payload> {
 const GRACE: Duration = Duration::from_secs(3);
 /// Sessions per page of a snapshot.
 const PAGE: usize = 100;
-/// How many published testaments are remembered. Only a node that comes back from a partition could repeat one.
+/// How many published testaments are remembered, and how many sessions that have left. Only a node that comes back from a partition could repeat one.
 const PUBLISHED_MAX: usize = 10_000;
