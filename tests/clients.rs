@@ -1,5 +1,5 @@
-//! Real WAMP clients against the running router: autobahn-python (also with a mesh of edges), autobahn-js in Node and in
-//! Chromium, wampy.js. What they do is in `tests/clients/`; `tests/clients/setup` installs what they need.
+//! Real WAMP clients against the running router: autobahn-python (also with a mesh of edges), autobahn-js in Node and
+//! in Chromium, wampy.js. What they do is in `tests/clients/`; `tests/clients/setup` installs what they need.
 
 mod harness;
 

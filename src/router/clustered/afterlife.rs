@@ -274,5 +274,6 @@ pub(super) fn read_payload(told: &Value) -> Option<Payload> {
 const GRACE: Duration = Duration::from_secs(3);
 /// Sessions per page of a snapshot.
 const PAGE: usize = 100;
-/// How many published testaments are remembered, and how many sessions that have left. Only a node that comes back from a partition could repeat one.
+/// How many published testaments are remembered, and how many sessions that were buried. Only a node that comes back
+/// from a partition could repeat the one and bring back the other.
 const PUBLISHED_MAX: usize = 10_000;
