@@ -81,7 +81,9 @@ fn python_components_on_different_edges_use_every_feature() {
     let Some(clients) = clients() else { return };
     let rules = "[[realm.history]]\nuri = \"com.history.\"\nmatch = \"prefix\"\nentries_max = 100";
     for (scheme, serializer) in [("ws", "cbor"), ("rs", "msgpack")] {
-        let mut cluster = Cluster::start(3, Setup { rules, ..Setup::default() });
+        // On a busy machine an edge may take longer to confirm than it is given.
+        let limits = "settle_max = \"5s\"";
+        let mut cluster = Cluster::start(3, Setup { rules, limits, ..Setup::default() });
         let mut script = script(&clients, "mesh.py");
         for node in 1..=3 {
             script.args(["--edge", cluster.node(node).edge.url(scheme)]);

@@ -69,11 +69,12 @@ fn who_takes_a_procedure_takes_it_on_every_node() {
 /// There a whole node counted as one callee, and links of links as further ones, so that some callees had most calls.
 #[test]
 fn every_shared_callee_of_the_cluster_has_its_share() {
-    let mut cluster = Cluster::start(3, Setup::default());
+    let mut cluster = Cluster::start(3, Setup { limits: PATIENT, ..Setup::default() });
     let mut callees: Vec<_> = [1, 1, 2].map(|node| cluster.node(node).join("callee")).into();
     for callee in &mut callees {
         callee.register("com.shared", r#"{"invoke": "roundrobin"}"#, "reg");
     }
+    settle(&mut callees, "roundrobin");
     // The third node has none, and its callers are served alike.
     for node in [3, 2, 1] {
         let mut caller = cluster.node(node).join("caller");
@@ -90,12 +91,13 @@ fn every_shared_callee_of_the_cluster_has_its_share() {
 /// There `first` was the link and `last` another callee on each node.
 #[test]
 fn first_and_last_are_the_same_callee_from_every_node() {
-    let mut cluster = Cluster::start(3, Setup::default());
+    let mut cluster = Cluster::start(3, Setup { limits: PATIENT, ..Setup::default() });
     for (invoke, expected) in [("first", 0), ("last", 2)] {
         let mut callees: Vec<_> = [2, 1, 3].map(|node| cluster.node(node).join("callee")).into();
         for callee in &mut callees {
             callee.register(&format!("com.{invoke}"), &format!(r#"{{"invoke": "{invoke}"}}"#), "reg");
         }
+        settle(&mut callees, invoke);
         for node in 1..=3 {
             let mut caller = cluster.node(node).join("caller");
             caller.send(&format!(r#"[48, #, {{}}, "com.{invoke}"]"#));
@@ -266,6 +268,16 @@ fn the_concurrency_of_a_callee_holds_for_callers_of_all_nodes() {
     for caller in &mut callers {
         caller.expect("[50, $_, {}]");
         caller.expect("[50, $_, {}]");
+    }
+}
+
+/// A node has the time that a busy machine takes to hear of all others what they confirm.
+const PATIENT: &str = "settle_max = \"5s\"";
+
+/// All nodes know how many callees there are: they confirm what comes behind that on the same link.
+fn settle(callees: &mut [Client], name: &str) {
+    for (n, callee) in callees.iter_mut().enumerate() {
+        callee.subscribe(&format!("com.barrier.{name}{n}"), "{}", "barrier");
     }
 }
 
