@@ -1,8 +1,10 @@
-//! Real WAMP clients against the running router: autobahn-python, autobahn-js in Node and in Chromium, wampy.js. What
-//! they do is in `tests/clients/`; `tests/clients/setup` installs what they need.
+//! Real WAMP clients against the running router: autobahn-python (also with a mesh of edges), autobahn-js in Node and
+//! in Chromium, wampy.js. What they do is in `tests/clients/`; `tests/clients/setup` installs what they need.
 
 mod harness;
 
+use harness::cluster::Cluster;
+use harness::router::Setup;
 use harness::{Edge, in_package, in_target, run};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -72,6 +74,73 @@ fn python_uses_tls_and_socket_files() {
     }
     edge.stop();
 }
+
+/// Issue 3: every feature that is announced, between two components on different edges. The third edge is killed.
+#[test]
+fn python_components_on_different_edges_use_every_feature() {
+    let Some(clients) = clients() else { return };
+    let rules = "[[realm.history]]\nuri = \"com.history.\"\nmatch = \"prefix\"\nentries_max = 100";
+    for (scheme, serializer) in [("ws", "cbor"), ("rs", "msgpack")] {
+        // On a busy machine an edge may take longer to confirm than it is given.
+        let limits = "settle_max = \"5s\"";
+        let mut cluster = Cluster::start(3, Setup { rules, limits, ..Setup::default() });
+        let mut script = script(&clients, "mesh.py");
+        for node in 1..=3 {
+            script.args(["--edge", cluster.node(node).edge.url(scheme)]);
+        }
+        script.args(["--doomed-pid", &cluster.node(3).edge.pid().to_string(), "--serializer", serializer]);
+        let printed = run(&mut script, LIMIT);
+        for feature in MESH_FEATURES {
+            let line = format!("ok {feature}");
+            assert!(
+                printed.lines().any(|printed| printed == line),
+                "{feature} was not shown over {scheme}:\n{printed}"
+            );
+        }
+    }
+}
+
+/// The scenarios of `mesh.py`, by what they show.
+const MESH_FEATURES: [&str; 38] = [
+    "eligible_sessions",
+    "eligible_authids",
+    "eligible_authroles",
+    "exclude_sessions",
+    "exclude_authids",
+    "exclude_authroles",
+    "exclude_me",
+    "publisher_disclosure",
+    "caller_disclosure",
+    "retained_events",
+    "event_history",
+    "testaments",
+    "testaments_and_meta_events_of_a_dead_node",
+    "meta_api_of_sessions",
+    "meta_api_of_subscriptions",
+    "meta_api_of_registrations",
+    "meta_events_of_sessions",
+    "meta_events_of_subscriptions",
+    "meta_events_of_registrations",
+    "session_kill",
+    "shared_single",
+    "shared_first",
+    "shared_last",
+    "shared_roundrobin",
+    "shared_random",
+    "cancel_kill",
+    "cancel_killnowait",
+    "cancel_skip",
+    "call_timeout",
+    "call_results",
+    "call_errors",
+    "progressive_results",
+    "pattern_subscriptions",
+    "pattern_registrations",
+    "registration_revocation",
+    "subscription_revocation",
+    "force_reregister",
+    "payload_passthru",
+];
 
 #[test]
 fn autobahn_js_in_node() {

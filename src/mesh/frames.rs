@@ -29,6 +29,12 @@ pub const NAMESPACE: &str = "wamp.link.";
 pub const SESSION: &str = "wamp.link.session";
 /// EVENT: a session of B has left, by its id.
 pub const SESSION_GONE: &str = "wamp.link.session_gone";
+/// EVENT: a session of B has begun to hold a subscription or registration: session, kind, what it is.
+pub const HELD: &str = "wamp.link.held";
+/// EVENT: a session of B has ceased to hold one: session, kind, id. With the session alone, it holds none any more.
+pub const HELD_NO_MORE: &str = "wamp.link.held_no_more";
+/// CALL: a page of what B's sessions hold, what comes after the holding that the arguments name.
+pub const HOLDINGS: &str = "wamp.link.holdings";
 /// CALL: a page of B's sessions, those after the id that is the argument.
 pub const SESSIONS: &str = "wamp.link.sessions";
 /// CALL: a page of what B retains, the topics after the one that is the argument; and the topic to go on after.

@@ -7,7 +7,7 @@ use super::{Mirror, Pattern, Want};
 use crate::wamp::message::code;
 use crate::wamp::{Id, Identity, Message};
 use crate::wire::{Dict, Payload};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A link that this node has dialed, while it is up.
@@ -26,6 +26,8 @@ pub struct Uplink {
     hop: Dict,
     requests: BTreeMap<Id, Request>,
     n_requests: Id,
+    /// Procedures that clients of this node have, and that the peer has agreed to give up for them.
+    taken: BTreeSet<Pattern>,
 }
 
 #[derive(Debug)]
@@ -67,14 +69,28 @@ impl Uplink {
             hop,
             requests: BTreeMap::new(),
             n_requests: 0,
+            taken: BTreeSet::new(),
         }
     }
 
     /// Says what is wanted of a pattern now. Gives what is to be sent, if anything.
     pub fn want(&mut self, pattern: &Pattern, want: Option<Want>) -> Option<Message> {
+        if want.is_none() {
+            self.taken.remove(pattern);
+        }
         let message = self.mirror.want(pattern, want, counter(&mut self.n_requests))?;
         self.remember(pattern, &message);
         Some(message)
+    }
+
+    /// The peer has agreed that it has lost a procedure.
+    pub fn take(&mut self, pattern: Pattern) {
+        self.taken.insert(pattern);
+    }
+
+    /// Whether the peer has agreed to that, so that what it said of older callees of its own is of the past.
+    pub fn has_taken(&self, pattern: &Pattern) -> bool {
+        self.taken.contains(pattern)
     }
 
     /// Calls a procedure of the peer itself. The answer comes with `token`.

@@ -86,3 +86,10 @@ pub struct MetaEvent {
     pub topic: &'static str,
     pub args: Vec<Value>,
 }
+
+impl MetaEvent {
+    /// How far it goes: of sessions a node tells the whole cluster, of what they hold every node tells its own clients.
+    pub(super) fn origin(&self) -> Origin {
+        if self.topic.starts_with("wamp.session.") { Origin::Client } else { Origin::Node }
+    }
+}

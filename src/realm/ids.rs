@@ -8,10 +8,23 @@ use rand_chacha::rand_core::Rng;
 use sha2::{Digest, Sha256};
 
 /// What an id is for. A subscription and a registration of the same URI have different ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum IdKind {
     Subscription,
     Registration,
+}
+
+impl IdKind {
+    pub const fn name(self) -> &'static str {
+        match self {
+            IdKind::Subscription => "subscription",
+            IdKind::Registration => "registration",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<IdKind> {
+        [IdKind::Subscription, IdKind::Registration].into_iter().find(|kind| kind.name() == name)
+    }
 }
 
 /// The id of the subscription or registration of `uri` with `policy`: the same on every node.
@@ -20,10 +33,7 @@ pub enum IdKind {
 /// the same, `taken` says that another living object has the id, and the next free one is given.
 pub fn id_of(kind: IdKind, policy: Match, uri: &str, taken: impl Fn(Id) -> bool) -> Id {
     let mut hash = Sha256::new();
-    hash.update(match kind {
-        IdKind::Subscription => b"subscription",
-        IdKind::Registration => b"registration",
-    });
+    hash.update(kind.name().as_bytes());
     // The policy's name holds no NUL and stands before the URI: no two triples give the same bytes.
     hash.update([0]);
     hash.update(policy.name().as_bytes());

@@ -10,6 +10,7 @@ pub mod broker;
 pub mod dealer;
 mod dispatch;
 pub mod effect;
+pub mod holdings;
 pub mod ids;
 pub mod members;
 pub mod meta;
@@ -33,6 +34,8 @@ use crate::wire::{Dict, Payload, Value};
 use authorize::Authority;
 use broker::{Broker, Publisher};
 use dealer::Dealer;
+use holdings::{Holding, Holdings};
+use ids::IdKind;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::collections::BTreeSet;
@@ -47,6 +50,7 @@ pub struct Realm {
     rng: ChaCha8Rng,
     /// What has happened and is not published yet; empty between two calls.
     meta: Vec<MetaEvent>,
+    holdings: Holdings,
     desks: Desks,
 }
 
@@ -57,6 +61,8 @@ pub struct Changes {
     pub registrations: BTreeSet<(Match, String)>,
     /// Sessions whose testaments have changed.
     pub testaments: BTreeSet<SessionKey>,
+    /// What clients have begun or ceased to hold, in order.
+    pub holdings: Vec<Holding>,
 }
 
 /// Those who handle messages within a `Context`.
@@ -78,6 +84,7 @@ pub struct Context<'a> {
     pub out: &'a mut Vec<Effect>,
     /// What happened, to be published as meta events once the message is done.
     pub meta: &'a mut Vec<MetaEvent>,
+    pub holdings: &'a mut Holdings,
 }
 
 impl Realm {
@@ -88,6 +95,7 @@ impl Realm {
             members: Members::default(),
             rng: ChaCha8Rng::from_seed(seed),
             meta: Vec::new(),
+            holdings: Holdings::default(),
             desks: Desks::default(),
         };
         realm.reconfigure(now, config);
@@ -186,7 +194,7 @@ impl Realm {
     }
 
     /// A session of another node is gone together with its node: our own clients are told what its node cannot tell
-    /// them any more.
+    /// them any more. What it held has been told to `handle_elsewhere`.
     pub fn bury(&mut self, now: Now, session: Publisher, testaments: SessionTestaments, out: &mut Vec<Effect>) {
         let first = out.len();
         let (mut cx, desks) = self.enter(now, out);
@@ -196,6 +204,45 @@ impl Realm {
         let args = vec![session.session.into(), session.authid.into(), session.authrole.into()];
         desks.broker.publish_meta(&mut cx, MetaEvent { topic: "wamp.session.on_leave", args }, Origin::Node);
         self.settle(now, out, first);
+    }
+
+    /// A session of another node that was buried is here again, and is what `summary` says.
+    pub fn welcome_back(&mut self, now: Now, summary: Dict, out: &mut Vec<Effect>) {
+        let (mut cx, desks) = self.enter(now, out);
+        let event = MetaEvent { topic: "wamp.session.on_join", args: vec![summary.into()] };
+        desks.broker.publish_meta(&mut cx, event, Origin::Node);
+    }
+
+    /// A client of another node has begun or ceased to hold something, of which our own clients are told unless the
+    /// session went silently.
+    pub fn handle_elsewhere(&mut self, now: Now, holding: &Holding, is_silent: bool, out: &mut Vec<Effect>) {
+        let first = out.len();
+        let is_only = !self.is_held(holding.kind, holding.id);
+        if holding.details.is_none() {
+            self.holdings.count(holding);
+        }
+        if !is_silent {
+            self.enter(now, out).0.note_holding(holding, is_only);
+        }
+        if holding.details.is_some() {
+            self.holdings.count(holding);
+        }
+        self.settle(now, out, first);
+    }
+
+    /// How many clients of other nodes hold a subscription or registration, as far as is known here.
+    pub fn n_elsewhere(&self, kind: IdKind, id: Id) -> usize {
+        self.holdings.n_elsewhere(kind, id)
+    }
+
+    /// Whether a client of this node (or a history) holds it.
+    fn is_held(&self, kind: IdKind, id: Id) -> bool {
+        match kind {
+            IdKind::Subscription => self.desks.broker.subscription(id).is_some(),
+            IdKind::Registration => {
+                self.desks.dealer.registration(id).is_some_and(|found| found.client_callees().next().is_some())
+            }
+        }
     }
 
     /// Keeps an event that another node has retained, unless there is a newer one here.
@@ -223,12 +270,13 @@ impl Realm {
         self.settle(now, out, first);
     }
 
-    /// The patterns whose subscribers or callees among the clients have changed since this was last asked.
+    /// What has changed since this was last asked: the patterns that clients listen to or answer, and what they hold.
     pub fn take_changes(&mut self) -> Changes {
         Changes {
             subscriptions: std::mem::take(&mut self.desks.broker.changed),
             registrations: std::mem::take(&mut self.desks.dealer.changed),
             testaments: std::mem::take(&mut self.desks.testaments.changed),
+            holdings: std::mem::take(&mut self.holdings.changed),
         }
     }
 
@@ -307,8 +355,8 @@ impl Realm {
     }
 
     fn enter<'a>(&'a mut self, now: Now, out: &'a mut Vec<Effect>) -> (Context<'a>, &'a mut Desks) {
-        let Realm { config, members, rng, meta, desks } = self;
-        (Context { now, config, members, rng, out, meta }, desks)
+        let Realm { config, members, rng, meta, holdings, desks } = self;
+        (Context { now, config, members, rng, out, meta, holdings }, desks)
     }
 
     /// Completes what the effects from `first` on have begun: messages that waited for an authorizer go on, and what
@@ -331,7 +379,8 @@ impl Realm {
             let events = std::mem::take(&mut self.meta);
             let (mut cx, desks) = self.enter(now, out);
             for event in events {
-                desks.broker.publish_meta(&mut cx, event, Origin::Client);
+                let origin = event.origin();
+                desks.broker.publish_meta(&mut cx, event, origin);
             }
         }
     }

@@ -90,6 +90,11 @@ impl Connection {
         self.listener.is_mesh
     }
 
+    /// Whether it is a link on which more than this waits to be written.
+    pub(super) fn is_full_link(&self, bytes_max: usize) -> bool {
+        self.is_link() && self.outbox.queued_bytes() > bytes_max
+    }
+
     /// Whether something that was read has not been routed yet.
     pub fn has_parked(&self) -> bool {
         !self.waiting.is_empty() || !self.parked.is_empty()

@@ -5,6 +5,7 @@ use super::shard::{RealmIndex, Shard, Work};
 use crate::config::resolved::SlowConsumer;
 use crate::drop::DropReason;
 use crate::limits::{OUTBOX_STALL_PERCENT, STALL_MAX};
+use crate::mesh::frames;
 use crate::transport::{Class, Encoding, Frame};
 use crate::wamp::message::code;
 use crate::wamp::{Id, Message, SessionKey, codec, error};
@@ -17,14 +18,13 @@ impl Shard {
         let mut buffer = std::mem::take(&mut self.encode_buffer);
         buffer.clear();
         let class = self.class_of(self.connections.get(key.0 as usize).and_then(|c| c.realm), &message);
-        let message = self.admit_to_link(key, message);
-        if self.tracer.is_active()
-            && let Some(message) = &message
-        {
-            self.trace(key, false, message);
+        if self.tracer.is_active() {
+            self.trace(key, false, &message);
         }
-        if let Some(message) = message
-            && let Some(connection) = self.connections.get_mut(key.0 as usize)
+        let link_bytes_max = self.limits.link_outbox_bytes_max;
+        if self.connection(key).is_some_and(|connection| connection.is_full_link(link_bytes_max)) {
+            self.turn_away(key, &message);
+        } else if let Some(connection) = self.connections.get_mut(key.0 as usize)
             && let Some(serializer) = connection.serializer
         {
             codec::encode(&message, serializer, &mut buffer);
@@ -54,6 +54,10 @@ impl Shard {
         }
         for &key in keys {
             let Some(connection) = self.connections.get_mut(key.0 as usize) else { continue };
+            if connection.is_full_link(self.limits.link_outbox_bytes_max) {
+                self.turn_away(key, message);
+                continue;
+            }
             let Some(serializer) = connection.serializer else { continue };
             let encoding = Encoding { serializer, wrapping: connection.outbound.wrapping };
             let slot = &mut shared[encoding.index()];
@@ -97,22 +101,16 @@ impl Shard {
     }
 
     /// A full link takes no more: events are dropped and counted, calls are answered at once, and a link on which an
-    /// answer would be lost is given up, which answers everybody. None when the message is not to be sent.
-    fn admit_to_link(&mut self, key: SessionKey, message: Message) -> Option<Message> {
-        let bytes_max = self.limits.link_outbox_bytes_max;
-        let Some(connection) = self.connection(key) else { return Some(message) };
-        if !connection.is_link() || connection.outbox.queued_bytes() <= bytes_max {
-            return Some(message);
-        }
+    /// answer or what a node has to know would be lost is given up, which answers everybody.
+    fn turn_away(&mut self, key: SessionKey, message: &Message) {
         match message {
-            Message::Event { .. } => self.stats.count_drop(DropReason::LinkQueueFull),
+            Message::Event { details, .. } if !is_notice(details) => self.stats.count_drop(DropReason::LinkQueueFull),
             Message::Invocation { request, .. } => {
                 self.stats.count_drop(DropReason::LinkQueueFull);
-                self.refuse_invocation(key, request, error::NETWORK_FAILURE, "the link to the callee's node is full");
+                self.refuse_invocation(key, *request, error::NETWORK_FAILURE, "the link to the callee's node is full");
             }
             _ => self.kill_later(key, DropReason::LinkQueueFull),
         }
-        None
     }
 
     /// Answers an INVOCATION that cannot be sent, in the callee's place.
@@ -225,4 +223,9 @@ impl Shard {
         let frame = connection.outbound.echo(bytes, is_text);
         self.queue(key, frame, Class::Reply);
     }
+}
+
+/// Whether an event is what nodes tell one another, rather than a publication.
+fn is_notice(details: &Dict) -> bool {
+    details.str("topic").is_some_and(|topic| topic.starts_with(frames::NAMESPACE))
 }

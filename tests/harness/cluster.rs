@@ -1,9 +1,10 @@
 //! Several edges that are linked with each other, as processes of their own. Links go over socket files, so that no
-//! port has to be known before it is bound.
+//! port has to be known before it is bound, unless a test is about TCP.
 
 use super::client::Scope;
 use super::router::{Router, Setup, eventually};
 use super::{Edge, in_target};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
@@ -14,6 +15,8 @@ pub struct Cluster {
     setup: Setup,
     scope: Scope,
     keys: Vec<String>,
+    /// Where each node listens for links.
+    addresses: Vec<String>,
     directory: tempfile::TempDir,
 }
 
@@ -21,8 +24,25 @@ impl Cluster {
     /// Starts `n` edges and waits until each is linked with every other.
     pub fn start(n: usize, setup: Setup) -> Cluster {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let keys = (1..=n).map(|node| make_key(directory.path(), node)).collect();
-        let mut cluster = Cluster { routers: Vec::new(), setup, scope: Scope::default(), keys, directory };
+        let address = |node| format!("unix:{}/link{node}.sock", directory.path().display());
+        let addresses = (1..=n).map(address).collect();
+        Cluster::start_at(addresses, setup, directory)
+    }
+
+    /// As `start`, with links over TCP, on ports that were free a moment ago.
+    pub fn start_over_tcp(n: usize, setup: Setup) -> Cluster {
+        let free = |_| TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+        let listeners: Vec<TcpListener> = (0..n).map(free).collect();
+        let address = |listener: &TcpListener| listener.local_addr().expect("it is bound").to_string();
+        let addresses = listeners.iter().map(address).collect();
+        drop(listeners);
+        Cluster::start_at(addresses, setup, tempfile::tempdir().expect("a temporary directory"))
+    }
+
+    fn start_at(addresses: Vec<String>, setup: Setup, directory: tempfile::TempDir) -> Cluster {
+        let n = addresses.len();
+        let keys = (1..=n).map(|node| make_key(directory.path(), node, &addresses)).collect();
+        let mut cluster = Cluster { routers: Vec::new(), setup, scope: Scope::default(), keys, addresses, directory };
         for node in 1..=n {
             let router = cluster.start_node(node);
             cluster.routers.push(Some(router));
@@ -33,7 +53,7 @@ impl Cluster {
 
     fn start_node(&self, node: usize) -> Router {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let text = config_of(self.directory.path(), node, &self.keys, &self.setup);
+        let text = config_of(self.directory.path(), node, &self.keys, &self.addresses, &self.setup);
         let mut router = Router::of(Edge::start_with(directory, &text, |_| {}));
         router.scope = self.scope.clone();
         router
@@ -50,9 +70,14 @@ impl Cluster {
         router.edge.signal("KILL");
     }
 
+    /// Starts a node that was killed, whether or not its peers are there.
+    pub fn start_alone(&mut self, node: usize) {
+        self.routers[node - 1] = Some(self.start_node(node));
+    }
+
     /// Starts a node that was killed, and waits until the mesh is complete again.
     pub fn restart(&mut self, node: usize) {
-        self.routers[node - 1] = Some(self.start_node(node));
+        self.start_alone(node);
         self.await_complete();
     }
 
@@ -81,9 +106,10 @@ pub fn mesh_of(router: &Router) -> serde_json::Value {
 }
 
 /// Makes the key of a node with the program's own command. Returns the public half.
-fn make_key(directory: &Path, node: usize) -> String {
+fn make_key(directory: &Path, node: usize, addresses: &[String]) -> String {
     let file = directory.join(format!("keygen{node}.toml"));
-    std::fs::write(&file, config_of(directory, node, &[], &Setup::default())).expect("the configuration is written");
+    std::fs::write(&file, config_of(directory, node, &[], addresses, &Setup::default()))
+        .expect("the configuration is written");
     let output = Command::new(env!("CARGO_BIN_EXE_crossbar-edge"))
         .args(["keygen", "--config"])
         .arg(&file)
@@ -95,19 +121,18 @@ fn make_key(directory: &Path, node: usize) -> String {
 }
 
 /// The configuration of one node that is linked with all whose keys there are.
-fn config_of(directory: &Path, node: usize, keys: &[String], setup: &Setup) -> String {
+fn config_of(directory: &Path, node: usize, keys: &[String], addresses: &[String], setup: &Setup) -> String {
     let at = directory.display();
+    let address = &addresses[node - 1];
     let links = format!(
-        "[[listen]]\ntype = \"rawsocket\"\naddress = \"unix:{at}/link{node}.sock\"\npurpose = \"mesh\"\n\
+        "[[listen]]\ntype = \"rawsocket\"\naddress = \"{address}\"\npurpose = \"mesh\"\n\
          serializers = [\"cbor\"]\n"
     );
     let peers: String = (1..=keys.len())
         .filter(|peer| *peer != node)
         .map(|peer| {
-            let key = &keys[peer - 1];
-            format!(
-                "[[mesh.peer]]\nid = \"edge{peer}\"\naddress = \"unix:{at}/link{peer}.sock\"\npublic_key = \"{key}\"\n"
-            )
+            let (key, address) = (&keys[peer - 1], &addresses[peer - 1]);
+            format!("[[mesh.peer]]\nid = \"edge{peer}\"\naddress = \"{address}\"\npublic_key = \"{key}\"\n")
         })
         .collect();
     let setup = Setup { listeners: format!("{}{links}", setup.listeners), ..setup.clone() };

@@ -100,7 +100,7 @@ fn history_is_readable_from_any_node() {
     publisher.send(r#"[16, #, {"acknowledge": true}, "com.log", ["one"]]"#);
     publisher.expect("[17, #, $pub]");
     let mut reader = cluster.node(2).join("reader");
-    reader.subscribe("com.log", "{}", "sub");
+    reader.call("wamp.subscription.lookup", r#"["com.log"]"#, "[$sub]");
     reader.send(r#"[48, #, {}, "wamp.subscription.get_events", [$sub]]"#);
     reader.expect(r#"[50, #, {}, [{"publication": $pub, "args": ["one"], ...}]]"#);
 }

@@ -5,6 +5,7 @@
 mod harness;
 
 mod calls;
+mod defects;
 mod events;
 mod failure;
 mod identity;

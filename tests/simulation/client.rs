@@ -134,6 +134,11 @@ impl Client {
         Vec::new()
     }
 
+    /// How many invocations it works on.
+    pub(crate) fn n_working(&self) -> usize {
+        self.working.len()
+    }
+
     /// The answers to a request, with the name of the last message of each kind.
     pub(crate) fn answers(&self, request: Id) -> Vec<&Message> {
         let is_answer = |message: &&Message| match message {

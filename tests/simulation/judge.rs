@@ -1,9 +1,10 @@
 //! What must hold when a cluster has been mended and has come to rest.
 
+use crate::client::Client;
 use crate::world::World;
 use crossbar_cluster::mesh::{Kind, Pattern};
-use crossbar_cluster::wamp::Id;
 use crossbar_cluster::wamp::uri::Match;
+use crossbar_cluster::wamp::{Id, Message};
 use crossbar_cluster::wire::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub(crate) fn judge(world: &mut World, published: &[Published]) {
     nodes_agree_on_interest(world);
     nodes_agree_on_procedures(world);
     nodes_agree_on_what_is_retained(world);
+    watchers_know_who_holds_what(world);
     nothing_is_lost(world, published);
     every_procedure_can_be_called_from_everywhere(world);
     the_meta_api_answers_alike_everywhere(world);
@@ -97,6 +99,51 @@ fn nodes_agree_on_what_is_retained(world: &World) {
     for node in 1..world.nodes.len() {
         assert_eq!(of(node), of(0), "what node {node} retains");
     }
+}
+
+/// Who has heard all meta events from the beginning knows who holds what in the cluster, and heard of the first and the
+/// last holder of each object, each time.
+fn watchers_know_who_holds_what(world: &World) {
+    let mut truth: BTreeSet<(String, Id, Id)> = BTreeSet::new();
+    for client in world.clients.iter().filter(|client| !client.is_gone) {
+        let session = client.session;
+        let topics = client.subscriptions.iter().filter(|(_, held)| !held.uri.starts_with("wamp."));
+        truth.extend(topics.map(|(id, _)| ("subscription".to_owned(), *id, session)));
+        truth.extend(client.registrations.keys().map(|id| ("registration".to_owned(), *id, session)));
+    }
+    let watches = |client: &&Client| client.subscriptions.values().any(|held| held.uri == WATCHED);
+    for watcher in world.clients.iter().filter(|client| !client.is_gone).filter(watches) {
+        let mut known: BTreeSet<(String, Id, Id)> = BTreeSet::new();
+        let mut objects: BTreeSet<(String, Id)> = BTreeSet::new();
+        for event in watcher.events() {
+            let Message::Event { details, payload, .. } = event else { continue };
+            let topic = details.str("topic").unwrap_or_default();
+            let Some((kind, what)) = topic.strip_prefix("wamp.").and_then(|rest| rest.split_once('.')) else {
+                continue;
+            };
+            let args = payload.args().expect("the router's arguments can be read");
+            let (Some(session), Some(id)) = (args[0].as_uint(), args.get(1).and_then(id_of)) else { continue };
+            let kind = kind.to_owned();
+            let n_holders = known.iter().filter(|(k, i, _)| *k == kind && *i == id).count();
+            let is_news = match what {
+                "on_create" => n_holders == 0 && objects.insert((kind, id)),
+                "on_subscribe" | "on_register" => {
+                    objects.contains(&(kind.clone(), id)) && known.insert((kind, id, session))
+                }
+                "on_unsubscribe" | "on_unregister" => known.remove(&(kind, id, session)),
+                "on_delete" => n_holders == 0 && objects.remove(&(kind, id)),
+                _ => true,
+            };
+            assert!(is_news, "session {} of node {}: {topic} {args:?}", watcher.session, watcher.node);
+        }
+        assert_eq!(known, truth, "what session {} of node {} has heard", watcher.session, watcher.node);
+        assert_eq!(objects, truth.iter().map(|(kind, id, _)| (kind.clone(), *id)).collect());
+    }
+}
+
+/// The id in an argument of a meta event: itself, or in the details of the object.
+fn id_of(value: &Value) -> Option<Id> {
+    value.as_uint().or_else(|| value.as_dict()?.uint("id"))
 }
 
 /// Who had SUBSCRIBED before a publication, and has kept it, got it, if the link from there was whole all the time.
@@ -204,5 +251,7 @@ fn ids(list: Option<&Value>) -> Vec<Id> {
     list.and_then(Value::as_list).unwrap_or_default().iter().filter_map(Value::as_uint).collect()
 }
 
+/// What those subscribe to, as a prefix, who watch from the beginning.
+pub(crate) const WATCHED: &str = "wamp.";
 /// Longer than anything takes on a link that is whole, spikes of delay included.
 const SLOW: Duration = Duration::from_secs(2);

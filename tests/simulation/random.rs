@@ -1,6 +1,6 @@
 //! Chance: nodes, clients and faults as a seed has them, and at the end everything that must hold.
 
-use crate::judge::{Published, judge};
+use crate::judge::{Published, WATCHED, judge};
 use crate::world::World;
 use crossbar_cluster::wamp::Id;
 use crossbar_cluster::wire::{Dict, Value};
@@ -28,7 +28,10 @@ fn play(seed: u64) {
         game.world.run(1_000);
     }
     for node in 0..n_nodes {
-        game.world.join(node);
+        let watcher = game.world.join(node);
+        game.world.subscribed(watcher, WATCHED, "prefix");
+    }
+    for node in 0..n_nodes {
         game.world.join(node);
     }
     let has_faults = !seed.is_multiple_of(3);

@@ -312,6 +312,26 @@ fn force_reregister_takes_a_procedure_from_another_node() {
 }
 
 #[test]
+fn force_reregister_takes_what_another_node_has_just_got() {
+    for seed in 0..100 {
+        let mut world = World::new(seed, 3);
+        world.run(1_000);
+        let (a, b) = (world.join(0), world.join(1));
+        let first = world.register(a, "com.proc", Dict::new());
+        while world.clients[a].answers(first).is_empty() {
+            world.run(1);
+        }
+        world.registered(b, "com.proc", Dict::new().with("force_reregister", true));
+        assert_eq!(world.clients[a].registrations.len(), 0, "seed {seed}");
+        let session = world.clients[b].session;
+        for node in 0..3 {
+            let caller = world.join(node);
+            assert_eq!(world.called(caller, "com.proc", vec![]), Ok(vec![session.into()]), "seed {seed} node {node}");
+        }
+    }
+}
+
+#[test]
 fn the_meta_api_sees_and_acts_on_the_whole_cluster() {
     let mut world = world(3);
     let (a, b, c) = (world.join(0), world.join(1), world.join(2));
@@ -342,8 +362,6 @@ fn meta_events_reach_every_node() {
     let c = world.join(0);
     world.subscribed(c, "com.a", "exact");
     world.leave(b);
-    // Of two that leave at the same moment, each believes that the other is still there.
-    world.run(100);
     world.leave(c);
     world.run(500);
     let topic = |event: &&Message| details(event).str("topic").expect("a pattern is told the topic").to_owned();
@@ -365,6 +383,173 @@ fn meta_events_reach_every_node() {
     let mut expected = expected.map(|topic| format!("wamp.{topic}"));
     expected.sort();
     assert_eq!(sorted, expected);
+}
+
+/// The meta events of subscriptions and registrations that a client has heard, without their arguments.
+fn told(world: &World, client: usize) -> Vec<String> {
+    let events = world.clients[client].events().into_iter();
+    let topics = events.filter_map(|event| details(event).str("topic")?.strip_prefix("wamp."));
+    let topics = topics.filter(|topic| !topic.starts_with("session."));
+    topics.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_death_of_a_node_is_told_like_the_leaving_of_its_sessions() {
+    for dies in [true, false] {
+        let mut world = world(3);
+        let (victim, other) = (world.join(0), world.join(1));
+        let watchers = [world.join(1), world.join(2)];
+        for watcher in watchers {
+            world.subscribed(watcher, "wamp.", "prefix");
+        }
+        world.subscribed(other, "com.both", "exact");
+        for topic in ["com.both", "com.mine"] {
+            world.subscribed(victim, topic, "exact");
+        }
+        world.registered(victim, "com.proc", Dict::new());
+        let before = watchers.map(|watcher| told(&world, watcher).len());
+        match dies {
+            true => world.kill(0),
+            false => world.leave(victim),
+        }
+        world.run(8_000);
+        for (watcher, before) in watchers.into_iter().zip(before) {
+            let mut after = told(&world, watcher).split_off(before);
+            after.sort();
+            let expected = [
+                "registration.on_delete",
+                "registration.on_unregister",
+                "subscription.on_delete",
+                "subscription.on_unsubscribe",
+                "subscription.on_unsubscribe",
+            ];
+            assert_eq!(after, expected, "dies: {dies}");
+        }
+        if dies {
+            world.start(0);
+            world.run(10_000);
+            assert_eq!(told(&world, watchers[1]).len(), before[1] + 5, "nothing is told again");
+        }
+    }
+}
+
+#[test]
+fn of_two_that_subscribe_or_leave_at_the_same_moment_one_is_the_first_and_one_the_last() {
+    let mut world = world(3);
+    let watchers = [world.join(0), world.join(1), world.join(2)];
+    for watcher in watchers {
+        world.subscribed(watcher, "wamp.", "prefix");
+    }
+    let rivals = [world.join(0), world.join(1)];
+    for rival in rivals {
+        world.subscribe(rival, "com.a", Dict::new());
+        world.register(rival, "com.proc", Dict::new().with("invoke", "random"));
+    }
+    world.run(1_000);
+    for rival in rivals {
+        world.leave(rival);
+    }
+    world.run(1_000);
+    for watcher in watchers {
+        let mut told = told(&world, watcher);
+        told.sort();
+        let expected = [
+            "registration.on_create",
+            "registration.on_delete",
+            "registration.on_register",
+            "registration.on_register",
+            "registration.on_unregister",
+            "registration.on_unregister",
+            "subscription.on_create",
+            "subscription.on_delete",
+            "subscription.on_subscribe",
+            "subscription.on_subscribe",
+            "subscription.on_unsubscribe",
+            "subscription.on_unsubscribe",
+        ];
+        assert_eq!(told, expected, "watcher {watcher}");
+    }
+}
+
+#[test]
+fn what_is_told_of_sessions_beyond_a_partition_fits_together() {
+    let mut world = world(2);
+    let (holder, leaver, watcher) = (world.join(0), world.join(0), world.join(1));
+    world.subscribed(watcher, "wamp.", "prefix");
+    world.subscribed(holder, "com.a", "exact");
+    world.subscribed(leaver, "com.b", "exact");
+    // Shorter than it takes to count as dead: only what has changed is told.
+    world.part_nodes(0, 1, 100);
+    world.leave(leaver);
+    world.run(8_000);
+    let created = ["subscription.on_create", "subscription.on_subscribe"];
+    let deleted = ["subscription.on_unsubscribe", "subscription.on_delete"];
+    assert_eq!(told(&world, watcher), [created, created, deleted].concat());
+    world.part_nodes(0, 1, 10_000);
+    world.run(30_000);
+    assert!(world.is_whole());
+    assert_eq!(told(&world, watcher), [created, created, deleted, deleted, created].concat());
+    world.leave(holder);
+    world.run(1_000);
+    let session = world.clients[holder].session;
+    let about_holder = |event: &&&Message| match event {
+        Message::Event { payload, .. } => match &payload.args().expect("a list")[0] {
+            Value::Dict(summary) => summary.uint("session") == Some(session),
+            other => other.as_uint() == Some(session),
+        },
+        _ => false,
+    };
+    let events = world.clients[watcher].events();
+    let topics = events.iter().filter(about_holder).filter_map(|event| details(event).str("topic"));
+    let sessions: Vec<&str> = topics.filter_map(|topic| topic.strip_prefix("wamp.session.")).collect();
+    // It joined before the watcher listened.
+    assert_eq!(sessions, ["on_leave", "on_join", "on_leave"]);
+}
+
+#[test]
+fn who_kills_all_is_told_of_none_on_whatever_node() {
+    let mut world = world(2);
+    let killer = world.join(0);
+    world.subscribed(killer, "wamp.", "prefix");
+    let victims = [world.join(0), world.join(1)];
+    for victim in victims {
+        world.subscribed(victim, "com.a", "exact");
+    }
+    let before = told(&world, killer).len();
+    assert_eq!(world.called(killer, "wamp.session.kill_all", vec![]), Ok(vec![2u64.into()]));
+    world.run(5_000);
+    assert!(victims.iter().all(|victim| world.clients[*victim].is_gone));
+    assert_eq!(told(&world, killer).len(), before);
+    // And who comes after them is the first again.
+    let next = world.join(1);
+    world.subscribed(next, "com.a", "exact");
+    assert_eq!(told(&world, killer)[before..], ["subscription.on_create", "subscription.on_subscribe"]);
+}
+
+#[test]
+fn no_callee_works_on_more_than_its_concurrency_whoever_calls() {
+    let mut world = world(3);
+    let callees = [world.join(0), world.join(1)];
+    for callee in callees {
+        world.registered(callee, "com.proc", Dict::new().with("invoke", "random").with("concurrency", 2u64));
+    }
+    let callers = [world.join(0), world.join(1), world.join(2)];
+    let mut requests = Vec::new();
+    for _ in 0..8 {
+        for caller in callers {
+            requests.push((caller, world.call(caller, "com.proc", Dict::new(), vec!["slow".into()])));
+        }
+    }
+    // Steps shorter than any of the callees takes.
+    for _ in 0..1_000 {
+        world.run(5);
+        for callee in callees {
+            assert!(world.clients[callee].n_working() <= 2, "callee {callee}");
+        }
+    }
+    for (caller, request) in requests {
+        assert!(outcome(world.answer(caller, request)).is_ok());
+    }
 }
 
 #[test]
@@ -391,6 +576,28 @@ fn history_can_be_read_from_every_node() {
         let events = world.called_with(client, "wamp.subscription.get_events", id.clone(), kwargs).expect("it may");
         let word = |event: &Value| Some(event.as_dict()?.list("args")?.first()?.as_str()?.to_owned());
         assert_eq!(events.iter().filter_map(word).collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
+fn history_keeps_the_order_of_a_publisher_within_a_millisecond() {
+    let mut world = world(3);
+    let publisher = world.join(2);
+    for number in 0..50u64 {
+        world.publish(publisher, "com.history", Dict::new(), vec![number.into()]);
+    }
+    world.run(1_000);
+    let id = world.called(publisher, "wamp.subscription.lookup", vec!["com.history".into()]).expect("a rule keeps it");
+    for node in 0..3 {
+        let reader = world.join(node);
+        for (kwargs, expected) in [
+            (Dict::new(), (0..50).collect::<Vec<u64>>()),
+            (Dict::new().with("reverse", true).with("limit", 3u64), vec![49, 48, 47]),
+        ] {
+            let events = world.called_with(reader, "wamp.subscription.get_events", id.clone(), kwargs).expect("it may");
+            let number = |event: &Value| event.as_dict()?.list("args")?.first()?.as_uint();
+            assert_eq!(events.iter().filter_map(number).collect::<Vec<_>>(), expected, "node {node}");
+        }
     }
 }
 

@@ -416,11 +416,12 @@ impl World {
             act(now, realm, &mut out);
             realm.check();
         }
+        let mut parting = Vec::new();
         for effect in out {
             match effect {
                 Effect::Send { to, message } => self.deliver(node, to, &message),
                 Effect::Fanout { to, message } => to.into_iter().for_each(|to| self.deliver(node, to, &message)),
-                Effect::Goodbye { session, .. } => self.part(node, session),
+                Effect::Goodbye { session, .. } => parting.push(session),
                 Effect::Abort { session, reason, sentence } => {
                     panic!("node {node} aborts {session:?} ({:?}): {reason}, {sentence}", self.who(node, session));
                 }
@@ -428,6 +429,8 @@ impl World {
                 Effect::Suspend { .. } | Effect::Resume { .. } | Effect::Answer { .. } | Effect::Drop { .. } => {}
             }
         }
+        // What comes of it stands behind what is to be done already, as in the queue of a shard.
+        parting.into_iter().for_each(|session| self.part(node, session));
     }
 
     /// A member is told to go.

@@ -1,13 +1,14 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
 use super::{Broker, receivers};
+use crate::realm::holdings::Holding;
 use crate::realm::ids::{IdKind, id_of};
-use crate::realm::{Context, Effect, MemberKind, MetaEvent, timestamp};
+use crate::realm::{Context, Effect, MemberKind, timestamp};
 use crate::time::Now;
 use crate::wamp::message::code;
 use crate::wamp::uri::{Match, is_reserved};
 use crate::wamp::{Id, Message, SessionKey, error};
-use crate::wire::{Dict, Value};
+use crate::wire::Dict;
 use std::time::Duration;
 
 /// A topic, or a pattern of topics, that somebody listens to.
@@ -159,13 +160,8 @@ impl Broker {
             subscription.created = cx.now.wall;
         }
         if let Some(session) = teller(cx, key, kind, topic) {
-            // Another node's subscribers have told of it already.
-            if !was_visible && subscription.peers.is_empty() {
-                let args = vec![session.into(), subscription.details().into()];
-                cx.meta.push(MetaEvent { topic: "wamp.subscription.on_create", args });
-            }
-            let args = vec![session.into(), subscription.id.into()];
-            cx.meta.push(MetaEvent { topic: "wamp.subscription.on_subscribe", args });
+            let (id, details) = (subscription.id, Some(subscription.details()));
+            cx.tell_holding(Holding { session, kind: IdKind::Subscription, id, details }, !was_visible);
         }
         place
     }
@@ -185,11 +181,9 @@ impl Broker {
             held.insert(place, position);
         }
         if let Some(session) = teller(cx, key, kind, &subscription.uri) {
-            let args: Vec<Value> = vec![session.into(), subscription.id.into()];
-            cx.meta.push(MetaEvent { topic: "wamp.subscription.on_unsubscribe", args: args.clone() });
-            if !self.is_visible(place) && self.subscriptions[place].peers.is_empty() {
-                cx.meta.push(MetaEvent { topic: "wamp.subscription.on_delete", args });
-            }
+            let id = subscription.id;
+            let holding = Holding { session, kind: IdKind::Subscription, id, details: None };
+            cx.tell_holding(holding, !self.is_visible(place));
         }
         if kind == MemberKind::Client && !self.is_visible(place) {
             let subscription = &self.subscriptions[place];

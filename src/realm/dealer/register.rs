@@ -2,11 +2,13 @@
 
 use super::Dealer;
 use super::registrations::{Callee, Invoke, Registration};
-use crate::realm::{Context, Effect, Member, MemberKind, MetaEvent};
+use crate::realm::holdings::Holding;
+use crate::realm::ids::IdKind;
+use crate::realm::{Context, Effect, Member, MemberKind};
 use crate::wamp::message::code;
 use crate::wamp::uri::Match;
 use crate::wamp::{Id, Message, SessionKey, error};
-use crate::wire::{Dict, Value};
+use crate::wire::Dict;
 use std::time::Duration;
 
 impl Dealer {
@@ -165,17 +167,15 @@ impl Dealer {
         else {
             return;
         };
-        if member.kind == MemberKind::Client {
-            let session = Value::from(member.identity.session);
-            if registration.client_callees().next().is_none() {
+        let (kind, features, session) = (member.kind, member.identity.features, member.identity.session);
+        if kind == MemberKind::Client {
+            let is_only = registration.client_callees().next().is_none();
+            if is_only {
                 // Links may have had it before, but for those who ask this node it begins now.
                 registration.created = since;
             }
-            if registration.callees.is_empty() {
-                let details = registration.details();
-                cx.meta.push(MetaEvent { topic: ON_CREATE, args: vec![session.clone(), details.into()] });
-            }
-            cx.meta.push(MetaEvent { topic: ON_REGISTER, args: vec![session, id.into()] });
+            let details = Some(registration.details());
+            cx.tell_holding(Holding { session, kind: IdKind::Registration, id, details }, is_only);
             self.changed.insert((registration.policy, registration.uri.clone()));
         }
         self.n_callees_added += 1;
@@ -183,12 +183,12 @@ impl Dealer {
         let callee = Callee {
             session: key,
             serial: self.n_callees_added,
-            kind: member.kind,
+            kind,
             invoke: terms(options).1,
             since,
-            latest: latest(member.kind, options, since),
-            features: member.identity.features,
-            weight: weight(member.kind, options),
+            latest: latest(kind, options, since),
+            features,
+            weight: weight(kind, options),
             concurrency,
             in_flight: 0,
             disclose_caller: options.bool("disclose_caller") == Some(true),
@@ -232,11 +232,9 @@ impl Dealer {
         if removed.callee.kind == MemberKind::Client
             && let Some(member) = cx.members.member(key)
         {
-            let args = vec![Value::from(member.identity.session), Value::from(id)];
-            cx.meta.push(MetaEvent { topic: ON_UNREGISTER, args: args.clone() });
-            if removed.deleted.is_some() {
-                cx.meta.push(MetaEvent { topic: ON_DELETE, args });
-            }
+            let session = member.identity.session;
+            let is_only = self.registrations.registration(id).is_none_or(|left| left.client_callees().next().is_none());
+            cx.tell_holding(Holding { session, kind: IdKind::Registration, id, details: None }, is_only);
         }
         removed.deleted
     }
@@ -281,8 +279,3 @@ fn weight(kind: MemberKind, options: &Dict) -> u32 {
         }
     }
 }
-
-const ON_CREATE: &str = "wamp.registration.on_create";
-const ON_REGISTER: &str = "wamp.registration.on_register";
-const ON_UNREGISTER: &str = "wamp.registration.on_unregister";
-const ON_DELETE: &str = "wamp.registration.on_delete";

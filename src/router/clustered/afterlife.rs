@@ -1,16 +1,19 @@
 //! What happens to the sessions of a node that dies: every node keeps a list of the sessions of each peer, with their
-//! testaments, and when the peer stays away tells its own clients what the peer cannot tell them any more.
+//! testaments, and when the peer stays away tells its own clients what the peer cannot tell them any more. What these
+//! sessions hold is told in `holdings`.
 //!
 //! The list begins with a snapshot, fetched page by page when a link comes up, and is kept by notices, which come on
 //! the same link and so in order. A node that is not dead but out of reach is treated alike: nobody can tell the two
 //! apart. When it comes back, what was published for its sessions is not published again.
 
 use super::ClusteredRealm;
+use super::holdings::RemoteHoldings;
 use super::upkeep::Token;
 use crate::mesh::frames;
 use crate::realm::Effect;
 use crate::realm::broker::Publisher;
 use crate::realm::ids::{IdKind, id_of};
+use crate::realm::meta::session_summary;
 use crate::realm::testament::{Scope, SessionTestaments, Testament};
 use crate::time::Now;
 use crate::wamp::uri::Match;
@@ -26,6 +29,8 @@ pub(super) struct Afterlife {
     by_node: BTreeMap<String, Remote>,
     /// The testaments that were published for sessions whose node may come back, as far as they are remembered.
     published: BTreeSet<Id>,
+    /// The sessions of such nodes that were said to have left, as far as they are remembered.
+    buried: BTreeSet<Id>,
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +38,8 @@ struct Remote {
     sessions: BTreeMap<Id, RemoteSession>,
     /// The sessions that the snapshot has told of, while it is under way.
     told: Option<BTreeSet<Id>>,
+    /// What they hold.
+    held: RemoteHoldings,
     /// The uptime at which the node counts as dead, while its link is down.
     dead_at: Option<Duration>,
 }
@@ -52,6 +59,7 @@ impl Afterlife {
     pub(super) fn handle_lost(&mut self, now: Now, node: &str) {
         if let Some(remote) = self.by_node.get_mut(node) {
             remote.told = None;
+            remote.held.handle_lost();
             remote.dead_at = Some(now.uptime + GRACE);
         }
     }
@@ -60,6 +68,7 @@ impl Afterlife {
     pub(super) fn handle_up(&mut self, node: &str) {
         let remote = self.by_node.entry(node.to_owned()).or_default();
         (remote.dead_at, remote.told) = (None, Some(BTreeSet::new()));
+        remote.held.handle_up();
     }
 
     /// Whether a publication that a link has brought is a testament that was published here before; one that was not
@@ -71,6 +80,11 @@ impl Afterlife {
             }
         }
         self.published.contains(&publication)
+    }
+
+    /// What the sessions of a node hold, if the node is known.
+    pub(super) fn held_mut(&mut self, node: &str) -> Option<&mut RemoteHoldings> {
+        self.by_node.get_mut(node).map(|remote| &mut remote.held)
     }
 
     /// Takes over what a node says about one of its sessions.
@@ -90,40 +104,63 @@ impl ClusteredRealm {
     /// Tells all peers of a session, as it is now.
     pub(super) fn notify_session(&self, key: SessionKey, out: &mut Vec<Effect>) {
         if let Some(session) = self.session_for_peers(key) {
-            self.notify(frames::SESSION, session, out);
+            self.notify(frames::SESSION, vec![session], out);
         }
     }
 
     /// Tells all peers that a session is gone, after they have got its testaments.
     pub(super) fn notify_session_gone(&self, session: Id, out: &mut Vec<Effect>) {
-        self.notify(frames::SESSION_GONE, session.into(), out);
+        self.notify(frames::SESSION_GONE, vec![session.into()], out);
     }
 
-    fn notify(&self, topic: &str, told: Value, out: &mut Vec<Effect>) {
+    pub(super) fn notify(&self, topic: &str, told: Vec<Value>, out: &mut Vec<Effect>) {
         let to = self.members().peers().to_vec();
         if !to.is_empty() {
             // Notices are no publications; nobody looks at their ids.
             let subscription = id_of(IdKind::Subscription, Match::Exact, topic, |_| false);
             let details = Dict::new().with("topic", topic);
-            let payload = Payload::from_values(vec![told], Dict::new());
+            let payload = Payload::from_values(told, Dict::new());
             out.push(Effect::Fanout { to, message: Message::Event { subscription, publication: 1, details, payload } });
         }
     }
 
     /// A notice of a peer.
-    pub(super) fn handle_notice(&mut self, node: &str, topic: &str, payload: &Payload) {
-        let Some(told) = payload.args().ok().and_then(|args| args.into_iter().next()) else { return };
+    pub(super) fn handle_notice(
+        &mut self,
+        now: Now,
+        node: &str,
+        topic: &str,
+        payload: &Payload,
+        out: &mut Vec<Effect>,
+    ) {
+        let args = payload.args().unwrap_or_default();
+        let Some(told) = args.first() else { return };
         match topic {
             frames::SESSION => {
-                self.afterlife.learn(node, &told);
+                self.learn_session(now, node, told, out);
             }
+            frames::HELD | frames::HELD_NO_MORE => self.handle_held(now, node, &args, out),
             frames::SESSION_GONE => {
                 if let (Some(remote), Some(id)) = (self.afterlife.by_node.get_mut(node), told.as_uint()) {
                     remote.sessions.remove(&id);
+                    // Unless it went silently, it has ceased to hold anything before.
+                    let held = remote.held.take_of(id);
+                    self.end_all(now, held, true, out);
                 }
             }
             _ => {}
         }
+    }
+
+    /// Takes over what a node says about one of its sessions. One that was said to have left has not.
+    fn learn_session(&mut self, now: Now, node: &str, told: &Value, out: &mut Vec<Effect>) -> Option<Id> {
+        let id = self.afterlife.learn(node, told)?;
+        if self.afterlife.buried.remove(&id) {
+            let mut summary = told.as_dict()?.clone();
+            summary.remove("testaments");
+            self.realm.welcome_back(now, summary, out);
+        }
+        Some(id)
     }
 
     /// One page of this node's sessions, for a peer: those after the id that it names.
@@ -140,7 +177,7 @@ impl ClusteredRealm {
     pub(super) fn handle_sessions_page(&mut self, now: Now, key: SessionKey, args: &[Value], out: &mut Vec<Effect>) {
         let Some(node) = self.uplinks.get(&key).map(|uplink| uplink.node.clone()) else { return };
         let page = args.first().and_then(Value::as_list).unwrap_or_default();
-        let last = page.iter().filter_map(|told| self.afterlife.learn(&node, told)).max();
+        let last = page.iter().filter_map(|told| self.learn_session(now, &node, told, out)).max();
         if let Some(last) = last.filter(|_| page.len() >= PAGE) {
             return self.ask_peer(key, Token::Sessions, vec![last.into()], out);
         }
@@ -149,6 +186,8 @@ impl ClusteredRealm {
         // What it had before and has no more has ended while the link was down.
         let gone: Vec<Id> = remote.sessions.keys().filter(|id| !told.contains(id)).copied().collect();
         let gone: Vec<RemoteSession> = gone.iter().filter_map(|id| remote.sessions.remove(id)).collect();
+        let held = gone.iter().flat_map(|session| remote.held.take_of(session.publisher.session)).collect();
+        self.end_all(now, held, false, out);
         self.bury_all(now, gone, out);
     }
 
@@ -159,6 +198,7 @@ impl ClusteredRealm {
             self.afterlife.by_node.iter().filter(|(_, remote)| is_dead(remote)).map(|(node, _)| node.clone()).collect();
         for node in dead {
             let remote = self.afterlife.by_node.remove(&node).unwrap_or_default();
+            self.end_all(now, remote.held.into_all(), false, out);
             self.bury_all(now, remote.sessions.into_values().collect(), out);
         }
     }
@@ -166,7 +206,11 @@ impl ClusteredRealm {
     fn bury_all(&mut self, now: Now, sessions: Vec<RemoteSession>, out: &mut Vec<Effect>) {
         for RemoteSession { publisher, testaments } in sessions {
             self.afterlife.published.extend(testaments.iter().map(|testament| testament.publication));
+            self.afterlife.buried.insert(publisher.session);
             self.realm.bury(now, publisher, SessionTestaments(testaments), out);
+        }
+        while self.afterlife.buried.len() > PUBLISHED_MAX {
+            self.afterlife.buried.pop_first();
         }
         while self.afterlife.published.len() > PUBLISHED_MAX {
             self.afterlife.published.pop_first();
@@ -177,12 +221,7 @@ impl ClusteredRealm {
     fn session_for_peers(&self, key: SessionKey) -> Option<Value> {
         let identity = &self.members().member(key)?.identity;
         let testaments: Vec<Value> = self.realm.testaments(key).iter().map(write_testament).collect();
-        let session = Dict::new()
-            .with("session", identity.session)
-            .with("authid", identity.authid.as_str())
-            .with("authrole", identity.authrole.as_str())
-            .with("testaments", testaments);
-        Some(session.into())
+        Some(session_summary(identity).with("testaments", testaments).into())
     }
 }
 
@@ -235,5 +274,6 @@ pub(super) fn read_payload(told: &Value) -> Option<Payload> {
 const GRACE: Duration = Duration::from_secs(3);
 /// Sessions per page of a snapshot.
 const PAGE: usize = 100;
-/// How many published testaments are remembered. Only a node that comes back from a partition could repeat one.
+/// How many published testaments are remembered, and how many sessions that were buried. Only a node that comes back
+/// from a partition could repeat the one and bring back the other.
 const PUBLISHED_MAX: usize = 10_000;

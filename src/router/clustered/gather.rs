@@ -24,8 +24,8 @@ struct Gather {
     how: Merge,
     /// Those of `wamp.subscription.get_events` matter after the answers have come, too.
     payload: Payload,
-    /// This node's own is the first.
-    answers: Vec<Answer>,
+    /// By node.
+    answers: BTreeMap<String, Answer>,
     waiting: BTreeSet<SessionKey>,
     deadline: Duration,
 }
@@ -129,7 +129,8 @@ impl ClusteredRealm {
             waiting.insert(*to);
         }
         let deadline = now.uptime + GATHER_TIMEOUT;
-        let gather = Gather { session, request, how, payload, answers: vec![own], waiting, deadline };
+        let answers = BTreeMap::from([(self.node.clone(), own)]);
+        let gather = Gather { session, request, how, payload, answers, waiting, deadline };
         self.gathering.by_token.insert(token, gather);
         self.finish_gather_if_whole(token, out);
     }
@@ -144,7 +145,8 @@ impl ClusteredRealm {
     ) {
         let Some(gather) = self.gathering.by_token.get_mut(&token) else { return };
         if gather.waiting.remove(&peer) {
-            gather.answers.push(result.map(|payload| payload.args().unwrap_or_default()));
+            let Some(node) = self.uplinks.get(&peer).map(|uplink| uplink.node.clone()) else { return };
+            gather.answers.insert(node, result.map(|payload| payload.args().unwrap_or_default()));
             self.finish_gather_if_whole(token, out);
         }
     }
@@ -180,7 +182,7 @@ impl ClusteredRealm {
 impl Gather {
     fn finish(self, out: &mut Vec<Effect>) {
         let Gather { session, request, how, payload, answers, .. } = self;
-        let (good, bad): (Vec<Answer>, Vec<Answer>) = answers.into_iter().partition(Result::is_ok);
+        let (good, bad): (Vec<Answer>, Vec<Answer>) = answers.into_values().partition(Result::is_ok);
         let good: Vec<Vec<Value>> = good.into_iter().flatten().collect();
         let merged = if good.is_empty() { Err(most_telling(bad)) } else { Ok(merge(how, good, &payload)) };
         answer(session, request, merged, out);
@@ -224,27 +226,37 @@ fn joined<'a>(lists: impl Iterator<Item = &'a Value>) -> Vec<Value> {
     ids.into_iter().map(Value::from).collect()
 }
 
-/// The events that any node has kept, by the time of the first that has, as the arguments of the call want them.
+/// The events that any node has kept, by the time of the first that has, as the arguments of the call want them. Of
+/// those of one millisecond the order is that of the first node that has both, whichever node is asked.
 fn events(answers: Vec<Vec<Value>>, payload: &Payload) -> Vec<Value> {
-    let mut by_publication: BTreeMap<u64, Dict> = BTreeMap::new();
-    let time = |event: &Dict| event.str("timestamp").unwrap_or_default().to_owned();
-    for event in answers.into_iter().flatten() {
-        let Value::Dict(event) = event else { continue };
-        let Some(publication) = event.uint("publication") else { continue };
-        let known = by_publication.entry(publication).or_insert_with(|| event.clone());
-        if time(&event) < time(known) {
-            *known = event;
+    let arguments = payload.kwargs().unwrap_or_default();
+    let is_reversed = arguments.bool("reverse") == Some(true);
+    let mut places: BTreeMap<u64, usize> = BTreeMap::new();
+    let mut events: Vec<(String, Dict)> = Vec::new();
+    for mut answer in answers {
+        if is_reversed {
+            answer.reverse();
+        }
+        for event in answer {
+            let Value::Dict(event) = event else { continue };
+            let Some(publication) = event.uint("publication") else { continue };
+            let time = event.str("timestamp").unwrap_or_default().to_owned();
+            match places.get(&publication) {
+                Some(place) if time < events[*place].0 => events[*place] = (time, event),
+                Some(_) => {}
+                None => {
+                    places.insert(publication, events.len());
+                    events.push((time, event));
+                }
+            }
         }
     }
-    let mut events: Vec<(String, u64, Dict)> =
-        by_publication.into_iter().map(|(publication, event)| (time(&event), publication, event)).collect();
-    events.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
-    let arguments = payload.kwargs().unwrap_or_default();
-    if arguments.bool("reverse") == Some(true) {
+    events.sort_by(|(a, _), (b, _)| a.cmp(b));
+    if is_reversed {
         events.reverse();
     }
     let limit = arguments.uint("limit").map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    events.into_iter().take(limit).map(|(.., event)| event.into()).collect()
+    events.into_iter().take(limit).map(|(_, event)| event.into()).collect()
 }
 
 /// Of several refusals the one that knew more than that there is no such thing.

@@ -6,17 +6,19 @@
 
 mod afterlife;
 mod gather;
+mod holdings;
 mod settling;
 mod upkeep;
 
 use crate::mesh::{Input, Kind, Pattern, Uplink, Want, frames};
 use crate::realm::broker::Broker;
 use crate::realm::dealer::Dealer;
-use crate::realm::{Effect, MemberKind, Members, Realm, RealmConfig};
+use crate::realm::ids::IdKind;
+use crate::realm::{Effect, Ending, MemberKind, Members, Realm, RealmConfig};
 use crate::time::Now;
 use crate::wamp::feature::Features;
 use crate::wamp::message::code;
-use crate::wamp::{Identity, Message, SessionKey, error};
+use crate::wamp::{Id, Identity, Message, SessionKey, error};
 use crate::wire::{Payload, Value};
 use afterlife::Afterlife;
 use gather::{FIRST_TOKEN, Gathering};
@@ -93,7 +95,11 @@ impl ClusteredRealm {
     pub fn leave(&mut self, now: Now, key: SessionKey, out: &mut Vec<Effect>) {
         let first = out.len();
         let client = self.members().member(key).filter(|member| member.kind == MemberKind::Client);
+        let is_silent = client.is_some_and(|member| member.ending == Some(Ending::Silent));
         let session = client.map(|member| member.identity.session);
+        if let Some(session) = session.filter(|_| !is_silent) {
+            self.notify_held_no_more(key, session, out);
+        }
         self.realm.leave(now, key, out);
         self.forget_in_gathers(key, out);
         if let Some(session) = session {
@@ -222,6 +228,11 @@ impl ClusteredRealm {
         self.uplinks.iter().map(|(key, uplink)| (*key, uplink))
     }
 
+    /// How many clients of other nodes hold a subscription or registration, as far as this node has heard.
+    pub fn n_elsewhere(&self, kind: IdKind, id: Id) -> usize {
+        self.realm.n_elsewhere(kind, id)
+    }
+
     /// How many clients of this node have joined.
     pub fn n_sessions(&self) -> usize {
         self.realm.n_sessions()
@@ -278,6 +289,7 @@ impl ClusteredRealm {
         for key in changes.testaments {
             self.notify_session(key, out);
         }
+        self.notify_holdings(changes.holdings, out);
         let topics = changes.subscriptions.into_iter().map(|change| (Kind::Topic, change));
         let procedures = changes.registrations.into_iter().map(|change| (Kind::Procedure, change));
         for (kind, (policy, uri)) in topics.chain(procedures) {
@@ -342,7 +354,12 @@ impl ClusteredRealm {
                 }
                 self.realm.handle_message(now, key, message, out);
             }
-            Some(Input::Settled(pattern)) => self.settle_if_agreed(now, &pattern, out),
+            Some(Input::Settled(pattern)) => {
+                if matches!(self.settling.want(&pattern), Some(Want::Answer(offer)) if offer.force) {
+                    uplink.take(pattern.clone());
+                }
+                self.settle_if_agreed(now, &pattern, out);
+            }
             Some(Input::Refused { pattern, said, error, payload }) => {
                 self.handle_refusal(now, pattern, said, &error, payload, out);
             }
@@ -352,7 +369,7 @@ impl ClusteredRealm {
             Some(Input::Answer { token, result }) => self.handle_gathered(token, key, result, out),
             Some(Input::Notice { topic, payload }) => {
                 let node = uplink.node.clone();
-                self.handle_notice(&node, &topic, &payload);
+                self.handle_notice(now, &node, &topic, &payload, out);
             }
             None => {}
         }

@@ -184,11 +184,19 @@ impl ClusteredRealm {
             if !force && (is_pending || is_ours_older(ours.since)) {
                 return refuse(key, &message, error, taken(&pattern), out);
             }
-            self.realm.revoke_registration(now, id, error::UNREGISTERED, out);
+            // What it said before it gave way may arrive after its word that it does: links go both ways.
+            let is_past =
+                !force && self.uplinks.values().any(|uplink| uplink.node == node && uplink.has_taken(&pattern));
+            if !is_past {
+                self.realm.revoke_registration(now, id, error::UNREGISTERED, out);
+            }
         }
         let waiting = self.settling.by_pattern.get(&pattern).and_then(|requests| requests.first());
-        let waiting = waiting.map(|first| (first.asked, terms(&first.message).0));
-        if let Some((asked, ours)) = waiting
+        let waiting = waiting.map(|first| (first.asked, terms(&first.message)));
+        // Likewise while our word that it is to be taken away is on its way.
+        let is_taken_away = |ours_force: bool| ours_force && !is_pending;
+        if let Some((asked, (ours, ours_force))) = waiting
+            && !is_taken_away(ours_force)
             && let Some(error) = conflict(ours, invoke).or(force.then_some(error::PROCEDURE_ALREADY_EXISTS))
         {
             if is_pending && is_ours_older(asked) {

@@ -18,6 +18,7 @@ pub(super) enum Token {
     Retained = 2,
     Digest = 3,
     Reset = 4,
+    Holdings = 5,
 }
 
 impl Token {
@@ -27,11 +28,12 @@ impl Token {
             Token::Retained => frames::RETAINED,
             Token::Digest => frames::DIGEST,
             Token::Reset => frames::RESET,
+            Token::Holdings => frames::HOLDINGS,
         }
     }
 
     fn from_number(number: u64) -> Option<Token> {
-        [Token::Sessions, Token::Retained, Token::Digest, Token::Reset]
+        [Token::Sessions, Token::Retained, Token::Digest, Token::Reset, Token::Holdings]
             .into_iter()
             .find(|token| *token as u64 == number)
     }
@@ -45,6 +47,7 @@ impl ClusteredRealm {
             self.afterlife.handle_up(&uplink.node);
         }
         self.ask_peer(key, Token::Sessions, Vec::new(), out);
+        self.ask_peer(key, Token::Holdings, Vec::new(), out);
         self.ask_peer(key, Token::Retained, Vec::new(), out);
     }
 
@@ -93,6 +96,7 @@ impl ClusteredRealm {
                 Vec::new()
             }
             frames::SESSIONS => self.sessions_page(payload),
+            frames::HOLDINGS => self.holdings_page(payload),
             frames::RETAINED => self.retained_page(payload),
             _ => {
                 let sentence = format!("{procedure} is unknown to this version");
@@ -116,6 +120,7 @@ impl ClusteredRealm {
         let args = payload.args().unwrap_or_default();
         match Token::from_number(number) {
             Some(Token::Sessions) => self.handle_sessions_page(now, key, &args, out),
+            Some(Token::Holdings) => self.handle_holdings_page(now, key, args, out),
             Some(Token::Retained) => self.handle_retained_page(now, key, &args, out),
             Some(Token::Digest) => {
                 self.compare_retained(key, args.get(1).and_then(Value::as_uint).unwrap_or_default(), out);

@@ -8,6 +8,7 @@ mod random;
 mod registering;
 
 use super::{Caller, Dealer};
+use crate::realm::holdings::Holdings;
 use crate::realm::{Context, Effect, MemberKind, Members, MetaEvent, RealmConfig};
 use crate::time::Now;
 use crate::wamp::feature::Features;
@@ -26,6 +27,7 @@ struct World {
     rng: ChaCha8Rng,
     now: Now,
     meta: Vec<MetaEvent>,
+    holdings: Holdings,
 }
 
 impl World {
@@ -39,7 +41,8 @@ impl World {
             limits: crate::limits::Limits::default(),
         };
         let (dealer, members) = (Dealer::default(), Members::default());
-        World { dealer, config, members, rng: ChaCha8Rng::seed_from_u64(7), now: Now::epoch(), meta: Vec::new() }
+        let (rng, now, meta) = (ChaCha8Rng::seed_from_u64(7), Now::epoch(), Vec::new());
+        World { dealer, config, members, rng, now, meta, holdings: Holdings::default() }
     }
 
     /// A world of sessions 1 to `n` that announced everything.
@@ -74,6 +77,7 @@ impl World {
             rng: &mut self.rng,
             out: &mut out,
             meta: &mut self.meta,
+            holdings: &mut self.holdings,
         };
         step(&mut self.dealer, &mut cx);
         self.dealer.check();
