@@ -17,14 +17,15 @@ impl Shard {
         let mut buffer = std::mem::take(&mut self.encode_buffer);
         buffer.clear();
         let class = self.class_of(self.connections.get(key.0 as usize).and_then(|c| c.realm), &message);
-        let message = self.admit_to_link(key, message);
-        if let Some(message) = message
-            && let Some(connection) = self.connections.get_mut(key.0 as usize)
+        let link_bytes_max = self.limits.link_outbox_bytes_max;
+        if let Some(connection) = self.connections.get_mut(key.0 as usize)
             && let Some(serializer) = connection.serializer
         {
             codec::encode(&message, serializer, &mut buffer);
             if buffer.len() > connection.outbound.message_bytes_max {
                 self.handle_oversized(key, message);
+            } else if connection.is_full_link(class, buffer.len(), link_bytes_max) {
+                self.handle_full_link(key, message);
             } else {
                 let frame = if connection.outbound.shares_frames(class) {
                     Encoding { serializer, wrapping: connection.outbound.wrapping }.wrap(&buffer)
@@ -41,6 +42,7 @@ impl Shard {
     /// Queues the same event for many sessions. The bytes are made once per encoding and shared.
     pub(super) fn deliver_all(&mut self, realm: RealmIndex, keys: &[SessionKey], message: &Message) {
         let class = self.class_of(Some(realm), message);
+        let link_bytes_max = self.limits.link_outbox_bytes_max;
         let mut buffer = std::mem::take(&mut self.encode_buffer);
         // By encoding: how long the message is, and its frame.
         let mut shared: [Option<(usize, Bytes)>; Encoding::COUNT] = Default::default();
@@ -66,6 +68,10 @@ impl Shard {
                 self.stats.count_drop(DropReason::ReceiverLimit);
                 continue;
             }
+            if connection.is_full_link(class, frame.len(), link_bytes_max) {
+                self.stats.count_drop(DropReason::LinkQueueFull);
+                continue;
+            }
             self.stats.count_out(message.code());
             self.queue(key, frame, class);
         }
@@ -89,13 +95,8 @@ impl Shard {
     }
 
     /// A full link takes no more: events are dropped and counted, calls are answered at once, and a link on which an
-    /// answer would be lost is given up, which answers everybody. None when the message is not to be sent.
-    fn admit_to_link(&mut self, key: SessionKey, message: Message) -> Option<Message> {
-        let bytes_max = self.limits.link_outbox_bytes_max;
-        let Some(connection) = self.connection(key) else { return Some(message) };
-        if !connection.is_link() || connection.outbox.queued_bytes() <= bytes_max {
-            return Some(message);
-        }
+    /// answer would be lost is given up, which answers everybody.
+    fn handle_full_link(&mut self, key: SessionKey, message: Message) {
         match message {
             Message::Event { .. } => self.stats.count_drop(DropReason::LinkQueueFull),
             Message::Invocation { request, .. } => {
@@ -104,7 +105,6 @@ impl Shard {
             }
             _ => self.kill_later(key, DropReason::LinkQueueFull),
         }
-        None
     }
 
     /// Answers an INVOCATION that cannot be sent, in the callee's place.
@@ -131,7 +131,7 @@ impl Shard {
             // Where no turn is under way (a deadline has come, an operator wants something), nobody else would.
             self.wake_flusher();
         }
-        self.queued_events += u64::from(class != Class::Reply);
+        self.queued_events += u64::from(class.is_event());
         if queued > bytes_max / 100 * OUTBOX_STALL_PERCENT && !is_link {
             self.handle_pressure(key, class, queued, bytes_max);
         }
