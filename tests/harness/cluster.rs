@@ -12,6 +12,8 @@ pub struct Cluster {
     /// None where a node has been killed and not started again.
     pub routers: Vec<Option<Router>>,
     setup: Setup,
+    /// Of the WebSocket listener of each node; 0 is any, and another one after a restart.
+    ports: Vec<u16>,
     scope: Scope,
     keys: Vec<String>,
     directory: tempfile::TempDir,
@@ -20,10 +22,16 @@ pub struct Cluster {
 impl Cluster {
     /// Starts `n` edges and waits until each is linked with every other.
     pub fn start(n: usize, setup: Setup) -> Cluster {
+        Cluster::start_on(vec![0; n], setup)
+    }
+
+    /// As `start`, an edge for each of these ports, on which it takes WebSockets.
+    pub fn start_on(ports: Vec<u16>, setup: Setup) -> Cluster {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let keys = (1..=n).map(|node| make_key(directory.path(), node)).collect();
-        let mut cluster = Cluster { routers: Vec::new(), setup, scope: Scope::default(), keys, directory };
-        for node in 1..=n {
+        let nodes = 1..=ports.len();
+        let keys = nodes.clone().map(|node| make_key(directory.path(), node)).collect();
+        let mut cluster = Cluster { routers: Vec::new(), setup, ports, scope: Scope::default(), keys, directory };
+        for node in nodes {
             let router = cluster.start_node(node);
             cluster.routers.push(Some(router));
         }
@@ -34,6 +42,8 @@ impl Cluster {
     fn start_node(&self, node: usize) -> Router {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let text = config_of(self.directory.path(), node, &self.keys, &self.setup);
+        let address = |port| format!("type = \"websocket\"\naddress = \"127.0.0.1:{port}\"");
+        let text = text.replacen(&address(0), &address(self.ports[node - 1]), 1);
         let mut router = Router::of(Edge::start_with(directory, &text, |_| {}));
         router.scope = self.scope.clone();
         router
@@ -52,8 +62,13 @@ impl Cluster {
 
     /// Starts a node that was killed, and waits until the mesh is complete again.
     pub fn restart(&mut self, node: usize) {
-        self.routers[node - 1] = Some(self.start_node(node));
+        self.start_again(node);
         self.await_complete();
+    }
+
+    /// Starts a node that was killed, and waits until it is ready, whatever the mesh is.
+    pub fn start_again(&mut self, node: usize) {
+        self.routers[node - 1] = Some(self.start_node(node));
     }
 
     /// Waits until every running node is linked with every other in both directions.
