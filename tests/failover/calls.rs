@@ -18,8 +18,8 @@ fn silence_answers_every_call_within_three_seconds() {
     lose_a_callees_node("STOP", SILENCE_MAX);
 }
 
-/// The original's callees, one on each node, are called by the load and by a session on each node that stays. The node of
-/// one of them is lost in the middle of calls.
+/// The original's callees, one on each node, are called by the load and by a session on each node that stays. The node
+/// of one of them is lost in the middle of calls.
 fn lose_a_callees_node(signal: &str, answered_max: Duration) {
     let Some(mut stack) = Stack::start(Setup::default(), &[]) else { return };
     let urls = stack.living().map(|router| router.edge.url("ws").to_owned());

@@ -1,5 +1,5 @@
-//! The loss of edges as clients see it: real edges behind a real HAProxy with the shipped configuration, with the probe as
-//! their load. The figures are printed.
+//! The loss of edges as clients see it: real edges behind a real HAProxy with the shipped configuration, with the probe
+//! as their load. The figures are printed.
 
 #[path = "../harness/mod.rs"]
 mod harness;

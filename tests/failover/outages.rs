@@ -1,5 +1,5 @@
-//! One of four edges dies under load, two of them, or one hangs: its clients are back through HAProxy at once, and nobody
-//! else loses anything. Then it comes back.
+//! One of four edges dies under load, two of them, or one hangs: its clients are back through HAProxy at once, and
+//! nobody else loses anything. Then it comes back.
 
 use crate::harness::cluster::is_complete;
 use crate::harness::router::{Setup, eventually};

@@ -1,4 +1,5 @@
-//! A real HAProxy in front of the edges of a test, with the configuration that is shipped: only its addresses are others.
+//! A real HAProxy in front of the edges of a test, with the configuration that is shipped: only its addresses are
+//! others.
 
 use super::http::fetch;
 use super::io::Endpoint;
@@ -91,8 +92,8 @@ pub fn program() -> Option<&'static str> {
     found
 }
 
-/// Ports that nobody listens on and that the kernel gives to nobody who connects: an edge that was killed has to find its
-/// port free, and a check of a port on which nobody listens must not come from that very port and so meet itself.
+/// Ports that nobody listens on and that the kernel gives to nobody who connects: an edge that was killed has to find
+/// its port free, and a check of a port on which nobody listens must not come from that very port and so meet itself.
 pub fn free_ports<const N: usize>() -> [u16; N] {
     let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
     let first_of_kernel = range.split_whitespace().next().and_then(|port| port.parse().ok()).unwrap_or(32_768);
