@@ -15,10 +15,9 @@ use std::time::{Duration, Instant};
 fn a_frozen_peer_delays_nobody_and_its_queue_is_bounded() {
     let mut cluster = Cluster::start(2, Setup { limits: "link_outbox_bytes_max = \"1MiB\"", ..Setup::default() });
     let mut local = join(cluster.node(1));
-    let (near, far) = (Listener::start(cluster.node(1)), Listener::start(cluster.node(2)));
-    let flood = Flood::start(cluster.node(1));
-    let before = round_trips(&mut local, "with a healthy peer", for_a_while());
-    let rejected = cluster.node(1).drops("link_queue_full");
+    let far = Listener::start(cluster.node(2));
+    let flood = Flood::start(cluster.node(1), Pace::Heard);
+    let before = round_trips(&mut local, "with a healthy peer", for_a_while(cluster.node(1)));
     cluster.node(2).edge.signal("STOP");
     let frozen = Instant::now();
     let one = cluster.node(1);
@@ -26,28 +25,28 @@ fn a_frozen_peer_delays_nobody_and_its_queue_is_bounded() {
         assert!(queued(one) <= 1 << 20, "{} bytes wait for the peer", queued(one));
         is_complete(one)
     });
-    let dropped = one.drops("link_queue_full") - rejected;
+    let dropped = one.drops("link_queue_full");
     println!("the link is given up after {:?}; {dropped} events did not fit into its queue", frozen.elapsed());
     assert!(dropped > 0, "a link that takes nothing is full at last");
-    assert!(during <= before * 2, "{during:?} with a frozen peer, {before:?} with a healthy one");
+    assert!(during <= before * AT_MOST, "{during:?} with a frozen peer, {before:?} with a healthy one");
     eventually("nothing waits for a peer that is not there", || queued(one) == 0);
     cluster.node(2).edge.signal("CONT");
     cluster.await_complete();
     let heard = far.heard();
     eventually("events go to the peer again", || far.heard() > heard);
-    let [missed_near, missed_far] = end(&mut cluster, flood.stop(), [near, far]);
-    assert_eq!(missed_near, 0);
+    let missed = end(&mut cluster, flood.stop(), far);
     // Apart from those, it has missed what was published while there was no link, and what was on its way.
-    assert!(missed_far >= cluster.node(1).drops("link_queue_full"));
+    assert!(missed >= cluster.node(1).drops("link_queue_full"));
+    assert_eq!(stalls(cluster.node(1)), 0, "no publisher has waited for the peer");
 }
 
 #[test]
 fn a_slow_peer_keeps_its_link_and_delays_nobody() {
-    let mut cluster = Cluster::start(2, Setup { limits: "link_outbox_bytes_max = \"32MiB\"", ..Setup::default() });
+    let mut cluster = Cluster::start(2, Setup { limits: "link_outbox_bytes_max = \"16MiB\"", ..Setup::default() });
     let mut local = join(cluster.node(1));
-    let (near, far) = (Listener::start(cluster.node(1)), Listener::start(cluster.node(2)));
-    let flood = Flood::start(cluster.node(1));
-    let before = round_trips(&mut local, "with a healthy peer", for_a_while());
+    let far = Listener::start(cluster.node(2));
+    let flood = Flood::start(cluster.node(1), Pace::Heard);
+    let before = round_trips(&mut local, "with a healthy peer", for_a_while(cluster.node(1)));
     let slow = Slowness::start(cluster.node(2).edge.pid());
     let started = Instant::now();
     let one = cluster.node(1);
@@ -58,45 +57,46 @@ fn a_slow_peer_keeps_its_link_and_delays_nobody() {
         one.drops("link_queue_full") == 0 || started.elapsed() < LONGER_THAN_SILENCE
     });
     println!("at most {fullest} bytes wait for it; {} events did not fit", one.drops("link_queue_full"));
-    assert!(fullest <= 32 << 20, "{fullest} bytes wait for the peer");
-    assert!(during <= before * 2, "{during:?} with a slow peer, {before:?} with a healthy one");
+    assert!(fullest <= 16 << 20, "{fullest} bytes wait for the peer");
+    assert!(during <= before * AT_MOST, "{during:?} with a slow peer, {before:?} with a healthy one");
     assert_eq!(one.drops("ping_timeout"), 0);
     slow.stop();
-    let missed = end(&mut cluster, flood.stop(), [near, far]);
-    assert_eq!(missed, [0, cluster.node(1).drops("link_queue_full")], "what is missing was counted");
+    let missed = end(&mut cluster, flood.stop(), far);
+    assert_eq!(missed, cluster.node(1).drops("link_queue_full"), "what is missing was counted");
+    assert_eq!(stalls(cluster.node(1)), 0, "no publisher has waited for the peer");
 }
 
 #[test]
-fn a_peer_that_floods_delays_nobody_more_than_a_client_that_does() {
+fn a_peer_that_floods_does_not_hold_up_local_delivery() {
     let mut cluster = Cluster::start(2, Setup::default());
     let mut local = join(cluster.node(1));
     let listener = Listener::start(cluster.node(1));
-    let flood = Flood::start(cluster.node(1));
-    let before = round_trips(&mut local, "while a client floods", for_a_while());
+    let flood = Flood::start(cluster.node(1), Pace::Routed);
+    let before = round_trips(&mut local, "while a client floods", for_a_while(cluster.node(1)));
     let sent = flood.stop();
-    let flood = Flood::start(cluster.node(2));
-    let during = round_trips(&mut local, "while a peer floods", for_a_while());
-    assert!(during <= before * 2, "{during:?} while a peer floods, {before:?} while a client does");
-    let missed = end(&mut cluster, sent + flood.stop(), [listener]);
-    assert_eq!(missed, [cluster.node(2).drops("link_queue_full")], "what is missing was counted");
+    let flood = Flood::start(cluster.node(2), Pace::Routed);
+    let during = round_trips(&mut local, "while a peer floods", for_a_while(cluster.node(1)));
+    // What a turn reads of a link is bounded as what it reads of a client.
+    assert!(during <= before * AT_MOST, "{during:?} while a peer floods, {before:?} while a client does");
+    let missed = end(&mut cluster, sent + flood.stop(), listener);
+    assert_eq!(missed, cluster.node(2).drops("link_queue_full"), "what is missing was counted");
 }
 
-/// Ends a scene in which so many events were sent. Gives how many each listener has missed; none came twice or out of
+/// Ends a scene in which so many events were sent. Gives how many the listener has missed; none came twice or out of
 /// order.
-fn end<const N: usize>(cluster: &mut Cluster, sent: u64, listeners: [Listener; N]) -> [u64; N] {
+fn end(cluster: &mut Cluster, sent: u64, listener: Listener) -> u64 {
     eventually("the link is empty", || cluster.routers.iter().flatten().all(|router| queued(router) == 0));
     // Nothing is in its way now, so it arrives on both nodes.
     let mut last = join(cluster.node(1));
     last.send(&format!("[16, #, {{\"acknowledge\": true}}, {TOPIC:?}, [{LAST}]]"));
     last.expect("[17, #, $_]");
-    listeners.map(|listener| {
-        let heard = listener.thread.join().expect("events come in order, and once");
-        println!("a listener has heard {heard} of {sent} events");
-        sent - heard
-    })
+    let heard = listener.thread.join().expect("events come in order, and once");
+    println!("the listener has heard {heard} of {sent} events");
+    sent - heard
 }
 
-/// How long a session's own events take to come back, as the median, for as long as `goes_on`.
+/// How long a session's own events take to come back, for as long as `goes_on`. Gives the time within which 99 of 100
+/// have come: half of them say more of the scheduler than of the edge.
 fn round_trips(client: &mut Client, what: &str, mut goes_on: impl FnMut() -> bool) -> Duration {
     client.subscribe("com.local", "{}", "local");
     let mut times = Vec::new();
@@ -111,18 +111,23 @@ fn round_trips(client: &mut Client, what: &str, mut goes_on: impl FnMut() -> boo
     times.sort();
     let [median, p99, most] = [times.len() / 2, times.len() * 99 / 100, times.len() - 1].map(|at| times[at]);
     println!("{} local round trips {what}: median {median:?}, p99 {p99:?}, most {most:?}", times.len());
-    median
+    p99
 }
 
-/// For as long as a peer may be silent before it is given up.
-fn for_a_while() -> impl FnMut() -> bool {
+/// For as long as a peer may be silent. The node is asked for its links meanwhile, as it is in the other half of a scene.
+fn for_a_while(router: &Router) -> impl FnMut() -> bool {
     let started = Instant::now();
-    move || started.elapsed() < LONGER_THAN_SILENCE / 2
+    move || is_complete(router) && started.elapsed() < LONGER_THAN_SILENCE / 2
 }
 
 /// Bytes that wait for the peer on a node with one.
 fn queued(router: &Router) -> u64 {
     mesh_of(router)["links"][0]["queued_bytes"].as_u64().expect("a number")
+}
+
+/// How often a publisher was not read because a receiver was slow.
+fn stalls(router: &Router) -> u64 {
+    router.metric("crossbar_publisher_stalls_total")
 }
 
 fn join(router: &Router) -> Client {
@@ -132,32 +137,47 @@ fn join(router: &Router) -> Client {
     client
 }
 
-/// A session that publishes as fast as its edge routes.
+/// A session that publishes without a pause.
 struct Flood {
     is_over: Arc<AtomicBool>,
     /// How many events it has sent.
     thread: JoinHandle<u64>,
 }
 
+/// What a flood waits for before it goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// That its edge has routed what it has published.
+    Routed,
+    /// That it has heard its own events, every one and in order.
+    Heard,
+}
+
 impl Flood {
-    fn start(router: &Router) -> Flood {
+    fn start(router: &Router, pace: Pace) -> Flood {
         let mut client = join(router);
+        if pace == Pace::Heard {
+            client.subscribe(TOPIC, "{}", "sub");
+        }
         let is_over = Arc::new(AtomicBool::new(false));
         let over = is_over.clone();
         let first = FIRST.fetch_add(1 << 32, Ordering::Relaxed);
         let thread = std::thread::spawn(move || {
             let mut next = first;
             while !over.load(Ordering::Relaxed) {
-                let args = Value::List(vec![next.into(), Value::Bytes(vec![0; EVENT_BYTES])]);
-                let request = client.next_request();
-                client.send_message(&[16u64.into(), request.into(), Dict::new().into(), TOPIC.into(), args]);
-                next += 1;
-                if next.is_multiple_of(EVENTS_AT_ONCE) {
-                    client.sync();
+                for number in next..next + EVENTS_AT_ONCE {
+                    let args = Value::List(vec![number.into(), Value::Bytes(vec![0; EVENT_BYTES])]);
+                    let (request, options) = (client.next_request(), Dict::new().with("exclude_me", false));
+                    client.send_message(&[16u64.into(), request.into(), options.into(), TOPIC.into(), args]);
                 }
+                match pace {
+                    Pace::Routed => client.sync(),
+                    Pace::Heard => (next..next + EVENTS_AT_ONCE).for_each(|number| {
+                        assert_eq!(number_of(&client.receive()), number, "local delivery goes on");
+                    }),
+                }
+                next += EVENTS_AT_ONCE;
             }
-            // All of it is routed when this is back.
-            client.sync();
             next - first
         });
         Flood { is_over, thread }
@@ -165,7 +185,7 @@ impl Flood {
 
     fn stop(self) -> u64 {
         self.is_over.store(true, Ordering::Relaxed);
-        self.thread.join().expect("the edge reads everything")
+        self.thread.join().expect("local delivery goes on")
     }
 }
 
@@ -185,8 +205,7 @@ impl Listener {
         let thread = std::thread::spawn(move || {
             let mut expected = 0;
             loop {
-                let event = client.receive();
-                let number = event[4].as_list().expect("arguments")[0].as_uint().expect("a number");
+                let number = number_of(&client.receive());
                 if number == LAST {
                     return counter.load(Ordering::Relaxed);
                 }
@@ -201,6 +220,11 @@ impl Listener {
     fn heard(&self) -> u64 {
         self.heard.load(Ordering::Relaxed)
     }
+}
+
+/// The number of an event.
+fn number_of(event: &[Value]) -> u64 {
+    event[4].as_list().expect("arguments")[0].as_uint().expect("a number")
 }
 
 /// Makes a process slow: it runs for a tenth of the time.
@@ -241,3 +265,6 @@ const EVENTS_AT_ONCE: u64 = 16;
 /// A silent peer is given up after 2.5 s.
 const LONGER_THAN_SILENCE: Duration = Duration::from_secs(5);
 const ROUND_TRIPS_MIN: usize = 50;
+/// So many times longer may local round trips be with a bad peer than with a good one: they take milliseconds, and tens of
+/// them where the processors are busy with something else. One that waits for the peer would take seconds.
+const AT_MOST: u32 = 25;
