@@ -158,12 +158,15 @@ const HOUR: u64 = 60 * MINUTE;
 
 /// A receiver stalls those who feed it when its outbox is this full, in percent of `outbox_bytes_max`.
 pub const OUTBOX_STALL_PERCENT: usize = 75;
+/// Events may fill a link's outbox this far, in percent of `link_outbox_bytes_max`; the rest is for calls and answers.
+pub const LINK_EVENTS_PERCENT: usize = 75;
 /// The longest that a stalled publisher's socket is left unread at a time.
 pub const STALL_MAX: Duration = Duration::from_millis(10);
 /// Bytes that one turn reads from one connection before the others have their turn.
 pub const TURN_READ_BYTES_MAX: usize = 64 << 10;
 
 const _: () = assert!(OUTBOX_STALL_PERCENT < 100);
+const _: () = assert!(LINK_EVENTS_PERCENT < 100);
 const _: () = assert!(ID_MAX < i64::MAX as u64);
 
 #[cfg(test)]

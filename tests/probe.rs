@@ -4,12 +4,11 @@
 mod harness;
 
 use harness::cluster::Cluster;
-use harness::in_target;
 use harness::router::{Router, Setup, eventually};
+use harness::{haproxy, in_target};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -295,12 +294,7 @@ fn a_run_that_cannot_begin_says_why() {
 
 #[test]
 fn haproxy_takes_the_shipped_configuration_without_a_warning() {
-    let Some(haproxy) =
-        ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy"].into_iter().find(|path| Path::new(path).exists())
-    else {
-        assert!(std::env::var_os("CROSSBAR_TEST_CLIENTS").is_none_or(|value| value != "required"), "no haproxy");
-        return;
-    };
+    let Some(haproxy) = haproxy::program() else { return };
     let hosts = [("BRUMMER1", "127.0.0.1"), ("BRUMMER2", "127.0.0.1")];
     for environment in [&[("CROSSBAR_LOCAL", "1")][..], &hosts] {
         let output = Command::new(haproxy)

@@ -149,7 +149,6 @@ impl Connection {
             read
         };
         if !was_open && state.is_open() {
-            state.note_open(monotonic_ns());
             client.say(|| lines::ready(&self.name, &client.settings));
         }
         if is_changed {

@@ -90,9 +90,13 @@ pub(super) struct Calls {
     pub errors: BTreeMap<String, u64>,
     /// Never answered although the session was there all the time.
     pub unanswered: u64,
+    /// Not answered when the caller lost its session.
+    pub abandoned: u64,
     /// Answers to no call, or to one that had its answer.
     pub unexpected: u64,
     pub latencies: Latencies,
+    /// Of those that were answered with an error.
+    pub error_latencies: Latencies,
 }
 
 /// What a publisher could expect of one publication.
@@ -125,8 +129,10 @@ impl Calls {
         self.forwarded += other.forwarded;
         self.wrong += other.wrong;
         self.unanswered += other.unanswered;
+        self.abandoned += other.abandoned;
         self.unexpected += other.unexpected;
         self.latencies.add(&other.latencies);
+        self.error_latencies.add(&other.error_latencies);
         for (error, count) in &other.errors {
             *self.errors.entry(error.clone()).or_default() += count;
         }

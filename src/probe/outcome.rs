@@ -77,8 +77,12 @@ pub struct CallFigures {
     pub wrong: u64,
     pub errors: BTreeMap<String, u64>,
     pub unanswered: u64,
+    /// Their callers lost their sessions first.
+    pub abandoned: u64,
     pub unexpected: u64,
     pub latency_ms: Quantiles,
+    /// Until the error came.
+    pub error_latency_ms: Quantiles,
 }
 
 /// The longest silence that sessions saw from one node, over all sessions.
@@ -215,8 +219,10 @@ impl Sum {
             wrong: all.wrong,
             errors: all.errors,
             unanswered: all.unanswered,
+            abandoned: all.abandoned,
             unexpected: all.unexpected,
             latency_ms: all.latencies.quantiles(),
+            error_latency_ms: all.error_latencies.quantiles(),
         }
     }
 

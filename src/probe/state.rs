@@ -29,6 +29,7 @@ pub(super) struct State {
     pub refused: BTreeMap<String, u64>,
     pub calls: Calls,
     pub call_latencies: Histogram<u64>,
+    pub call_error_latencies: Histogram<u64>,
     pub outages: Vec<Outage>,
     /// Requests of the opening that have no answer yet.
     opening: usize,
@@ -74,6 +75,7 @@ impl State {
             refused: BTreeMap::new(),
             calls: Calls::default(),
             call_latencies: histogram(),
+            call_error_latencies: histogram(),
             outages: Vec::new(),
             opening: 0,
             lost: None,
@@ -98,7 +100,7 @@ impl State {
     }
 
     /// The session is subscribed, maybe again.
-    pub(super) fn note_open(&mut self, now_ns: u64) {
+    fn note_subscribed(&mut self, now_ns: u64) {
         if let (Some(lost), Some(outage)) = (&self.lost, self.outages.last_mut()) {
             outage.away_ms = Some((now_ns - lost.lost_ns) as f64 / 1e6);
         }
@@ -110,8 +112,10 @@ impl State {
         self.lost = Some(LostAt { lost_ns: now_ns, last_event_ns: self.heard.last_ns });
         self.heard.go_away();
         for (_, pending) in self.pending.drain() {
-            if let Pending::Publish { publisher, sequence } = pending {
-                self.publishers[publisher].give_up(sequence);
+            match pending {
+                Pending::Publish { publisher, sequence } => self.publishers[publisher].give_up(sequence),
+                Pending::Call { .. } => self.calls.abandoned += 1,
+                Pending::Subscribe | Pending::Lookup(_) => {}
             }
         }
         for publisher in &mut self.publishers {
@@ -151,9 +155,10 @@ impl State {
             Message::Subscribed { request, .. } => {
                 self.pending.remove(&request);
                 self.opening -= 1;
+                self.note_subscribed(now_ns);
             }
             Message::Result { request, details, payload } => self.handle_result(request, &details, &payload, now_ns),
-            Message::Error { request, error, .. } => self.handle_error(request, error)?,
+            Message::Error { request, error, .. } => self.handle_error(request, error, now_ns)?,
             Message::Goodbye { reason, .. } => {
                 out.goodbye_and_out();
                 return Err(Lost::new(reason));
@@ -187,7 +192,7 @@ impl State {
         }
     }
 
-    fn handle_error(&mut self, request: Id, error: String) -> Result<(), Lost> {
+    fn handle_error(&mut self, request: Id, error: String, now_ns: u64) -> Result<(), Lost> {
         match self.pending.remove(&request) {
             Some(Pending::Subscribe) => return Err(Lost::new(error)),
             // A router without this procedure, or one that does not let us ask.
@@ -196,7 +201,8 @@ impl State {
                 *self.refused.entry(error).or_default() += 1;
                 self.answer(publisher);
             }
-            Some(Pending::Call { publisher, .. }) => {
+            Some(Pending::Call { publisher, sent_ns, .. }) => {
+                self.call_error_latencies.saturating_record(now_ns.saturating_sub(sent_ns) / 1_000);
                 *self.calls.errors.entry(error).or_default() += 1;
                 self.answer(publisher);
             }
@@ -254,6 +260,7 @@ impl State {
             }
         }
         self.calls.latencies = Latencies::take(&mut self.call_latencies);
+        self.calls.error_latencies = Latencies::take(&mut self.call_error_latencies);
         sum.calls.add(&self.calls);
         for (tag, silence_ns) in self.heard.silences_ns() {
             sum.silences_ms.entry(tag).or_default().push(silence_ns as f64 / 1e6);

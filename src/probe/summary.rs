@@ -93,6 +93,7 @@ fn call_rows(outcome: &Outcome, rows: &mut Rows) {
     let rare = [
         ("calls answered wrongly", calls.wrong),
         ("calls unanswered", calls.unanswered),
+        ("calls lost with the caller's session", calls.abandoned),
         ("answers to no call", calls.unexpected),
     ];
     for (name, count) in rare.into_iter().filter(|(_, count)| *count > 0) {
@@ -100,6 +101,8 @@ fn call_rows(outcome: &Outcome, rows: &mut Rows) {
     }
     if !calls.errors.is_empty() {
         row("call errors", counts(&calls.errors));
+        let q = &calls.error_latency_ms;
+        row("errors came after", format!("p50 {:.1}, p90 {:.1}, p99 {:.1}, max {:.1} ms", q.p50, q.p90, q.p99, q.max));
     }
 }
 

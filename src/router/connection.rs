@@ -2,8 +2,9 @@
 
 use super::shard::{ListenerState, RealmIndex, Shard};
 use super::speaker::Speaker;
+use crate::limits::LINK_EVENTS_PERCENT;
 use crate::session::admission::Peer;
-use crate::transport::{Inbound, Outbound, Outbox, Stream};
+use crate::transport::{Class, Inbound, Outbound, Outbox, Stream};
 use crate::wamp::{Message, SessionKey};
 use crate::wire::Serializer;
 use std::cell::RefCell;
@@ -90,9 +91,12 @@ impl Connection {
         self.listener.is_mesh
     }
 
-    /// Whether it is a link on which more than this waits to be written.
-    pub(super) fn is_full_link(&self, bytes_max: usize) -> bool {
-        self.is_link() && self.outbox.queued_bytes() > bytes_max
+    /// Whether this is a link that has no room for a message of this size. Events leave room for what somebody waits
+    /// for, so that a flood of them ends neither calls nor the link; a message that is alone always fits.
+    pub fn is_full_link(&self, class: Class, bytes: usize, bytes_max: usize) -> bool {
+        let bytes_max = if class.is_event() { bytes_max / 100 * LINK_EVENTS_PERCENT } else { bytes_max };
+        let queued = self.outbox.queued_bytes();
+        self.is_link() && queued > 0 && queued + bytes > bytes_max
     }
 
     /// Whether something that was read has not been routed yet.

@@ -22,14 +22,14 @@ impl Shard {
             self.trace(key, false, &message);
         }
         let link_bytes_max = self.limits.link_outbox_bytes_max;
-        if self.connection(key).is_some_and(|connection| connection.is_full_link(link_bytes_max)) {
-            self.turn_away(key, &message);
-        } else if let Some(connection) = self.connections.get_mut(key.0 as usize)
+        if let Some(connection) = self.connections.get_mut(key.0 as usize)
             && let Some(serializer) = connection.serializer
         {
             codec::encode(&message, serializer, &mut buffer);
             if buffer.len() > connection.outbound.message_bytes_max {
                 self.handle_oversized(key, message);
+            } else if connection.is_full_link(class, buffer.len(), link_bytes_max) {
+                self.handle_full_link(key, &message);
             } else {
                 let frame = if connection.outbound.shares_frames(class) {
                     Encoding { serializer, wrapping: connection.outbound.wrapping }.wrap(&buffer)
@@ -46,6 +46,7 @@ impl Shard {
     /// Queues the same event for many sessions. The bytes are made once per encoding and shared.
     pub(super) fn deliver_all(&mut self, realm: RealmIndex, keys: &[SessionKey], message: &Message) {
         let class = self.class_of(Some(realm), message);
+        let link_bytes_max = self.limits.link_outbox_bytes_max;
         let mut buffer = std::mem::take(&mut self.encode_buffer);
         // By encoding: how long the message is, and its frame.
         let mut shared: [Option<(usize, Bytes)>; Encoding::COUNT] = Default::default();
@@ -54,10 +55,6 @@ impl Shard {
         }
         for &key in keys {
             let Some(connection) = self.connections.get_mut(key.0 as usize) else { continue };
-            if connection.is_full_link(self.limits.link_outbox_bytes_max) {
-                self.turn_away(key, message);
-                continue;
-            }
             let Some(serializer) = connection.serializer else { continue };
             let encoding = Encoding { serializer, wrapping: connection.outbound.wrapping };
             let slot = &mut shared[encoding.index()];
@@ -76,6 +73,10 @@ impl Shard {
             };
             if message_bytes > connection.outbound.message_bytes_max {
                 self.stats.count_drop(DropReason::ReceiverLimit);
+                continue;
+            }
+            if connection.is_full_link(class, frame.len(), link_bytes_max) {
+                self.handle_full_link(key, message);
                 continue;
             }
             self.stats.count_out(message.code());
@@ -102,7 +103,7 @@ impl Shard {
 
     /// A full link takes no more: events are dropped and counted, calls are answered at once, and a link on which an
     /// answer or what a node has to know would be lost is given up, which answers everybody.
-    fn turn_away(&mut self, key: SessionKey, message: &Message) {
+    fn handle_full_link(&mut self, key: SessionKey, message: &Message) {
         match message {
             Message::Event { details, .. } if !is_notice(details) => self.stats.count_drop(DropReason::LinkQueueFull),
             Message::Invocation { request, .. } => {
@@ -137,7 +138,7 @@ impl Shard {
             // Where no turn is under way (a deadline has come, an operator wants something), nobody else would.
             self.wake_flusher();
         }
-        self.queued_events += u64::from(class != Class::Reply);
+        self.queued_events += u64::from(class.is_event());
         if queued > bytes_max / 100 * OUTBOX_STALL_PERCENT && !is_link {
             self.handle_pressure(key, class, queued, bytes_max);
         }

@@ -74,7 +74,7 @@ impl Shard {
                         connection.pinged = Some(now.uptime);
                         connection.ping_sent = now.uptime;
                         let ping = connection.outbound.ping(&now.uptime.as_nanos().to_be_bytes()[4..]);
-                        self.queue(key, ping, Class::Reply);
+                        self.queue(key, ping, Class::Ping);
                         self.wake_flusher();
                     }
                     Liveness::Lost => self.kill(key, DropReason::PingTimeout),

@@ -20,6 +20,14 @@ pub enum Class {
     Event,
     /// An event that may also be dropped, the oldest first, when the receiver is slow.
     Expendable,
+    /// A ping. It overtakes all that waits: a receiver that is slow must not be taken for one that is gone.
+    Ping,
+}
+
+impl Class {
+    pub fn is_event(self) -> bool {
+        matches!(self, Class::Event | Class::Expendable)
+    }
 }
 
 /// Frames in the order in which they must be written.
@@ -50,8 +58,12 @@ impl Outbox {
 
     pub fn push(&mut self, frame: Frame) {
         self.queued_bytes += frame.bytes.len();
-        self.replies += usize::from(frame.class == Class::Reply);
-        self.frames.push_back(frame);
+        self.replies += usize::from(!frame.class.is_event());
+        match frame.class {
+            // Nothing can come before the rest of a frame that has begun to be written.
+            Class::Ping => self.frames.insert(usize::from(self.written > 0), frame),
+            _ => self.frames.push_back(frame),
+        }
     }
 
     /// The bytes to write next: the first frame where it is alone or large, else as many frames as fit, gathered in
@@ -84,7 +96,7 @@ impl Outbox {
             }
             n -= rest;
             self.written = 0;
-            self.replies -= usize::from(first.class == Class::Reply);
+            self.replies -= usize::from(!first.class.is_event());
             self.frames.pop_front();
         }
         // An idle connection keeps no queue, only the few that are busy do.
@@ -152,6 +164,24 @@ mod tests {
         assert_eq!(outbox.next_chunk(&mut scratch, 10), b"abcd");
         outbox.advance(4);
         assert_eq!(outbox.next_chunk(&mut scratch, 4), b"efghijkl");
+    }
+
+    #[test]
+    fn a_ping_overtakes_what_waits_but_not_the_frame_that_is_half_written() {
+        let mut outbox = Outbox::default();
+        let mut scratch = Vec::new();
+        outbox.push(frame("half", Class::Event));
+        outbox.push(frame("reply", Class::Reply));
+        outbox.advance(2);
+        outbox.push(frame("ping", Class::Ping));
+        assert_eq!(outbox.next_chunk(&mut scratch, 64), b"lfpingreply");
+        outbox.advance(11);
+        outbox.push(frame("event", Class::Event));
+        outbox.push(frame("ping", Class::Ping));
+        assert!(!outbox.holds_only_events());
+        assert_eq!(outbox.next_chunk(&mut scratch, 64), b"pingevent");
+        outbox.advance(4);
+        assert!(outbox.holds_only_events());
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub struct Cluster {
     /// None where a node has been killed and not started again.
     pub routers: Vec<Option<Router>>,
     setup: Setup,
+    /// Of the WebSocket listener of each node; 0 is any, and another one after a restart.
+    ports: Vec<u16>,
     scope: Scope,
     keys: Vec<String>,
     /// Where each node listens for links.
@@ -23,10 +25,15 @@ pub struct Cluster {
 impl Cluster {
     /// Starts `n` edges and waits until each is linked with every other.
     pub fn start(n: usize, setup: Setup) -> Cluster {
+        Cluster::start_on(vec![0; n], setup)
+    }
+
+    /// As `start`, an edge for each of these ports, on which it takes WebSockets.
+    pub fn start_on(ports: Vec<u16>, setup: Setup) -> Cluster {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let address = |node| format!("unix:{}/link{node}.sock", directory.path().display());
-        let addresses = (1..=n).map(address).collect();
-        Cluster::start_at(addresses, setup, directory)
+        let addresses = (1..=ports.len()).map(address).collect();
+        Cluster::start_at(ports, addresses, setup, directory)
     }
 
     /// As `start`, with links over TCP, on ports that were free a moment ago.
@@ -36,13 +43,14 @@ impl Cluster {
         let address = |listener: &TcpListener| listener.local_addr().expect("it is bound").to_string();
         let addresses = listeners.iter().map(address).collect();
         drop(listeners);
-        Cluster::start_at(addresses, setup, tempfile::tempdir().expect("a temporary directory"))
+        Cluster::start_at(vec![0; n], addresses, setup, tempfile::tempdir().expect("a temporary directory"))
     }
 
-    fn start_at(addresses: Vec<String>, setup: Setup, directory: tempfile::TempDir) -> Cluster {
+    fn start_at(ports: Vec<u16>, addresses: Vec<String>, setup: Setup, directory: tempfile::TempDir) -> Cluster {
         let n = addresses.len();
         let keys = (1..=n).map(|node| make_key(directory.path(), node, &addresses)).collect();
-        let mut cluster = Cluster { routers: Vec::new(), setup, scope: Scope::default(), keys, addresses, directory };
+        let mut cluster =
+            Cluster { routers: Vec::new(), setup, ports, scope: Scope::default(), keys, addresses, directory };
         for node in 1..=n {
             let router = cluster.start_node(node);
             cluster.routers.push(Some(router));
@@ -54,6 +62,8 @@ impl Cluster {
     fn start_node(&self, node: usize) -> Router {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let text = config_of(self.directory.path(), node, &self.keys, &self.addresses, &self.setup);
+        let address = |port| format!("type = \"websocket\"\naddress = \"127.0.0.1:{port}\"");
+        let text = text.replacen(&address(0), &address(self.ports[node - 1]), 1);
         let mut router = Router::of(Edge::start_with(directory, &text, |_| {}));
         router.scope = self.scope.clone();
         router

@@ -5,9 +5,11 @@
 
 pub mod client;
 pub mod cluster;
+pub mod haproxy;
 pub mod http;
 pub mod io;
 pub mod pattern;
+pub mod probe;
 pub mod router;
 
 use std::io::{BufRead, BufReader, Read};
@@ -115,8 +117,7 @@ impl Edge {
 
     /// Sends a signal by its name, for example `HUP`.
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status();
-        assert!(status.is_ok_and(|status| status.success()), "crossbar-edge gets SIG{name}");
+        signal(self.pid(), name);
     }
 
     /// Ends it as a service manager would, and asserts that it went well.
@@ -136,6 +137,8 @@ impl Edge {
             return Some(status);
         }
         self.signal("TERM");
+        // Whom a test has stopped does not end.
+        self.signal("CONT");
         self.wait()
     }
 
@@ -166,6 +169,12 @@ impl Drop for Edge {
             println!("--- crossbar-edge ended with {status:?}; its log:\n{}---", self.log());
         }
     }
+}
+
+/// Sends a signal to a process that this test has started.
+pub fn signal(pid: u32, name: &str) {
+    let status = Command::new("kill").args(["-s", name, &pid.to_string()]).status();
+    assert!(status.is_ok_and(|status| status.success()), "process {pid} gets SIG{name}");
 }
 
 fn lines_of(stdout: impl Read + Send + 'static) -> (Receiver<String>, JoinHandle<()>) {

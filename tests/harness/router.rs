@@ -240,7 +240,7 @@ impl Drop for Router {
 }
 
 /// Waits until a condition holds.
-pub fn eventually(what: &str, condition: impl Fn() -> bool) {
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
