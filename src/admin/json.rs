@@ -22,10 +22,13 @@ pub fn to_kwargs(value: &impl Serialize) -> Payload {
     Payload::from_raw(Serializer::Json, b"[]", json.as_bytes())
 }
 
-/// The first argument.
+/// The first argument; null where there is none.
 pub fn from_payload<T: DeserializeOwned>(payload: &Payload) -> Result<T, String> {
     let (args, _) = payload.elements_in(Serializer::Json);
-    let args: Vec<serde_json::Value> = serde_json::from_slice(&args).map_err(|error| error.to_string())?;
+    let args: Vec<serde_json::Value> = match args.is_empty() {
+        true => Vec::new(),
+        false => serde_json::from_slice(&args).map_err(|error| error.to_string())?,
+    };
     let first = args.into_iter().next().unwrap_or(serde_json::Value::Null);
     serde_json::from_value(first).map_err(|error| error.to_string())
 }

@@ -16,11 +16,12 @@ pub(super) fn judge(nodes: &BTreeMap<String, Node>) -> Gate {
     if nodes.is_empty() {
         return Gate::Closed("there are no nodes".to_owned());
     }
+    // A node that is not there is why others are not linked with it.
+    if let Some(node) = nodes.values().find(|node| !node.is_serving()) {
+        return Gate::Closed(format!("{} is {}: {}", node.member.id, node.state.name(), node.reason));
+    }
     for node in nodes.values() {
         let id = &node.member.id;
-        if !node.is_serving() {
-            return Gate::Closed(format!("{id} is {}: {}", node.state.name(), node.reason));
-        }
         if let Some(peer) = node.figures.as_ref().and_then(|figures| figures.unlinked.first()) {
             return Gate::Closed(format!("{id} is not linked with {peer}"));
         }

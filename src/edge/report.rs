@@ -121,6 +121,7 @@ impl Report<'_> {
         match message {
             Message::Invocation { request, details, payload, .. } => {
                 let procedure = details.str("procedure").unwrap_or_default();
+                tracing::debug!(procedure, "asked by the master");
                 let answer = match self.reporter.control.answer(procedure, &payload) {
                     Ok(payload) => Message::Yield { request, options: Dict::new(), payload },
                     Err(error) => Message::Error {

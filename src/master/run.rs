@@ -3,10 +3,11 @@
 use super::access::Access;
 use super::faces;
 use super::steward::Steward;
-use super::store::Store;
+use super::store::{Removed, Store};
 use crate::admin::command::MASTER_PREFIX;
 use crate::auth::cryptosign::SecretKey;
-use crate::cluster::{Cluster, Member};
+use crate::cluster::{Cluster, Member, Membership};
+use crate::config::resolved::Peer;
 use crate::config::{MasterConfig, node_key};
 use crate::limits::Limits;
 use crate::router::faces::control_state;
@@ -18,6 +19,7 @@ use crate::router::service;
 use crate::router::shard::Shard;
 use crate::transport::http::{Page, Pages};
 use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
@@ -89,8 +91,9 @@ fn start(config: &MasterConfig, descriptors_max: u64) -> Result<Rc<Steward>, Str
     });
     let shard = Rc::new(RefCell::new(Shard::new(node, Limits::default(), Instant::now())));
     let store = Store::open(&config.state_dir.join("master.redb"))?;
-    let (added, _) = store.nodes()?;
-    let cluster = Cluster::new(shard.borrow().now(), added, store.membership_version()?);
+    let membership = membership(&store, config)?;
+    store.keep_membership(&membership)?;
+    let cluster = Cluster::new(shard.borrow().now(), membership.members, membership.version);
     let access = Access {
         id: config.id.clone(),
         key,
@@ -116,7 +119,6 @@ fn start(config: &MasterConfig, descriptors_max: u64) -> Result<Rc<Steward>, Str
     let served = shard.borrow_mut().serve_realm(realm, MASTER_PREFIX);
     let steward = Rc::new(Steward::new(shard.clone(), realm, state.clone(), store, access, cluster)?);
     let _ = late.set(faces::pages(steward.clone()));
-    admit_configured(&steward, config);
     tokio::task::spawn_local(run_flusher(shard.clone()));
     tokio::task::spawn_local(run_housekeeping(shard.clone()));
     tokio::task::spawn_local(run_listener(shard, state, listener));
@@ -135,21 +137,40 @@ fn keys(config: &MasterConfig) -> Result<(SecretKey, SecretKey), String> {
     Ok((key, operator.map_err(|error| error.to_string())?.ok_or_else(missing)?))
 }
 
-/// Admits the nodes of the configuration, but those that were removed at run time.
+/// Who belongs to the cluster at the start. Where that is as it was when the master ended, so is the version.
+fn membership(store: &Store, config: &MasterConfig) -> Result<Membership, String> {
+    let (added, removed) = store.nodes()?;
+    let mut members: BTreeMap<String, Member> = added.into_iter().map(|member| (member.id.clone(), member)).collect();
+    for member in configured(config, &removed) {
+        members.insert(member.id.clone(), member);
+    }
+    let last = store.membership()?;
+    let members: Vec<Member> = members.into_values().collect();
+    let version = if members == last.members { last.version } else { last.version + 1 };
+    Ok(Membership { version, members })
+}
+
+/// The nodes of the configuration, but those that were removed at run time.
+fn configured(config: &MasterConfig, removed: &[Removed]) -> Vec<Member> {
+    let is_removed = |node: &Peer| removed.contains(&(node.id.clone(), node.public_key.to_string()));
+    for node in config.nodes.iter().filter(|node| is_removed(node)) {
+        tracing::warn!(
+            node = node.id,
+            "was removed with `crossbarctl node remove` and stays out, though the configuration names it"
+        );
+    }
+    let member =
+        |node: &Peer| Member { id: node.id.clone(), address: node.address.to_string(), public_key: node.public_key };
+    config.nodes.iter().filter(|node| !is_removed(node)).map(member).collect()
+}
+
+/// Admits what a reload has brought.
 fn admit_configured(steward: &Steward, config: &MasterConfig) {
     let (_, removed) = steward.store.nodes().unwrap_or_default();
-    for node in &config.nodes {
-        if removed.contains(&(node.id.clone(), node.public_key.to_string())) {
-            tracing::warn!(
-                node = node.id,
-                "was removed with `crossbarctl node remove` and stays out, though it is in the file"
-            );
-            continue;
-        }
-        let member = Member { id: node.id.clone(), address: node.address.to_string(), public_key: node.public_key };
-        let admitted = steward.with(|cluster, now, out| cluster.admit(now, member, out));
-        if let Err(refusal) = admitted {
-            tracing::error!("[[node]] {}: {refusal}", node.id);
+    for member in configured(config, &removed) {
+        let id = member.id.clone();
+        if let Err(refusal) = steward.with(|cluster, now, out| cluster.admit(now, member, out)) {
+            tracing::error!("[[node]] {id}: {refusal}");
         }
     }
 }

@@ -143,7 +143,7 @@ impl Steward {
         match action {
             Action::Publish => {
                 let membership = self.cluster.borrow().membership();
-                self.keep(self.store.keep_membership_version(membership.version));
+                self.keep(self.store.keep_membership(&membership));
                 self.apply_access();
                 self.shard.borrow_mut().publish(self.realm, ON_MEMBERSHIP, json::to_args(&membership));
             }

@@ -2,7 +2,7 @@
 //! version of the membership, and the log of the cluster.
 
 use crate::admin::cluster_status::LoggedEvent;
-use crate::cluster::Member;
+use crate::cluster::{Member, Membership};
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 use std::path::Path;
 
@@ -10,10 +10,10 @@ use std::path::Path;
 const NODES: TableDefinition<&str, &str> = TableDefinition::new("nodes");
 /// Nodes of the configuration that were removed at run time: their keys by id.
 const REMOVED: TableDefinition<&str, &str> = TableDefinition::new("removed");
-const NUMBERS: TableDefinition<&str, u64> = TableDefinition::new("numbers");
+/// What every node was told last, as JSON.
+const PUBLISHED: TableDefinition<(), &str> = TableDefinition::new("published");
 /// By number, as JSON.
 const EVENTS: TableDefinition<u64, &str> = TableDefinition::new("events");
-const MEMBERSHIP_VERSION: &str = "membership_version";
 
 /// The id and the key of a node that was removed.
 pub(super) type Removed = (String, String);
@@ -33,7 +33,7 @@ impl Store {
         store.write(|transaction| {
             transaction.open_table(NODES)?;
             transaction.open_table(REMOVED)?;
-            transaction.open_table(NUMBERS)?;
+            transaction.open_table(PUBLISHED)?;
             transaction.open_table(EVENTS)?;
             Ok(())
         })?;
@@ -57,16 +57,18 @@ impl Store {
         })
     }
 
-    pub(super) fn membership_version(&self) -> Result<u64, String> {
-        let version = |transaction: redb::ReadTransaction| {
-            Ok(transaction.open_table(NUMBERS)?.get(MEMBERSHIP_VERSION)?.map_or(0, |version| version.value()))
-        };
-        self.read(version)
+    /// The membership as every node was told it last.
+    pub(super) fn membership(&self) -> Result<Membership, String> {
+        self.read(|transaction| {
+            let kept = transaction.open_table(PUBLISHED)?.get(())?;
+            Ok(kept.and_then(|json| serde_json::from_str(json.value()).ok()).unwrap_or_default())
+        })
     }
 
-    pub(super) fn keep_membership_version(&self, version: u64) -> Result<(), String> {
+    pub(super) fn keep_membership(&self, membership: &Membership) -> Result<(), String> {
+        let json = serde_json::to_string(membership).expect("a membership is plain strings and numbers");
         self.write(|transaction| {
-            transaction.open_table(NUMBERS)?.insert(MEMBERSHIP_VERSION, version)?;
+            transaction.open_table(PUBLISHED)?.insert((), json.as_str())?;
             Ok(())
         })
     }
@@ -160,18 +162,20 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("master.redb");
         let member = Member { id: "edge1".into(), address: "h:1".into(), public_key: PublicKey([1; 32]) };
+        let membership = Membership { version: 7, members: vec![member.clone()] };
         {
             let store = Store::open(&path).unwrap();
+            assert_eq!(store.membership().unwrap(), Membership::default());
             assert_eq!(store.nodes().unwrap(), (Vec::new(), Vec::new()));
             store.add_node(&member).unwrap();
             store.remove_node("edge2", "key2").unwrap();
-            store.keep_membership_version(7).unwrap();
+            store.keep_membership(&membership).unwrap();
             (1..=5).for_each(|number| store.log(&event(number)).unwrap());
         }
         let store = Store::open(&path).unwrap();
         let removed = ("edge2".to_owned(), "key2".to_owned());
         assert_eq!(store.nodes().unwrap(), (vec![member], vec![removed]));
-        assert_eq!(store.membership_version().unwrap(), 7);
+        assert_eq!(store.membership().unwrap(), membership);
         assert_eq!(store.latest_events(2).unwrap(), [event(4), event(5)]);
         assert_eq!(store.events_after(1, 2).unwrap(), [event(2), event(3)]);
     }

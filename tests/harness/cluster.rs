@@ -2,8 +2,11 @@
 //! port has to be known before it is bound, unless a test is about TCP.
 
 use super::client::Scope;
+use super::master::{Master, free_port};
 use super::router::{Router, Setup, eventually};
 use super::{Edge, in_target};
+use crossbar_cluster::auth::cryptosign::SecretKey;
+use crossbar_cluster::config::node_key;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
@@ -19,6 +22,10 @@ pub struct Cluster {
     keys: Vec<String>,
     /// Where each node listens for links.
     addresses: Vec<String>,
+    /// Where each node answers HAProxy's agent check; empty where none does.
+    pub agents: Vec<u16>,
+    /// Where the nodes learn of each other; without one, from their configurations.
+    pub master: Option<Master>,
     directory: tempfile::TempDir,
 }
 
@@ -30,10 +37,23 @@ impl Cluster {
 
     /// As `start`, an edge for each of these ports, on which it takes WebSockets.
     pub fn start_on(ports: Vec<u16>, setup: Setup) -> Cluster {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let address = |node| format!("unix:{}/link{node}.sock", directory.path().display());
-        let addresses = (1..=ports.len()).map(address).collect();
+        let (addresses, directory) = socket_files(ports.len());
         Cluster::start_at(ports, addresses, setup, directory)
+    }
+
+    /// As `start_on`, with a master from which the edges learn of each other, and with agents for HAProxy.
+    pub fn start_mastered(ports: Vec<u16>, setup: Setup) -> Cluster {
+        let (addresses, directory) = socket_files(ports.len());
+        let mut cluster = Cluster::prepare(ports, addresses, setup, directory);
+        let mut master = Master::prepare(cluster.directory.path(), free_port());
+        for node in 1..=cluster.keys.len() {
+            master.configure_node(&name(node), &cluster.addresses[node - 1], &cluster.keys[node - 1]);
+            cluster.agents.push(free_port());
+        }
+        master.start();
+        cluster.master = Some(master);
+        cluster.start_nodes();
+        cluster
     }
 
     /// As `start`, with links over TCP, on ports that were free a moment ago.
@@ -47,21 +67,56 @@ impl Cluster {
     }
 
     fn start_at(ports: Vec<u16>, addresses: Vec<String>, setup: Setup, directory: tempfile::TempDir) -> Cluster {
-        let n = addresses.len();
-        let keys = (1..=n).map(|node| make_key(directory.path(), node, &addresses)).collect();
-        let mut cluster =
-            Cluster { routers: Vec::new(), setup, ports, scope: Scope::default(), keys, addresses, directory };
-        for node in 1..=n {
-            let router = cluster.start_node(node);
-            cluster.routers.push(Some(router));
-        }
-        cluster.await_complete();
+        let mut cluster = Cluster::prepare(ports, addresses, setup, directory);
+        cluster.start_nodes();
         cluster
+    }
+
+    /// Everything but the processes.
+    fn prepare(ports: Vec<u16>, addresses: Vec<String>, setup: Setup, directory: tempfile::TempDir) -> Cluster {
+        let keys = (1..=addresses.len()).map(|node| make_key(directory.path(), node, &addresses)).collect();
+        Cluster {
+            routers: Vec::new(),
+            setup,
+            ports,
+            scope: Scope::default(),
+            keys,
+            addresses,
+            agents: Vec::new(),
+            master: None,
+            directory,
+        }
+    }
+
+    fn start_nodes(&mut self) {
+        for node in 1..=self.keys.len() {
+            let router = self.start_node(node);
+            self.routers.push(Some(router));
+        }
+        // Before they have heard of each other they miss nobody.
+        let n_others = self.keys.len() - 1;
+        for router in self.routers.iter().flatten() {
+            eventually("it knows the others", || mesh_of(router)["links"].as_array().map(Vec::len) == Some(n_others));
+        }
+        self.await_complete();
     }
 
     fn start_node(&self, node: usize) -> Router {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let text = config_of(self.directory.path(), node, &self.keys, &self.addresses, &self.setup);
+        let peers = match &self.master {
+            Some(master) => format!(
+                "[mesh]\nadvertise = \"{}\"\n[master]\nurl = \"{}\"\npublic_key = \"{}\"\n",
+                self.addresses[node - 1],
+                master.url(),
+                master.public_key
+            ),
+            None => peers_of(node, &self.keys, &self.addresses),
+        };
+        let text = config_of(self.directory.path(), node, &self.addresses[node - 1], &peers, &self.setup);
+        let text = match self.agents.get(node - 1) {
+            Some(port) => text.replacen("[admin]\n", &format!("[admin]\nagent_listen = \"127.0.0.1:{port}\"\n"), 1),
+            None => text,
+        };
         let address = |port| format!("type = \"websocket\"\naddress = \"127.0.0.1:{port}\"");
         let text = text.replacen(&address(0), &address(self.ports[node - 1]), 1);
         let mut router = Router::of(Edge::start_with(directory, &text, |_| {}));
@@ -72,6 +127,28 @@ impl Cluster {
     /// The running router of `edge<node>`.
     pub fn node(&mut self, node: usize) -> &mut Router {
         self.routers[node - 1].as_mut().expect("this node is running")
+    }
+
+    /// The master that it was started with.
+    pub fn master(&self) -> &Master {
+        self.master.as_ref().expect("it was started with a master")
+    }
+
+    /// Makes one more edge, which has yet to be admitted: its id, the address of its links and its key.
+    pub fn add_node(&mut self) -> (String, String, String) {
+        let node = self.keys.len() + 1;
+        self.addresses.push(format!("unix:{}/link{node}.sock", self.directory.path().display()));
+        self.keys.push(make_key(self.directory.path(), node, &self.addresses));
+        self.ports.push(0);
+        self.agents.push(free_port());
+        self.routers.push(None);
+        (name(node), self.addresses[node - 1].clone(), self.keys[node - 1].clone())
+    }
+
+    /// The key of a node.
+    pub fn node_key(&self, node: usize) -> SecretKey {
+        let state_dir = self.directory.path().join(format!("node{node}"));
+        node_key::read(&state_dir).expect("it can be read").expect("it was made")
     }
 
     /// Ends a node without a word, as a crash does.
@@ -118,7 +195,7 @@ pub fn mesh_of(router: &Router) -> serde_json::Value {
 /// Makes the key of a node with the program's own command. Returns the public half.
 fn make_key(directory: &Path, node: usize, addresses: &[String]) -> String {
     let file = directory.join(format!("keygen{node}.toml"));
-    std::fs::write(&file, config_of(directory, node, &[], addresses, &Setup::default()))
+    std::fs::write(&file, config_of(directory, node, &addresses[node - 1], "", &Setup::default()))
         .expect("the configuration is written");
     let output = Command::new(env!("CARGO_BIN_EXE_crossbar-edge"))
         .args(["keygen", "--config"])
@@ -130,22 +207,34 @@ fn make_key(directory: &Path, node: usize, addresses: &[String]) -> String {
     String::from_utf8(output.stdout).expect("a key is hex").trim().to_owned()
 }
 
-/// The configuration of one node that is linked with all whose keys there are.
-fn config_of(directory: &Path, node: usize, keys: &[String], addresses: &[String], setup: &Setup) -> String {
+/// The configuration of one node, with the tables that name its peers.
+fn config_of(directory: &Path, node: usize, address: &str, peers: &str, setup: &Setup) -> String {
     let at = directory.display();
-    let address = &addresses[node - 1];
     let links = format!(
         "[[listen]]\ntype = \"rawsocket\"\naddress = \"{address}\"\npurpose = \"mesh\"\n\
          serializers = [\"cbor\"]\n"
     );
-    let peers: String = (1..=keys.len())
-        .filter(|peer| *peer != node)
-        .map(|peer| {
-            let (key, address) = (&keys[peer - 1], &addresses[peer - 1]);
-            format!("[[mesh.peer]]\nid = \"edge{peer}\"\naddress = \"{address}\"\npublic_key = \"{key}\"\n")
-        })
-        .collect();
     let setup = Setup { listeners: format!("{}{links}", setup.listeners), ..setup.clone() };
-    let text = setup.to_text().replace("id = \"edge1\"", &format!("id = \"edge{node}\""));
-    text.replace("{dir}/state", &format!("{at}/node{node}")) + &peers
+    let text = setup.to_text().replace("id = \"edge1\"", &format!("id = \"{}\"", name(node)));
+    text.replace("{dir}/state", &format!("{at}/node{node}")) + peers
+}
+
+/// All nodes but this one.
+fn peers_of(node: usize, keys: &[String], addresses: &[String]) -> String {
+    let peer = |peer: usize| {
+        let (name, key, address) = (name(peer), &keys[peer - 1], &addresses[peer - 1]);
+        format!("[[mesh.peer]]\nid = \"{name}\"\naddress = \"{address}\"\npublic_key = \"{key}\"\n")
+    };
+    (1..=keys.len()).filter(|other| *other != node).map(peer).collect()
+}
+
+/// Addresses of links in a directory of their own.
+fn socket_files(n: usize) -> (Vec<String>, tempfile::TempDir) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let address = |node| format!("unix:{}/link{node}.sock", directory.path().display());
+    ((1..=n).map(address).collect(), directory)
+}
+
+pub fn name(node: usize) -> String {
+    format!("edge{node}")
 }

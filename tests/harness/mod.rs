@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod haproxy;
 pub mod http;
 pub mod io;
+pub mod master;
 pub mod pattern;
 pub mod probe;
 pub mod router;
@@ -48,10 +49,20 @@ impl Edge {
 
     /// As `start_in`, with a configuration that has all its tables, and a command to which `prepare` may add.
     pub fn start_with(directory: tempfile::TempDir, config: &str, prepare: impl FnOnce(&mut Command)) -> Edge {
+        Edge::start_program(env!("CARGO_BIN_EXE_crossbar-edge"), directory, config, prepare)
+    }
+
+    /// Any daemon that says on standard output where it listens and when it is ready.
+    pub fn start_program(
+        program: &str,
+        directory: tempfile::TempDir,
+        config: &str,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Edge {
         let at = directory.path().display().to_string();
         let file = directory.path().join("edge.toml");
         std::fs::write(&file, config.replace("{dir}", &at)).expect("the configuration is written");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_crossbar-edge"));
+        let mut command = Command::new(program);
         command.args(["run", "--config"]).arg(&file).env_remove("NOTIFY_SOCKET");
         prepare(&mut command);
         let mut process = command
@@ -59,7 +70,7 @@ impl Edge {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("crossbar-edge is started");
+            .expect("the program is started");
         let log = Arc::new(Mutex::new(Vec::new()));
         let (lines, reader) = lines_of(process.stdout.take().expect("stdout is piped"));
         let logger = keep(process.stderr.take().expect("stderr is piped"), Arc::clone(&log));

@@ -1,0 +1,89 @@
+//! How nodes stand: the master knows it within seconds.
+
+use crate::harness::cluster::Cluster;
+use crate::harness::http::fetch;
+use crate::harness::router::{Setup, eventually};
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_killed_node_is_late_at_once_and_down_after_three_seconds() {
+    let mut cluster = Cluster::start_mastered(vec![0; 2], Setup::default());
+    eventually("both are up", || cluster.master().status()["totals"]["nodes_up"] == 2);
+    let killed = Instant::now();
+    cluster.kill(2);
+    eventually("it is late", || cluster.master().state("edge2") == "late");
+    println!("late after {:?}", killed.elapsed());
+    eventually("it is down", || cluster.master().state("edge2") == "down");
+    println!("down after {:?}", killed.elapsed());
+    assert!(killed.elapsed() < Duration::from_secs(5), "{:?}", killed.elapsed());
+    let status = cluster.master().status();
+    let waits_for = status["gate"]["waits_for"].as_str().expect("a reason");
+    assert!(waits_for.starts_with("edge2 is down"), "{waits_for}");
+    eventually("its peer says so too", || {
+        let events = cluster.master().status()["events"].clone();
+        let is_told = |event: &serde_json::Value| event["text"] == "edge1 is not linked with edge2 any more";
+        events.as_array().expect("a list").iter().any(is_told)
+    });
+    cluster.restart(2);
+    eventually("it is up again, and the gate is open", || {
+        cluster.master().state("edge2") == "up" && cluster.master().status()["gate"]["is_open"] == true
+    });
+}
+
+#[test]
+fn a_frozen_node_is_noticed_by_its_silence() {
+    let mut cluster = Cluster::start_mastered(vec![0; 2], Setup::default());
+    eventually("both are up", || cluster.master().status()["totals"]["nodes_up"] == 2);
+    let frozen = Instant::now();
+    cluster.node(2).edge.signal("STOP");
+    eventually("it is down", || cluster.master().state("edge2") == "down");
+    println!("down after {:?}", frozen.elapsed());
+    assert!(frozen.elapsed() < Duration::from_secs(5), "{:?}", frozen.elapsed());
+    cluster.node(2).edge.signal("CONT");
+    eventually("it is up again", || cluster.master().state("edge2") == "up");
+}
+
+#[test]
+fn nodes_that_differ_are_named() {
+    let mut cluster = Cluster::start_mastered(vec![0; 2], Setup::default());
+    eventually("both are up", || cluster.master().status()["totals"]["nodes_up"] == 2);
+    assert_eq!(cluster.master().status()["skew"], serde_json::json!([]));
+    let file = cluster.node(2).edge.directory().join("edge.toml");
+    let text = std::fs::read_to_string(&file).expect("it is there");
+    let changed = text.replacen("[limits]\n", "[limits]\nuri_bytes_max = 300\n", 1);
+    std::fs::write(&file, changed).expect("the configuration is written");
+    cluster.node(2).edge.signal("HUP");
+    eventually("the difference is told", || {
+        let skew = cluster.master().status()["skew"].clone();
+        skew[0].as_str().is_some_and(|sentence| {
+            sentence.starts_with("nodes have different configurations: ") && sentence.contains("edge2")
+        })
+    });
+}
+
+#[test]
+fn the_metrics_are_those_of_the_whole_cluster() {
+    let mut cluster = Cluster::start_mastered(vec![0; 2], Setup::default());
+    let _client = cluster.node(2).join("a");
+    eventually("the session is counted", || {
+        let text = fetch(&cluster.master().endpoint(), "/metrics", &[]);
+        text.text().lines().any(|line| line == "crossbar_cluster_node_sessions{node=\"edge2\"} 1")
+    });
+    let page = fetch(&cluster.master().endpoint(), "/metrics", &[]);
+    for line in [
+        "crossbar_cluster_nodes{state=\"up\"} 2",
+        "crossbar_cluster_node_up{node=\"edge1\"} 1",
+        "crossbar_cluster_link_up{node=\"edge1\",peer=\"edge2\",realm=\"realm1\"} 1",
+        "crossbar_cluster_gate_open 1",
+        "# EOF",
+    ] {
+        assert!(page.text().lines().any(|other| other == line), "{line} is not in\n{}", page.text());
+    }
+    for (path, kind) in [("/", "text/html"), ("/dashboard.js", "text/javascript"), ("/api/history", "application/json")]
+    {
+        let page = fetch(&cluster.master().endpoint(), path, &[]);
+        assert_eq!(page.status, 200, "{path}");
+        assert!(page.header("content-type").is_some_and(|value| value.starts_with(kind)), "{path}");
+    }
+    assert_eq!(fetch(&cluster.master().endpoint(), "/nothing", &[]).status, 404);
+}
