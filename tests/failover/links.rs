@@ -240,7 +240,7 @@ impl Slowness {
         let thread = std::thread::spawn(move || {
             while !over.load(Ordering::Relaxed) {
                 for (name, time) in [("STOP", Duration::from_millis(90)), ("CONT", Duration::from_millis(10))] {
-                    signal(pid, name);
+                    signal(&[pid], name);
                     std::thread::sleep(time);
                 }
             }
