@@ -114,7 +114,8 @@ fn round_trips(client: &mut Client, what: &str, mut goes_on: impl FnMut() -> boo
     p99
 }
 
-/// For as long as a peer may be silent. The node is asked for its links meanwhile, as it is in the other half of a scene.
+/// For as long as a peer may be silent. The node is asked for its links meanwhile, as it is in the other half of a
+/// scene.
 fn for_a_while(router: &Router) -> impl FnMut() -> bool {
     let started = Instant::now();
     move || is_complete(router) && started.elapsed() < LONGER_THAN_SILENCE / 2
@@ -240,7 +241,7 @@ impl Slowness {
         let thread = std::thread::spawn(move || {
             while !over.load(Ordering::Relaxed) {
                 for (name, time) in [("STOP", Duration::from_millis(90)), ("CONT", Duration::from_millis(10))] {
-                    signal(pid, name);
+                    signal(&[pid], name);
                     std::thread::sleep(time);
                 }
             }
@@ -262,9 +263,9 @@ static FIRST: AtomicU64 = AtomicU64::new(1 << 32);
 const EVENT_BYTES: usize = 8 << 10;
 /// So many are on their way to the edge at most: what waits in front of it would only delay everybody.
 const EVENTS_AT_ONCE: u64 = 16;
-/// A silent peer is given up after 2.5 s.
+/// A silent peer is given up after 2.5 s, half of this.
 const LONGER_THAN_SILENCE: Duration = Duration::from_secs(5);
 const ROUND_TRIPS_MIN: usize = 50;
-/// So many times longer may local round trips be with a bad peer than with a good one: they take milliseconds, and tens of
-/// them where the processors are busy with something else. One that waits for the peer would take seconds.
+/// So many times longer may local round trips be with a bad peer than with a good one: they take milliseconds, and tens
+/// of them where the processors are busy with something else. One that waits for the peer would take seconds.
 const AT_MOST: u32 = 25;

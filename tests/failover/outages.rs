@@ -3,6 +3,7 @@
 
 use crate::harness::cluster::is_complete;
 use crate::harness::router::{Setup, eventually};
+use crate::harness::signal;
 use crate::stack::{ALL, Stack, all_sessions, name, per_edge, sessions};
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -21,10 +22,9 @@ fn kill(edges: &[usize]) {
     let others: Vec<usize> = ALL.into_iter().filter(|edge| !edges.contains(edge)).collect();
     let Some(mut stack) = Stack::start(Setup::default(), &[]) else { return };
     let probe = stack.load();
-    for edge in edges {
-        // All of them at once: to wait for the end of one would give the others time.
-        stack.cluster.node(*edge).edge.signal("KILL");
-    }
+    // All of them at once: one that lived on for a moment would get clients of the others.
+    let pids: Vec<u32> = stack.only(edges).map(|router| router.edge.pid()).collect();
+    signal(&pids, "KILL");
     edges.iter().for_each(|edge| stack.cluster.kill(*edge));
     await_all_sessions(&stack, &others);
     stack.await_load_on(&others);

@@ -74,7 +74,7 @@ impl Haproxy {
 impl Drop for Haproxy {
     fn drop(&mut self) {
         if matches!(self.process.try_wait(), Ok(None)) {
-            signal(self.process.id(), "TERM");
+            signal(&[self.process.id()], "TERM");
         }
         let status = self.process.wait();
         if std::thread::panicking() {

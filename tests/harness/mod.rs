@@ -128,7 +128,7 @@ impl Edge {
 
     /// Sends a signal by its name, for example `HUP`.
     pub fn signal(&self, name: &str) {
-        signal(self.pid(), name);
+        signal(&[self.pid()], name);
     }
 
     /// Ends it as a service manager would, and asserts that it went well.
@@ -182,10 +182,10 @@ impl Drop for Edge {
     }
 }
 
-/// Sends a signal to a process that this test has started.
-pub fn signal(pid: u32, name: &str) {
-    let status = Command::new("kill").args(["-s", name, &pid.to_string()]).status();
-    assert!(status.is_ok_and(|status| status.success()), "process {pid} gets SIG{name}");
+/// Sends a signal to processes that this test has started, to all of them at once.
+pub fn signal(pids: &[u32], name: &str) {
+    let status = Command::new("kill").args(["-s", name]).args(pids.iter().map(u32::to_string)).status();
+    assert!(status.is_ok_and(|status| status.success()), "the processes {pids:?} get SIG{name}");
 }
 
 fn lines_of(stdout: impl Read + Send + 'static) -> (Receiver<String>, JoinHandle<()>) {

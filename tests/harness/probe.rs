@@ -19,7 +19,7 @@ impl Probe {
     /// Has it end its publishing; gives its exit code and the outcome.
     pub fn finish(mut self) -> (i32, Value) {
         let child = self.0.take().expect("it is taken here only");
-        signal(child.id(), "INT");
+        signal(&[child.id()], "INT");
         let output = child.wait_with_output().expect("crossbar-probe ends");
         let text = String::from_utf8(output.stdout).expect("JSON is UTF-8");
         let outcome = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
@@ -54,7 +54,7 @@ impl Backend {
     }
 
     pub fn signal(&self, name: &str) {
-        signal(self.0.id(), name);
+        signal(&[self.0.id()], name);
     }
 }
 
