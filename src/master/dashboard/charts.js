@@ -4,9 +4,9 @@
 // under the cursor. So nothing floats over the lines, and values are text rather than colour.
 
 import { seriesOf } from './cluster.js';
-import { clock, drawing, element, keep, say, set } from './page.js';
+import { clock, drawing, element, keep, minute, say, set } from './page.js';
 
-const HEIGHT = 190;
+const HEIGHT = 165;
 const MARGIN = { top: 10, right: 14, bottom: 22, left: 50 };
 const HOUR = 3600;
 
@@ -124,8 +124,7 @@ export class Chart {
             const [x, bottom] = [scale.x(time), HEIGHT - MARGIN.bottom];
             if (x > this.#width - MARGIN.right - 14 || x < MARGIN.left + 10) continue;
             grid.append(drawing('line', { x1: x, x2: x, y1: bottom, y2: bottom + 4 }));
-            const label = clock(time * 1000).slice(-8, -3);
-            grid.append(drawing('text', { x, y: HEIGHT - 5, 'text-anchor': 'middle' }, label));
+            grid.append(drawing('text', { x, y: HEIGHT - 5, 'text-anchor': 'middle' }, minute(time * 1000)));
         }
         return grid;
     }

@@ -39,6 +39,14 @@ export function links(status) {
             .map((link) => ({ ...link, from: node.id, isExcused: states.get(link.peer) === 'down' })));
 }
 
+// How many links are up, of how many that should be. A node that is down has none up, but is missed with all that it had.
+export function linkCount(status) {
+    const heard = links(status);
+    const missed = status.nodes.filter((node) => node.heartbeat && !isHeard(node))
+        .reduce((sum, node) => sum + node.heartbeat.status.mesh.links.length, 0);
+    return { up: heard.filter((link) => link.is_up).length, all: heard.length + missed };
+}
+
 // Links that are down although both ends are alive. Those of a node that is down tell nothing new.
 export function lostLinks(status) {
     return links(status).filter((link) => !link.is_up && !link.isExcused);

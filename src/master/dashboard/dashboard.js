@@ -65,6 +65,8 @@ class Dashboard {
         }
         this.#status = status;
         this.#answeredAt = performance.now();
+        set(this.#known, 'data-empty', null);
+        document.getElementById('asking')?.remove();
     }
 
     // Old figures must not pass for new ones: what is shown turns pale, and the page says since when.

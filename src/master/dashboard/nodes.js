@@ -1,6 +1,6 @@
 // The upper half of the page: the headline with its totals and notices, and one card per edge under its host.
 
-import { headline, hosts, isHeard, links, seriesOf, unevenness } from './cluster.js';
+import { headline, hosts, isHeard, linkCount, seriesOf, unevenness } from './cluster.js';
 import { bytes, clock, count, drawing, duration, element, fact, icon, keep, plural, rate, say, set } from './page.js';
 
 const STATE_HELP = {
@@ -45,12 +45,11 @@ export class Summary {
 
     #updateTotals(status) {
         const { totals } = status;
-        const all = links(status);
-        const up = all.filter((link) => link.is_up).length;
+        const { up, all } = linkCount(status);
         const uneven = unevenness(status);
         const isShort = totals.nodes_up < status.nodes.length;
-        this.#totals.nodes.update(`${totals.nodes_up} of ${status.nodes.length}`, isShort ? 'warn' : null);
-        this.#totals.links.update(`${up} of ${all.length}`, up < all.length ? 'warn' : null);
+        this.#totals.nodes.update(count(totals.nodes_up), isShort ? 'warn' : null, count(status.nodes.length));
+        this.#totals.links.update(count(up), up < all ? 'warn' : null, count(all));
         this.#totals.sessions.update(count(totals.sessions));
         this.#totals.events.update(rate(totals.events_out));
         this.#totals.messages.update(rate(totals.messages_in));
@@ -106,7 +105,7 @@ export class Hosts {
             say(name, host.name);
             const up = host.nodes.filter((node) => node.state === 'up').length;
             say(about, `${up} of ${plural(host.nodes.length, 'edge')} up`);
-            set(root, 'data-edges', Math.min(host.nodes.length, 4));
+            root.style.setProperty('--edges', host.nodes.length);
             keep(cards, host.nodes, (node) => node.id, (node) => this.#makeCard(node, host.series));
             for (const node of host.nodes) set(cards.kept.get(node.id).swatch, 'data-series', host.series.get(node.id));
         };
@@ -150,7 +149,7 @@ function makeBadge() {
 
 // Since when, and why it is as it is; and how old the figures are when they are old.
 function explain(node) {
-    const since = `for ${duration(node.state_seconds)}, since ${clock(node.since)}`;
+    const since = `since ${clock(node.since)} (${duration(node.state_seconds)})`;
     const silence = !node.heartbeat ? ' · not heard of since the master started'
         : node.silent_seconds > 2 ? ` · silent for ${duration(node.silent_seconds)}` : '';
     return `${node.reason ? `${node.reason} · ` : ''}${since}${silence}`;
@@ -166,7 +165,7 @@ function makeFigures() {
     };
     const sessions = add('Sessions');
     const events = add('Events/s', 'EVENTs to clients and peers, per second');
-    const cpu = add('CPU', 'Cores that are busy');
+    const cpu = add('CPU cores', 'Cores that are busy');
     const memory = add('Memory', 'Resident memory');
     const files = add('Descriptors', 'Open file descriptors, and the most that may be open');
     const outbox = add('Fullest outbox', 'Bytes that wait to be written to the slowest receiver, and to all');
@@ -181,12 +180,12 @@ function makeFigures() {
         const used = counters ? counters.open_files / counters.open_files_max : 0;
         sessions(count(status?.sessions));
         events(rate(rates.events_out));
-        cpu(rates.cpu === undefined ? '–' : `${rates.cpu.toFixed(2)} cores`);
+        cpu(rates.cpu === undefined ? '–' : rates.cpu.toFixed(2));
         memory(bytes(counters?.resident_bytes));
-        files(counters ? `${count(counters.open_files)} of ${count(counters.open_files_max)}` : '–', used > 0.8 ? 'warn' : null);
+        files(count(counters?.open_files), used > 0.8 ? 'warn' : null, counters && count(counters.open_files_max));
         bar.update(used);
         const isPressed = counters?.outbox_bytes_fullest >= 1 << 20;
-        outbox(counters ? `${bytes(counters.outbox_bytes_fullest)} of ${bytes(counters.outbox_bytes)}` : '–', isPressed ? 'warn' : null);
+        outbox(bytes(counters?.outbox_bytes_fullest), isPressed ? 'warn' : null, counters && bytes(counters.outbox_bytes));
         drops(rate(rates.drops), rates.drops > 0 ? 'warn' : null);
         uptime(duration(status?.uptime_seconds));
         version(status?.version ?? '–');

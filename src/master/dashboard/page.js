@@ -63,13 +63,15 @@ export function keep(parent, items, keyOf, make) {
     }
 }
 
-// A term and what it is; `update` says it anew.
+// A term and what it is; `update` says it anew, with a mood and with what it is a part of.
 export function fact(name, help) {
-    const value = element('dd');
-    const root = element('div', { class: 'fact', title: help }, element('dt', {}, name), value);
-    const update = (text, mood) => {
+    const [value, whole] = [element('span'), element('small')];
+    const description = element('dd', {}, value, whole);
+    const root = element('div', { class: 'fact', title: help }, element('dt', {}, name), description);
+    const update = (text, mood, of) => {
         say(value, text);
-        set(value, 'data-mood', mood);
+        say(whole, of ? ` of ${of}` : '');
+        set(description, 'data-mood', mood);
     };
     return { root, update };
 }
@@ -121,15 +123,20 @@ export function milliseconds(value) {
     return value < 10 ? `${value.toFixed(2)} ms` : `${count(value)} ms`;
 }
 
-const clockFormat = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
-const dayFormat = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
+const timeFormat = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const dayFormat = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
 
-// The time of day where the reader is, with the day when that is not today.
+// The time of day where the reader is; of another day, that and the minute.
 export function clock(time) {
     const date = new Date(time);
     if (Number.isNaN(date.getTime())) return String(time);
     const isToday = date.toDateString() === new Date().toDateString();
-    return isToday ? clockFormat.format(date) : `${dayFormat.format(date)} ${clockFormat.format(date)}`;
+    return isToday ? timeFormat.format(date) : dayFormat.format(date).replace(',', '');
+}
+
+// The hour and minute, for the axis of a chart.
+export function minute(time) {
+    return timeFormat.format(new Date(time)).slice(0, 5);
 }
 
 // `a`, `a and b`, `a, b and c`, `a, b and 7 more`.

@@ -55,12 +55,12 @@ function verdict(node, between) {
     const down = between.filter((link) => !link.is_up);
     if (down.length > 0) {
         const longest = Math.max(...down.map((link) => link.seconds));
-        return { mood: 'bad', text: `✕ ${duration(longest)}` };
+        return { mood: 'bad', text: `✕ ${duration(longest).split(' ', 2).join(' ')}` };
     }
     const trips = between.map((link) => link.round_trip_ms).filter((trip) => trip !== null);
     if (trips.length === 0) return { mood: 'good', text: 'up' };
     const slowest = Math.max(...trips);
-    return { mood: slowest < 2 ? 'good' : slowest < 20 ? 'fair' : 'slow', text: milliseconds(slowest) };
+    return { mood: slowest < 2 ? 'good' : slowest < 20 ? 'fair' : 'slow', text: milliseconds(slowest).replace(' ms', '') };
 }
 
 function unknown(node) {
@@ -102,7 +102,7 @@ export class Drops {
     update(status) {
         const rows = this.#rates.handle(status);
         const ids = sortedNodes(status).map((node) => node.id);
-        const columns = ['reason', 'per second', 'total', ...ids];
+        const columns = ['reason', 'now/s', 'total', ...ids];
         keep(this.#head, columns, (name) => name, (name) => ({ root: element('th', { scope: 'col' }, name) }));
         keep(this.#body, rows.map((row) => ({ ...row, ids })), (row) => row.reason, makeDropRow);
         this.#table.hidden = rows.length === 0;
