@@ -1,7 +1,7 @@
 // Line charts of the last hour, drawn as SVG in real pixels: one line per node, gaps where nothing is known.
 //
-// The legend is the read-out: it shows the latest values, or those under the pointer (a finger will do) or, by arrow keys,
-// under the cursor. So nothing floats over the lines, and values are text rather than colour.
+// The legend is the read-out: it shows the latest values, or those under the pointer (a finger will do) or, by arrow
+// keys, under the cursor. So nothing floats over the lines, and values are text rather than colour.
 
 import { seriesOf } from './cluster.js';
 import { clock, drawing, element, keep, minute, say, set } from './page.js';
@@ -25,7 +25,11 @@ export class Chart {
         this.time = element('small');
         this.legend = element('ul', { class: 'legend' });
         this.svg = drawing('svg', { class: 'chart', height: HEIGHT, role: 'img' });
-        this.frame = element('div', { class: 'frame', tabindex: '0', role: 'group', 'aria-label': `${title}; arrow keys move the cursor` }, this.svg);
+        this.frame = element(
+            'div',
+            { class: 'frame', tabindex: '0', role: 'group', 'aria-label': `${title}; arrow keys move the cursor` },
+            this.svg,
+        );
         this.title = title;
         const panel = document.getElementById(id);
         panel.setAttribute('aria-label', title);
@@ -87,7 +91,9 @@ export class Chart {
         const top = niceTop(values.reduce((most, value) => Math.max(most, value), 0));
         const [width, height] = [this.#width - MARGIN.left - MARGIN.right, HEIGHT - MARGIN.top - MARGIN.bottom];
         return {
-            start, end, top,
+            start,
+            end,
+            top,
             x: (time) => MARGIN.left + ((time - start) / (end - start || 1)) * width,
             y: (value) => MARGIN.top + height - (value / top) * height,
             timeAt: (x) => start + ((x - MARGIN.left) / width) * (end - start),
@@ -100,11 +106,13 @@ export class Chart {
         set(this.svg, 'width', this.#width);
         const scale = this.#scale();
         const series = seriesOf(this.#history.nodes.map((node) => node.id));
-        const lines = this.#history.nodes.map((node) => drawing('path', {
-            class: 'line',
-            'data-series': series.get(node.id),
-            d: path(this.#history.times, this.#pick(node), scale, this.#history.step_seconds),
-        }));
+        const lines = this.#history.nodes.map((node) =>
+            drawing('path', {
+                class: 'line',
+                'data-series': series.get(node.id),
+                d: path(this.#history.times, this.#pick(node), scale, this.#history.step_seconds),
+            }),
+        );
         this.cursor = drawing('g', { class: 'cursor' });
         this.svg.replaceChildren(this.#grid(scale), ...lines, this.cursor);
         this.#readOut();
@@ -116,7 +124,7 @@ export class Chart {
             const y = scale.y(part * scale.top);
             grid.append(drawing('line', { x1: MARGIN.left, x2: this.#width - MARGIN.right, y1: y, y2: y }));
             const label = { x: MARGIN.left - 6, y: y + 4, 'text-anchor': 'end' };
-            if (part * 2 % 1 === 0) grid.append(drawing('text', label, this.#format(part * scale.top)));
+            if ((part * 2) % 1 === 0) grid.append(drawing('text', label, this.#format(part * scale.top)));
         }
         // Every quarter of an hour that the clock shows, or every half where there is little room.
         const step = this.#width < 420 ? 1800 : 900;
@@ -136,8 +144,17 @@ export class Chart {
         const place = this.#cursor ?? times.length - 1;
         const series = seriesOf(nodes.map((node) => node.id));
         say(this.time, this.#cursor === null ? 'the last hour' : `at ${clock(times[place] * 1000)}`);
-        const entries = nodes.map((node) => ({ id: node.id, series: series.get(node.id), value: this.#pick(node)[place] ?? null }));
-        keep(this.legend, entries, (entry) => entry.id, (entry) => this.#makeEntry(entry));
+        const entries = nodes.map((node) => ({
+            id: node.id,
+            series: series.get(node.id),
+            value: this.#pick(node)[place] ?? null,
+        }));
+        keep(
+            this.legend,
+            entries,
+            (entry) => entry.id,
+            (entry) => this.#makeEntry(entry),
+        );
         const read = entries.map((entry) => `${entry.id} ${this.#write(entry.value)}`).join(', ');
         set(this.svg, 'aria-label', `${this.title}: ${read}`);
         this.#drawCursor(entries, times[place]);
@@ -148,8 +165,11 @@ export class Chart {
         if (this.#cursor === null) return this.cursor.replaceChildren();
         const scale = this.#scale();
         const x = scale.x(time);
-        const dots = entries.filter((entry) => entry.value !== null).map((entry) =>
-            drawing('circle', { cx: x, cy: scale.y(entry.value), r: 3.5, 'data-series': entry.series }));
+        const dots = entries
+            .filter((entry) => entry.value !== null)
+            .map((entry) =>
+                drawing('circle', { cx: x, cy: scale.y(entry.value), r: 3.5, 'data-series': entry.series }),
+            );
         const rule = drawing('line', { x1: x, x2: x, y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom });
         return this.cursor.replaceChildren(rule, ...dots);
     }

@@ -1,5 +1,5 @@
-// What follows from a status of the cluster: the sentence at the top, which links are lost, how even the load is. Pure
-// functions of what `/api/cluster` answers; nothing here knows the page.
+// What follows from a status of the cluster: the sentence at the top, which links are lost, how even the load is.
+// Pure functions of what `/api/cluster` answers; nothing here knows the page.
 
 import { list, plural } from './page.js';
 
@@ -33,16 +33,21 @@ export function hosts(status) {
 // All links between nodes of the cluster that are heard of: one per dialling node, peer and realm.
 export function links(status) {
     const states = new Map(status.nodes.map((node) => [node.id, node.state]));
-    return sortedNodes(status).filter(isHeard).flatMap((node) =>
-        node.heartbeat.status.mesh.links
-            .filter((link) => states.has(link.peer))
-            .map((link) => ({ ...link, from: node.id, isExcused: states.get(link.peer) === 'down' })));
+    return sortedNodes(status)
+        .filter(isHeard)
+        .flatMap((node) =>
+            node.heartbeat.status.mesh.links
+                .filter((link) => states.has(link.peer))
+                .map((link) => ({ ...link, from: node.id, isExcused: states.get(link.peer) === 'down' })),
+        );
 }
 
-// How many links are up, of how many that should be. A node that is down has none up, but is missed with all that it had.
+// How many links are up, of how many that should be. A node that is down has none up, but is missed with all that it
+// had.
 export function linkCount(status) {
     const heard = links(status);
-    const missed = status.nodes.filter((node) => node.heartbeat && !isHeard(node))
+    const missed = status.nodes
+        .filter((node) => node.heartbeat && !isHeard(node))
         .reduce((sum, node) => sum + node.heartbeat.status.mesh.links.length, 0);
     return { up: heard.filter((link) => link.is_up).length, all: heard.length + missed };
 }
@@ -52,22 +57,26 @@ export function lostLinks(status) {
     return links(status).filter((link) => !link.is_up && !link.isExcused);
 }
 
-// How far the busiest and the idlest of the nodes that take clients are from the fair share, as a fraction of it; null
-// where there is nothing to share.
+// How far the busiest and the idlest of the nodes that take clients are from the fair share, as a fraction of it;
+// null where there is nothing to share.
 export function unevenness(status) {
-    const sessions = status.nodes.filter((node) => node.state === 'up' && node.heartbeat)
+    const sessions = status.nodes
+        .filter((node) => node.state === 'up' && node.heartbeat)
         .map((node) => node.heartbeat.status.sessions);
     const fair = sessions.reduce((sum, one) => sum + one, 0) / sessions.length;
     if (sessions.length < 2 || fair === 0) return null;
     return Math.max(...sessions.map((one) => Math.abs(one - fair) / fair));
 }
 
-// The headline: how bad it is, and what it is. It holds no figure that changes while nothing happens, because a screen
-// reader says it aloud whenever it changes.
+// The headline: how bad it is, and what it is. It holds no figure that changes while nothing happens, because a
+// screen reader says it aloud whenever it changes.
 export function headline(status) {
     const total = status.nodes.length;
     if (total === 0) return { mood: 'quiet', text: 'No edge has been admitted yet.' };
-    const named = (state) => sortedNodes(status).filter((node) => node.state === state).map((node) => node.id);
+    const named = (state) =>
+        sortedNodes(status)
+            .filter((node) => node.state === state)
+            .map((node) => node.id);
     const lost = lostLinks(status);
     const clauses = [...are(named('down'), 'down'), ...are(named('late'), 'late'), ...lostClause(lost)];
     const mood = named('down').length + lost.length > 0 ? 'bad' : clauses.length > 0 ? 'warn' : 'busy';
@@ -100,8 +109,8 @@ export function seriesOf(ids) {
     return new Map([...ids].sort(inOrder).map((id, place) => [id, place % 8]));
 }
 
-// How fast each reason of drops grows. Counters are only ever summed by the nodes, so the rate comes from comparing with
-// what was said up to ten seconds ago; a node that was restarted counts from zero, and then nothing is compared.
+// How fast each reason of drops grows. Counters are only ever summed by the nodes, so the rate comes from comparing
+// with what was said up to ten seconds ago; a node that was restarted counts from zero, and then nothing is compared.
 export class DropRates {
     #samples = [];
 

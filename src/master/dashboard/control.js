@@ -25,6 +25,7 @@ export class Control {
 
     #prepareLogin() {
         const form = this.#login.querySelector('form');
+        document.getElementById('insecure').hidden = window.isSecureContext;
         form.addEventListener('submit', (event) => {
             event.preventDefault();
             this.#signIn(form);
@@ -36,7 +37,7 @@ export class Control {
 
     async #signIn(form) {
         const { authid, ticket } = form.elements;
-        const [answer, button] = [form.querySelector('.answer'), form.querySelector('[type=submit]')];
+        const [answer, button] = [form.querySelector('[role=alert]'), form.querySelector('[type=submit]')];
         say(answer, '');
         button.disabled = true;
         try {
@@ -73,7 +74,7 @@ export class Control {
     }
 
     #openLogin() {
-        say(this.#login.querySelector('.answer'), '');
+        say(this.#login.querySelector('[role=alert]'), '');
         this.#login.showModal();
     }
 

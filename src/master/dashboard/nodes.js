@@ -1,7 +1,22 @@
 // The upper half of the page: the headline with its totals and notices, and one card per edge under its host.
 
 import { headline, hosts, isHeard, linkCount, seriesOf, unevenness } from './cluster.js';
-import { bytes, clock, count, drawing, duration, element, fact, icon, keep, plural, rate, say, set } from './page.js';
+import {
+    brief,
+    bytes,
+    clock,
+    count,
+    drawing,
+    duration,
+    element,
+    fact,
+    icon,
+    keep,
+    plural,
+    rate,
+    say,
+    set,
+} from './page.js';
 
 const STATE_HELP = {
     joining: 'It has been admitted and is on its way into the mesh.',
@@ -26,7 +41,11 @@ export class Summary {
             ['events', 'Events/s', 'EVENTs to clients and peers, per second'],
             ['messages', 'Messages in/s'],
             ['outbox', 'Waiting in outboxes', 'Bytes that wait to be written, all connections together'],
-            ['even', 'Off the fair share', 'How far the edge that is furthest from an equal share of sessions is from it'],
+            [
+                'even',
+                'Off the fair share',
+                'How far the edge that is furthest from an equal share of sessions is from it',
+            ],
         ];
         for (const [key, name, help] of rows) {
             this.#totals[key] = fact(name, help);
@@ -55,13 +74,22 @@ export class Summary {
         this.#totals.messages.update(rate(totals.messages_in));
         this.#totals.outbox.update(bytes(totals.outbox_bytes));
         // 5 % is what a rebalance leaves at most.
-        this.#totals.even.update(uneven === null ? '–' : `${(uneven * 100).toFixed(0)} %`, uneven > 0.05 ? 'warn' : null);
+        this.#totals.even.update(
+            uneven === null ? '–' : `${(uneven * 100).toFixed(0)} %`,
+            uneven > 0.05 ? 'warn' : null,
+        );
     }
 }
 
 // What stands below the headline: skew, a rebalance on its way, and whether a rolling restart may go on.
 function notices(status) {
-    const found = status.skew.map((text) => ({ key: `skew ${text}`, shape: 'note', mood: 'warn', title: 'Not alike', text }));
+    const found = status.skew.map((text) => ({
+        key: `skew ${text}`,
+        shape: 'note',
+        mood: 'warn',
+        title: 'Not alike',
+        text,
+    }));
     if (status.rebalance) {
         const { started, rounds, moved } = status.rebalance;
         const text = `round ${count(rounds)}, ${plural(moved, 'session')} moved since ${clock(started)}`;
@@ -76,7 +104,14 @@ function notices(status) {
 
 function makeNotice(first) {
     const text = element('span');
-    const root = element('li', { 'data-mood': first.mood }, icon(first.shape), element('b', {}, first.title), ' ', text);
+    const root = element(
+        'li',
+        { 'data-mood': first.mood },
+        icon(first.shape),
+        element('b', {}, first.title),
+        ' ',
+        text,
+    );
     return { root, update: (notice) => say(text, notice.text) };
 }
 
@@ -93,7 +128,12 @@ export class Hosts {
     update(status) {
         const series = seriesOf(status.nodes.map((node) => node.id));
         const shown = hosts(status).map((host) => ({ ...host, series }));
-        keep(this.#root, shown, (host) => host.name, () => this.#makeHost());
+        keep(
+            this.#root,
+            shown,
+            (host) => host.name,
+            () => this.#makeHost(),
+        );
     }
 
     #makeHost() {
@@ -106,7 +146,12 @@ export class Hosts {
             const up = host.nodes.filter((node) => node.state === 'up').length;
             say(about, `${up} of ${plural(host.nodes.length, 'edge')} up`);
             root.style.setProperty('--edges', host.nodes.length);
-            keep(cards, host.nodes, (node) => node.id, (node) => this.#makeCard(node, host.series));
+            keep(
+                cards,
+                host.nodes,
+                (node) => node.id,
+                (node) => this.#makeCard(node, host.series),
+            );
             for (const node of host.nodes) set(cards.kept.get(node.id).swatch, 'data-series', host.series.get(node.id));
         };
         return { root, update };
@@ -149,9 +194,12 @@ function makeBadge() {
 
 // Since when, and why it is as it is; and how old the figures are when they are old.
 function explain(node) {
-    const since = `since ${clock(node.since)} (${duration(node.state_seconds)})`;
-    const silence = !node.heartbeat ? ' · not heard of since the master started'
-        : node.silent_seconds > 2 ? ` · silent for ${duration(node.silent_seconds)}` : '';
+    const since = `since ${clock(node.since)} (${brief(node.state_seconds)})`;
+    const silence = !node.heartbeat
+        ? ' · not heard of since the master started'
+        : node.silent_seconds > 2
+          ? ` · silent for ${duration(node.silent_seconds)}`
+          : '';
     return `${node.reason ? `${node.reason} · ` : ''}${since}${silence}`;
 }
 
@@ -185,7 +233,11 @@ function makeFigures() {
         files(count(counters?.open_files), used > 0.8 ? 'warn' : null, counters && count(counters.open_files_max));
         bar.update(used);
         const isPressed = counters?.outbox_bytes_fullest >= 1 << 20;
-        outbox(bytes(counters?.outbox_bytes_fullest), isPressed ? 'warn' : null, counters && bytes(counters.outbox_bytes));
+        outbox(
+            bytes(counters?.outbox_bytes_fullest),
+            isPressed ? 'warn' : null,
+            counters && bytes(counters.outbox_bytes),
+        );
         drops(rate(rates.drops), rates.drops > 0 ? 'warn' : null);
         uptime(duration(status?.uptime_seconds));
         version(status?.version ?? '–');
@@ -221,9 +273,15 @@ function makeMore() {
 
 function details(node) {
     const { status, counters, config_digest: digest } = node.heartbeat ?? {};
-    const found = [['Address', node.address], ['Public key', node.public_key]];
+    const found = [
+        ['Address', node.address],
+        ['Public key', node.public_key],
+    ];
     if (!status) return found;
-    found.push(['Program', `${status.program} ${status.version}, PID ${status.pid}`], ['Started', clock(status.started)]);
+    found.push(
+        ['Program', `${status.program} ${status.version}, PID ${status.pid}`],
+        ['Started', clock(status.started)],
+    );
     found.push(['Configuration', digest], ['Connections', count(status.connections)]);
     found.push(['Events wait', `at most ${status.event_delay_ms.toFixed(1)} ms for company`]);
     found.push(['Publishers stalled', plural(counters.publisher_stalls, 'time')]);

@@ -1,7 +1,7 @@
 // Making elements and words: what every part of the dashboard writes with.
 //
-// All that is shown goes through `textContent` or `setAttribute`, never through markup, so that nothing that a node says
-// can become part of the page. Nothing sets a `style` attribute: the policy of the page forbids it.
+// All that is shown goes through `textContent` or `setAttribute`, never through markup, so that nothing that a node
+// says can become part of the page. Nothing sets a `style` attribute: the policy of the page forbids it.
 
 const SVG = 'http://www.w3.org/2000/svg';
 
@@ -27,7 +27,8 @@ export function icon(name) {
     return drawing('svg', { class: 'icon', viewBox: '0 0 16 16', 'aria-hidden': 'true' }, use);
 }
 
-// Sets, or takes away, an attribute; touches the page only when it changes, so that nothing flickers or is read out anew.
+// Sets, or takes away, an attribute; touches the page only when it changes, so that nothing flickers or is read out
+// anew.
 export function set(target, key, value) {
     if (value === null || value === undefined || value === false) {
         if (target.hasAttribute(key)) target.removeAttribute(key);
@@ -41,25 +42,25 @@ export function say(target, text) {
     if (target.textContent !== String(text)) target.textContent = text;
 }
 
-// Keeps one child of `parent` per item, in the order of the items. A child is made once and then only updated, so focus,
-// open details and half-typed numbers outlive the refresh of every second.
+// Keeps one child of `parent` per item, in the order of the items. A child is made once and then only updated, so
+// focus, open details and half-typed numbers outlive the refresh of every second.
 export function keep(parent, items, keyOf, make) {
     const known = (parent.kept ??= new Map());
-    const wanted = new Set();
+    const wanted = new Set(items.map(keyOf));
+    // First what goes: else what stays would be moved past it, and what is moved loses the focus.
+    for (const [key, { root }] of known) {
+        if (wanted.has(key)) continue;
+        root.remove();
+        known.delete(key);
+    }
     let place = parent.firstChild;
     for (const item of items) {
         const key = keyOf(item);
-        wanted.add(key);
         if (!known.has(key)) known.set(key, make(item));
         const { root, update } = known.get(key);
         update?.(item);
         if (root === place) place = place.nextSibling;
         else parent.insertBefore(root, place);
-    }
-    for (const [key, { root }] of known) {
-        if (wanted.has(key)) continue;
-        root.remove();
-        known.delete(key);
     }
 }
 
@@ -111,11 +112,20 @@ export function bytes(value) {
 export function duration(seconds) {
     if (seconds === null || seconds === undefined) return DASH;
     const total = Math.floor(seconds);
-    const [days, hours, minutes] = [Math.floor(total / 86400), Math.floor(total / 3600) % 24, Math.floor(total / 60) % 60];
+    const [days, hours, minutes] = [
+        Math.floor(total / 86400),
+        Math.floor(total / 3600) % 24,
+        Math.floor(total / 60) % 60,
+    ];
     if (days > 0) return `${days} d ${hours} h`;
     if (hours > 0) return `${hours} h ${minutes} min`;
     if (minutes > 0) return `${minutes} min ${total % 60} s`;
     return `${total} s`;
+}
+
+// Only the largest unit.
+export function brief(seconds) {
+    return duration(seconds).split(' ', 2).join(' ');
 }
 
 export function milliseconds(value) {
@@ -124,7 +134,12 @@ export function milliseconds(value) {
 }
 
 const timeFormat = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
-const dayFormat = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+const dayFormat = new Intl.DateTimeFormat('en-GB', {
+    day: 'numeric',
+    month: 'short',
+    hour: '2-digit',
+    minute: '2-digit',
+});
 
 // The time of day where the reader is; of another day, that and the minute.
 export function clock(time) {

@@ -1,7 +1,7 @@
 // The lower half of the page: the matrix of links, the drops by reason, and the event log.
 
 import { DropRates, isHeard, links, lostLinks, sortedNodes } from './cluster.js';
-import { clock, count, duration, element, icon, keep, milliseconds, rate, say, set } from './page.js';
+import { brief, clock, count, duration, element, icon, keep, milliseconds, rate, say, set } from './page.js';
 
 // ---- The matrix: who dials is a row, who is dialled a column
 
@@ -30,11 +30,18 @@ export class Matrix {
         this.#cells.clear();
         const corner = element('td', { class: 'corner' }, '→');
         const head = element('tr', {}, corner, ...ids.map((id) => element('th', { scope: 'col' }, id)));
-        const rows = ids.map((id) => element('tr', {}, element('th', { scope: 'row' }, id), ...ids.map((peer) => {
-            const cell = element('td', id === peer ? { class: 'self' } : {});
-            this.#cells.set(`${id} ${peer}`, cell);
-            return cell;
-        })));
+        const rows = ids.map((id) =>
+            element(
+                'tr',
+                {},
+                element('th', { scope: 'row' }, id),
+                ...ids.map((peer) => {
+                    const cell = element('td', id === peer ? { class: 'self' } : {});
+                    this.#cells.set(`${id} ${peer}`, cell);
+                    return cell;
+                }),
+            ),
+        );
         this.#table.replaceChildren(element('thead', {}, head), element('tbody', {}, ...rows));
     }
 
@@ -55,12 +62,15 @@ function verdict(node, between) {
     const down = between.filter((link) => !link.is_up);
     if (down.length > 0) {
         const longest = Math.max(...down.map((link) => link.seconds));
-        return { mood: 'bad', text: `✕ ${duration(longest).split(' ', 2).join(' ')}` };
+        return { mood: 'bad', text: `✕ ${brief(longest)}` };
     }
     const trips = between.map((link) => link.round_trip_ms).filter((trip) => trip !== null);
     if (trips.length === 0) return { mood: 'good', text: 'up' };
     const slowest = Math.max(...trips);
-    return { mood: slowest < 2 ? 'good' : slowest < 20 ? 'fair' : 'slow', text: milliseconds(slowest).replace(' ms', '') };
+    return {
+        mood: slowest < 2 ? 'good' : slowest < 20 ? 'fair' : 'slow',
+        text: milliseconds(slowest).replace(' ms', ''),
+    };
 }
 
 function unknown(node) {
@@ -103,8 +113,18 @@ export class Drops {
         const rows = this.#rates.handle(status);
         const ids = sortedNodes(status).map((node) => node.id);
         const columns = ['reason', 'now/s', 'total', ...ids];
-        keep(this.#head, columns, (name) => name, (name) => ({ root: element('th', { scope: 'col' }, name) }));
-        keep(this.#body, rows.map((row) => ({ ...row, ids })), (row) => row.reason, makeDropRow);
+        keep(
+            this.#head,
+            columns,
+            (name) => name,
+            (name) => ({ root: element('th', { scope: 'col' }, name) }),
+        );
+        keep(
+            this.#body,
+            rows.map((row) => ({ ...row, ids })),
+            (row) => row.reason,
+            makeDropRow,
+        );
         this.#table.hidden = rows.length === 0;
         this.#nothing.hidden = rows.length > 0;
     }
@@ -113,9 +133,17 @@ export class Drops {
 function makeDropRow({ reason }) {
     const root = element('tr', { 'data-reason': reason }, element('th', { scope: 'row' }, reason));
     const update = (row) => {
-        const figures = [['rate', rate(row.perSecond)], ['total', count(row.total)]];
+        const figures = [
+            ['rate', rate(row.perSecond)],
+            ['total', count(row.total)],
+        ];
         for (const id of row.ids) figures.push([`of ${id}`, count(row.byNode.get(id) ?? 0)]);
-        keep(root, [['reason', reason], ...figures], ([key]) => key, ([key]) => makeDropCell(key, root.firstChild));
+        keep(
+            root,
+            [['reason', reason], ...figures],
+            ([key]) => key,
+            ([key]) => makeDropCell(key, root.firstChild),
+        );
         set(root, 'data-mood', row.perSecond > 0 ? 'warn' : null);
     };
     return { root, update };
@@ -162,7 +190,12 @@ export class Log {
         const events = [...this.#events.values()].sort((a, b) => b.number - a.number);
         const named = new Set([...this.#nodes, ...events.map((event) => event.node).filter(Boolean)]);
         const choices = [['', 'everything'], ['*', 'the cluster'], ...[...named].map((id) => [id, id])];
-        keep(this.#filter, choices, ([value]) => value, ([value, text]) => ({ root: element('option', { value }, text) }));
+        keep(
+            this.#filter,
+            choices,
+            ([value]) => value,
+            ([value, text]) => ({ root: element('option', { value }, text) }),
+        );
         const chosen = this.#filter.value;
         const shown = events.filter((event) => chosen === '' || (event.node ?? '*') === chosen);
         keep(this.#list, shown, (event) => event.number, makeEvent);
@@ -171,11 +204,31 @@ export class Log {
 }
 
 // Kinds that are states have the colour of the state; others are told apart by their word.
-const MOODS = { up: 'good', down: 'bad', link_lost: 'bad', late: 'warn', draining: 'busy', joining: 'busy', rebalance: 'busy' };
+const MOODS = {
+    up: 'good',
+    down: 'bad',
+    link_lost: 'bad',
+    late: 'warn',
+    draining: 'busy',
+    joining: 'busy',
+    rebalance: 'busy',
+};
 
 function makeEvent(event) {
     const time = element('time', { datetime: event.at, title: event.at }, clock(event.at));
-    const kind = element('span', { class: 'kind', 'data-mood': MOODS[event.kind] ?? 'quiet' }, event.kind.replaceAll('_', ' '));
+    const kind = element(
+        'span',
+        { class: 'kind', 'data-mood': MOODS[event.kind] ?? 'quiet' },
+        event.kind.replaceAll('_', ' '),
+    );
     const node = event.node ? [element('b', {}, event.node), ' '] : [];
-    return { root: element('li', { 'data-number': event.number }, time, kind, element('span', { class: 'text' }, ...node, event.text)) };
+    return {
+        root: element(
+            'li',
+            { 'data-number': event.number },
+            time,
+            kind,
+            element('span', { class: 'text' }, ...node, event.text),
+        ),
+    };
 }

@@ -1,10 +1,9 @@
 // A session with the master: the little of WAMP that a caller needs, over WebSocket with JSON.
 //
-// The ticket is sent once and kept nowhere: not in storage, and not here either. When the connection ends, the operator
-// signs in again.
+// The ticket is sent once and kept nowhere: not in storage, and not here either. When the connection ends, the
+// operator signs in again.
 
-const HELLO = 1, WELCOME = 2, ABORT = 3, CHALLENGE = 4, AUTHENTICATE = 5, GOODBYE = 6, ERROR = 8, CALL = 48, RESULT = 50;
-
+const [HELLO, WELCOME, ABORT, CHALLENGE, AUTHENTICATE, GOODBYE, ERROR, CALL, RESULT] = [1, 2, 3, 4, 5, 6, 8, 48, 50];
 const REALM = 'crossbar.master';
 const LOGIN_MS = 8_000;
 // A drain is answered when it begins, not when it is over.
@@ -13,7 +12,6 @@ const CALL_MS = 15_000;
 // What an ABORT or ERROR without a sentence means.
 const SENTENCES = {
     'wamp.error.authentication_failed': 'The master does not know this operator, or the ticket is wrong.',
-    'wamp.error.authentication_denied': 'The master does not know this operator, or the ticket is wrong.',
     'wamp.error.not_authorized': 'This operator may not do that.',
     'wamp.error.no_such_procedure': 'The master does not know this procedure; is it older than this page?',
     'wamp.error.no_such_realm': 'The master has no realm for operators.',
