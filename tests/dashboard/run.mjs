@@ -97,6 +97,108 @@ async function fitsAPhone({ page }) {
     assert.ok(wanted <= given, `the page is ${wanted} pixels wide on a screen of ${given}`);
 }
 
+// ---- What it makes of answers that this cluster does not give: those that it does give, changed
+
+async function drawsTheRightConclusions({ page }) {
+    const [first, second] = nodes;
+    const told = await page.evaluate(
+        async ([one, other]) => {
+            const { headline, unevenness, DropRates } = await import('/cluster.js');
+            const status = await (await fetch('/api/cluster')).json();
+            const changed = (edit) => {
+                const copy = structuredClone(status);
+                const find = (id) => copy.nodes.find((node) => node.id === id);
+                edit(copy, find(one), find(other));
+                return copy;
+            };
+            const lose = (_, node) =>
+                (node.heartbeat.status.mesh.links.find((link) => link.peer === other).is_up = false);
+            const at = (seconds, count) =>
+                changed((copy, node) => {
+                    copy.master.now = new Date(Date.UTC(2026, 0, 1, 0, 0, seconds)).toISOString();
+                    for (const any of copy.nodes) any.heartbeat.counters.drops = {};
+                    node.heartbeat.counters.drops = { slow_consumer: count };
+                });
+            const rates = new DropRates();
+            const read = (seconds, count) => rates.handle(at(seconds, count))[0].perSecond;
+            return {
+                late: headline(changed((_, node) => (node.state = 'late'))),
+                lost: headline(changed(lose)),
+                // Its links went with it, which is no second piece of news.
+                down: headline(changed((copy, node, peer) => (lose(copy, node), (peer.state = 'down')))),
+                joining: headline(changed((_, node) => Object.assign(node, { state: 'joining', heartbeat: null }))),
+                skew: headline(changed((copy) => copy.skew.push('not alike'))),
+                empty: headline(changed((copy) => (copy.nodes = []))),
+                uneven: unevenness(
+                    changed((copy) =>
+                        copy.nodes.forEach((node, place) => {
+                            node.heartbeat.status.sessions = place === 0 ? 150 : 100;
+                            if (place > 1) node.state = 'draining';
+                        }),
+                    ),
+                ),
+                // 20 in 10 s; then the node is restarted and counts from zero.
+                drops: [read(0, 100), read(10, 120), read(11, 0)],
+            };
+        },
+        [first, second],
+    );
+    const rest = `of ${nodes.length} edges up.`;
+    const less = nodes.length - 1;
+    assert.deepEqual(told.late, { mood: 'warn', text: `${first} is late; ${less} ${rest}` });
+    assert.deepEqual(told.lost, {
+        mood: 'bad',
+        text: `The link ${first} → ${second} is lost; ${nodes.length} ${rest}`,
+    });
+    assert.deepEqual(told.down, { mood: 'bad', text: `${second} is down; ${less} ${rest}` });
+    assert.deepEqual(told.joining, { mood: 'busy', text: `${first} is joining; ${less} ${rest}` });
+    assert.deepEqual(told.skew, { mood: 'warn', text: `${nodes.length} edges up, but they are not alike.` });
+    assert.equal(told.empty.text, 'No edge has been admitted yet.');
+    assert.deepEqual(told.drops, [0, 2, 0]);
+    assert.ok(Math.abs(told.uneven - 0.2) < 1e-9, `the fair share of 150 and 100 is off by ${told.uneven}`);
+}
+
+async function showsTextAsText({ page: known }) {
+    const page = await known.context().newPage();
+    const evil = '<img src="/x" onerror="document.title = 1">';
+    await page.route('**/api/cluster', async (route) => {
+        const response = await route.fetch();
+        const status = await response.json();
+        status.events.unshift({ number: 1e9, at: status.master.now, node: evil, kind: evil, text: evil });
+        status.nodes[0].reason = evil;
+        status.skew.push(evil);
+        await route.fulfill({ response, json: status });
+    });
+    await page.goto(options.url);
+    await page.locator('#log li').filter({ hasText: evil }).waitFor();
+    await page.locator('#notices li').filter({ hasText: evil }).waitFor();
+    await page.locator('.reason').filter({ hasText: evil }).waitFor();
+    assert.equal(await page.locator('main img').count(), 0);
+    await page.close();
+}
+
+async function saysWhenNobodyAnswersAndWhenSomebodyDoes({ page: known }) {
+    const page = await known.context().newPage();
+    await page.goto(options.url);
+    await headline(page, /^The cluster is whole: /);
+    for (const fail of [
+        (route) => route.abort(),
+        (route) => route.fulfill({ status: 503 }),
+        (route) => route.fulfill({ body: 'no' }),
+    ]) {
+        await page.route('**/api/cluster', fail);
+        await page
+            .locator('#trouble:visible')
+            .filter({ hasText: /master.* What is shown below / })
+            .waitFor({ timeout: SHOWN_MS });
+        assert.ok(!(await page.locator('#headline').isVisible()), 'what is not known any more is still the headline');
+        await page.unroute('**/api/cluster');
+        await page.locator('#trouble').waitFor({ state: 'hidden' });
+    }
+    await headline(page, /^The cluster is whole: /);
+    await page.close();
+}
+
 // ---- What an operator does
 
 async function offersNothingToStrangers({ page }) {
@@ -244,6 +346,9 @@ const WHOLE = [
     readsTheChartByPointerAndKeys,
     filtersTheLog,
     fitsAPhone,
+    drawsTheRightConclusions,
+    showsTextAsText,
+    saysWhenNobodyAnswersAndWhenSomebodyDoes,
     offersNothingToStrangers,
     refusesAWrongTicket,
     signsInAndKeepsNoTicket,

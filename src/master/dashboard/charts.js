@@ -127,7 +127,7 @@ export class Chart {
             if ((part * 2) % 1 === 0) grid.append(drawing('text', label, this.#format(part * scale.top)));
         }
         // Every quarter of an hour that the clock shows, or every half where there is little room.
-        const step = this.#width < 420 ? 1800 : 900;
+        const step = this.#width < 280 ? 1800 : 900;
         for (let time = Math.ceil(scale.start / step) * step; time <= scale.end; time += step) {
             const [x, bottom] = [scale.x(time), HEIGHT - MARGIN.bottom];
             if (x > this.#width - MARGIN.right - 14 || x < MARGIN.left + 10) continue;

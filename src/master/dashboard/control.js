@@ -108,7 +108,9 @@ export class Control {
         slot.dataset.action = key;
         // The answer to the last button stays until its time is over, though the button becomes another one.
         const answer = key && slot.querySelector('.answer');
+        const hadFocus = slot.contains(document.activeElement);
         slot.replaceChildren(...(key ? [action.make(), answer || makeAnswer()] : []));
+        if (hadFocus) slot.querySelector('button')?.focus();
     }
 
     #drain(id) {
@@ -173,14 +175,18 @@ function asking(text, question, number, act) {
     root.addEventListener('submit', async (event) => {
         event.preventDefault();
         const value = root.querySelector('input')?.value ?? '';
-        const answer = root.parentElement.querySelector('.answer');
+        const slot = root.parentElement;
+        const answer = slot.querySelector('.answer');
         for (const part of root.querySelectorAll('button, input')) part.disabled = true;
         await act(value === '' ? null : Number(value)).then(
             (sentence) => tell(answer, sentence, 'good'),
             (error) => tell(answer, error.message, 'bad'),
         );
         rest();
-        if (root.isConnected) root.querySelector('button').focus();
+        // The button that is there now: the node may have changed its state, and so what can be done with it. Who has
+        // gone elsewhere meanwhile is not called back.
+        const hasNoFocus = document.activeElement === document.body || slot.contains(document.activeElement);
+        if (hasNoFocus) slot.querySelector('button')?.focus();
     });
     rest();
     return root;

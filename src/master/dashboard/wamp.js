@@ -6,8 +6,7 @@
 const [HELLO, WELCOME, ABORT, CHALLENGE, AUTHENTICATE, GOODBYE, ERROR, CALL, RESULT] = [1, 2, 3, 4, 5, 6, 8, 48, 50];
 const REALM = 'crossbar.master';
 const LOGIN_MS = 8_000;
-// A drain is answered when it begins, not when it is over.
-const CALL_MS = 15_000;
+const CALL_MS = 15_000; // A drain is answered when it begins, not when it is over.
 
 // What an ABORT or ERROR without a sentence means.
 const SENTENCES = {
@@ -51,26 +50,23 @@ export class MasterSession {
             const [type, first, second] = JSON.parse(data);
             if (type === CHALLENGE) this.#send([AUTHENTICATE, ticket, {}]);
             else if (type === ABORT) refuse(sentenceOf(second, [first?.message]));
-            else if (type === WELCOME) {
-                clearTimeout(timer);
-                this.#established(second);
-                resolve(this);
-            }
+            else if (type === WELCOME) resolve(this.#established(second, timer));
         };
     }
 
-    #established(details) {
+    #established(details, timer) {
+        clearTimeout(timer);
         this.authid = details.authid;
         this.authrole = details.authrole;
         this.#socket.onclose = () => this.#end('The connection to the master has ended.');
         this.#socket.onmessage = ({ data }) => this.#handle(JSON.parse(data));
+        return this;
     }
 
     #handle([type, ...rest]) {
         if (type === RESULT) return this.#settle(rest[0], (call) => call.resolve(rest[2]?.[0]));
-        if (type === ERROR) {
+        if (type === ERROR)
             return this.#settle(rest[1], (call) => call.reject(new Error(sentenceOf(rest[3], rest[4]))));
-        }
         if (type === GOODBYE) {
             this.#send([GOODBYE, {}, 'wamp.close.goodbye_and_out']);
             this.#end(rest[0]?.message ?? `The master ended the session: ${rest[1]}.`);
