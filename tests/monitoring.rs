@@ -27,6 +27,7 @@ const CLUSTER_SERIES: &[(&str, &[&str])] = &[
     ("crossbar_cluster_link_up", &["node", "peer", "realm"]),
     ("crossbar_cluster_link_round_trip_seconds", &["node", "peer", "realm"]),
     ("crossbar_cluster_membership_version", &[]),
+    ("crossbar_cluster_skew", &[]),
     ("crossbar_cluster_gate_open", &[]),
 ];
 

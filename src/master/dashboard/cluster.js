@@ -30,15 +30,16 @@ export function hosts(status) {
     return [...found.values()].sort((a, b) => inOrder(a.name, b.name));
 }
 
-// All links between nodes of the cluster that are heard of: one per dialling node, peer and realm.
+// All links between nodes of the cluster that are heard of: one per dialling node, peer and realm. A link is excused
+// where one of its ends is on its way or gone: that it is not up follows from the end.
 export function links(status) {
-    const states = new Map(status.nodes.map((node) => [node.id, node.state]));
+    const isWell = new Map(status.nodes.map((node) => [node.id, ['up', 'draining'].includes(node.state)]));
     return sortedNodes(status)
         .filter(isHeard)
         .flatMap((node) =>
             node.heartbeat.status.mesh.links
-                .filter((link) => states.has(link.peer))
-                .map((link) => ({ ...link, from: node.id, isExcused: states.get(link.peer) === 'down' })),
+                .filter((link) => isWell.has(link.peer))
+                .map((link) => ({ ...link, from: node.id, isExcused: !isWell.get(node.id) || !isWell.get(link.peer) })),
         );
 }
 
@@ -52,7 +53,7 @@ export function linkCount(status) {
     return { up: heard.filter((link) => link.is_up).length, all: heard.length + missed };
 }
 
-// Links that are down although both ends are alive. Those of a node that is down tell nothing new.
+// Links that are down although both ends are well.
 export function lostLinks(status) {
     return links(status).filter((link) => !link.is_up && !link.isExcused);
 }

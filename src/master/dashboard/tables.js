@@ -206,29 +206,30 @@ export class Log {
 // Kinds that are states have the colour of the state; others are told apart by their word.
 const MOODS = {
     up: 'good',
+    link_up: 'good',
     down: 'bad',
     link_lost: 'bad',
     late: 'warn',
-    draining: 'busy',
+    removed: 'warn',
+    restarted: 'warn',
     joining: 'busy',
+    drain: 'busy',
+    draining: 'busy',
+    undrain: 'busy',
     rebalance: 'busy',
 };
 
 function makeEvent(event) {
     const time = element('time', { datetime: event.at, title: event.at }, clock(event.at));
-    const kind = element(
-        'span',
-        { class: 'kind', 'data-mood': MOODS[event.kind] ?? 'quiet' },
-        event.kind.replaceAll('_', ' '),
-    );
-    const node = event.node ? [element('b', {}, event.node), ' '] : [];
-    return {
-        root: element(
-            'li',
-            { 'data-number': event.number },
-            time,
-            kind,
-            element('span', { class: 'text' }, ...node, event.text),
-        ),
-    };
+    const mood = MOODS[event.kind] ?? 'quiet';
+    const kind = element('span', { class: 'kind', 'data-mood': mood }, event.kind.replaceAll('_', ' '));
+    const text = element('span', { class: 'text' }, ...aboutNode(event));
+    return { root: element('li', { 'data-number': event.number }, time, kind, text) };
+}
+
+// Every line names its node once, in bold: most texts begin with it.
+function aboutNode({ node, text }) {
+    if (!node) return [text];
+    const rest = text.startsWith(`${node} `) ? text.slice(node.length) : ` ${text}`;
+    return [element('b', {}, node), rest];
 }

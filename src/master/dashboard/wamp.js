@@ -8,7 +8,7 @@ const REALM = 'crossbar.master';
 const LOGIN_MS = 8_000;
 const CALL_MS = 15_000; // A drain is answered when it begins, not when it is over.
 
-// What an ABORT or ERROR without a sentence means.
+// What an ABORT means, and an ERROR without a sentence.
 const SENTENCES = {
     'wamp.error.authentication_failed': 'The master does not know this operator, or the ticket is wrong.',
     'wamp.error.not_authorized': 'This operator may not do that.',
@@ -49,7 +49,7 @@ export class MasterSession {
         this.#socket.onmessage = ({ data }) => {
             const [type, first, second] = JSON.parse(data);
             if (type === CHALLENGE) this.#send([AUTHENTICATE, ticket, {}]);
-            else if (type === ABORT) refuse(sentenceOf(second, [first?.message]));
+            else if (type === ABORT) refuse(SENTENCES[second] ?? sentenceOf(second, [first?.message]));
             else if (type === WELCOME) resolve(this.#established(second, timer));
         };
     }
