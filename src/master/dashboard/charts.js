@@ -4,11 +4,12 @@
 // keys, under the cursor. So nothing floats over the lines, and values are text rather than colour.
 
 import { seriesOf } from './cluster.js';
-import { clock, drawing, element, keep, minute, say, set } from './page.js';
+import { clock, drawing, element, keep, minute, plural, say, set } from './page.js';
 
 const HEIGHT = 165;
 const MARGIN = { top: 10, right: 14, bottom: 22, left: 50 };
 const HOUR = 3600;
+const SPAN_MIN = 600;
 
 export class Chart {
     #pick;
@@ -82,11 +83,17 @@ export class Chart {
         return Math.min(times.length - 1, Math.max(0, place));
     }
 
+    // How much time is shown: the last hour, or less where less is known, as after a restart of the master.
+    #span() {
+        const { times } = this.#history;
+        return Math.min(HOUR, Math.max(SPAN_MIN, (times.at(-1) ?? 0) - (times[0] ?? 0)));
+    }
+
     // Where times and values are in the picture.
     #scale() {
         const { times, nodes } = this.#history;
         const end = times.at(-1) ?? 0;
-        const start = Math.min(times[0] ?? 0, end - HOUR);
+        const start = end - this.#span();
         const values = nodes.flatMap((node) => this.#pick(node)).filter((value) => value !== null);
         const top = niceTop(values.reduce((most, value) => Math.max(most, value), 0));
         const [width, height] = [this.#width - MARGIN.left - MARGIN.right, HEIGHT - MARGIN.top - MARGIN.bottom];
@@ -126,8 +133,9 @@ export class Chart {
             const label = { x: MARGIN.left - 6, y: y + 4, 'text-anchor': 'end' };
             if ((part * 2) % 1 === 0) grid.append(drawing('text', label, this.#format(part * scale.top)));
         }
-        // Every quarter of an hour that the clock shows, or every half where there is little room.
-        const step = this.#width < 280 ? 1800 : 900;
+        // Times at which a clock shows something round, as many as there is room for.
+        const places = Math.min(5, Math.floor(this.#width / 65));
+        const step = [120, 300, 900, 1800].find((one) => (scale.end - scale.start) / one <= places) ?? HOUR;
         for (let time = Math.ceil(scale.start / step) * step; time <= scale.end; time += step) {
             const [x, bottom] = [scale.x(time), HEIGHT - MARGIN.bottom];
             if (x > this.#width - MARGIN.right - 14 || x < MARGIN.left + 10) continue;
@@ -143,7 +151,7 @@ export class Chart {
         const { times, nodes } = this.#history;
         const place = this.#cursor ?? times.length - 1;
         const series = seriesOf(nodes.map((node) => node.id));
-        say(this.time, this.#cursor === null ? 'the last hour' : `at ${clock(times[place] * 1000)}`);
+        say(this.time, this.#cursor === null ? this.#describeSpan() : `at ${clock(times[place] * 1000)}`);
         const entries = nodes.map((node) => ({
             id: node.id,
             series: series.get(node.id),
@@ -158,6 +166,11 @@ export class Chart {
         const read = entries.map((entry) => `${entry.id} ${this.#write(entry.value)}`).join(', ');
         set(this.svg, 'aria-label', `${this.title}: ${read}`);
         this.#drawCursor(entries, times[place]);
+    }
+
+    #describeSpan() {
+        const minutes = Math.round(this.#span() / 60);
+        return minutes === 60 ? 'the last hour' : `the last ${plural(minutes, 'minute')}`;
     }
 
     #drawCursor(entries, time) {
@@ -210,9 +223,10 @@ function path(times, values, scale, step) {
     return text;
 }
 
-// The next of 1, 2, 4, 5, 8 or 10 times a power of ten: quarters of it are easy to read.
+// The next of 1, 2, 4, 5, 8 or 10 times a power of ten: quarters of it are easy to read. Never less than 4, so that an
+// axis of sessions has no halves.
 function niceTop(value) {
-    if (value <= 0) return 1;
+    if (value <= 4) return 4;
     const power = 10 ** Math.floor(Math.log10(value));
     const factor = [1, 2, 4, 5, 8, 10].find((one) => value <= one * power) ?? 10;
     return factor * power;
