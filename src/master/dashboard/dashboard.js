@@ -1,7 +1,8 @@
 // The live dashboard of the master: asks it every second how the cluster is, and shows the answer.
 //
-// The parts: `cluster.js` draws conclusions, `nodes.js`, `charts.js` and `tables.js` show, `control.js` steers over the
-// session of `wamp.js`, `page.js` makes elements and words. There is no framework and no build: what is served is the source.
+// The parts: `cluster.js` draws conclusions, `nodes.js`, `charts.js` and `tables.js` show, `control.js` steers over
+// the session of `wamp.js`, `page.js` makes elements and words. There is no framework and no build: what is served is
+// the source.
 
 import { Chart } from './charts.js';
 import { Control } from './control.js';
@@ -57,7 +58,10 @@ class Dashboard {
     #show(status) {
         try {
             const { hostname, version, uptime_seconds: uptime, membership } = status.master;
-            say(this.#master, `master on ${hostname} · ${version} · up for ${duration(uptime)} · membership ${membership}`);
+            say(
+                this.#master,
+                `master on ${hostname} · ${version} · up for ${duration(uptime)} · membership ${membership}`,
+            );
             for (const part of this.parts) part.update(status);
         } catch (error) {
             // A master of another version: better to say so than to look well with half of the truth.
@@ -65,6 +69,8 @@ class Dashboard {
         }
         this.#status = status;
         this.#answeredAt = performance.now();
+        set(this.#known, 'data-empty', null);
+        document.getElementById('asking')?.remove();
     }
 
     // Old figures must not pass for new ones: what is shown turns pale, and the page says since when.
@@ -94,12 +100,15 @@ async function ask(path) {
     const timer = setTimeout(() => abort.abort(), TIMEOUT_MS);
     try {
         const response = await fetch(path, { signal: abort.signal, cache: 'no-store' });
-        if (!response.ok) throw new Sentence(`The master answers ${path} with ${response.status} ${response.statusText}.`);
+        if (!response.ok)
+            throw new Sentence(`The master answers ${path} with ${response.status} ${response.statusText}.`);
         return await response.json();
     } catch (error) {
         if (error instanceof Sentence) throw error;
         if (error instanceof SyntaxError) throw new Sentence(`What the master answers to ${path} is not JSON.`);
-        throw new Sentence(abort.signal.aborted ? 'The master does not answer in time.' : 'The master cannot be reached.');
+        throw new Sentence(
+            abort.signal.aborted ? 'The master does not answer in time.' : 'The master cannot be reached.',
+        );
     } finally {
         clearTimeout(timer);
     }
@@ -107,15 +116,14 @@ async function ask(path) {
 
 class Sentence extends Error {}
 
-// Does it now and then once per period, by the period's own beat; a slow answer makes it skip beats rather than pile up.
-// Returning to a page that was in the background asks at once.
+// Does it now and then once per period, by the period's own beat; a slow answer makes it skip beats rather than pile
+// up. Returning to a page that was in the background asks at once.
 function every(period, act) {
     let isBusy = false;
     const turn = async () => {
         if (isBusy) return;
         isBusy = true;
-        await act();
-        isBusy = false;
+        await act().finally(() => (isBusy = false));
     };
     setInterval(turn, period);
     document.addEventListener('visibilitychange', () => !document.hidden && turn());
