@@ -5,10 +5,11 @@ use crate::config::{Config, node_key};
 use crate::router::dial::{Dialer, LinkState, run_link};
 use crate::router::flush::run_flusher;
 use crate::router::housekeeping::run_housekeeping;
-use crate::router::listen::{self, admission, bind, listener_state, run_listener};
+use crate::router::listen::{self, admission, bind, bind_or_adopt, listener_state, run_listener};
 use crate::router::node::{NodeInfo, hostname, raise_descriptors};
-use crate::router::shard::Shard;
+use crate::router::shard::{ListenerState, Shard};
 use crate::router::{faces, service};
+use crate::transport::handover::{Handover, Inherited};
 use crate::wamp::SessionKey;
 use std::cell::RefCell;
 use std::io::Write;
@@ -73,6 +74,7 @@ pub(super) struct Edge {
     pub config: Config,
     pub shard: Rc<RefCell<Shard>>,
     acceptors: Vec<JoinHandle<()>>,
+    handover: Handover,
 }
 
 impl Edge {
@@ -92,9 +94,10 @@ impl Edge {
         for settings in &config.realms {
             shard.borrow_mut().add_realm(settings);
         }
+        let (mut inherited, mut handover) = (Inherited::take_all(), Handover::default());
         let mut bound = Vec::new();
         for settings in &config.listeners {
-            let listener = bind(&settings.address, settings.backlog)?;
+            let listener = bind_or_adopt(&settings.address, settings.backlog, &mut inherited, &mut handover)?;
             let admission = admission(&config, settings);
             let pages = faces::client_pages(shard.clone(), settings.path.clone());
             let state = Rc::new(listener_state(settings, admission, &listener, pages)?);
@@ -119,7 +122,8 @@ impl Edge {
             shard.borrow_mut().admin = Some(state.name.clone());
             tokio::task::spawn_local(run_listener(shard.clone(), state, listener));
         }
-        Ok(Edge { config, shard, acceptors })
+        inherited.finish();
+        Ok(Edge { config, shard, acceptors, handover })
     }
 
     /// Says on standard output where clients can connect, for people and for tests.
@@ -139,27 +143,54 @@ impl Edge {
         format!("{} sessions, {} connections", shard.n_sessions(), shard.connections.len())
     }
 
-    /// Takes no new connections, and ends the sessions one after the other over the drain time.
+    /// Ends the sessions one after the other over the drain time.
+    ///
+    /// Without a service manager the ports are closed first. With one it may be a restart, in which the ports stay open:
+    /// load balancers are told by `/readyz` that the node is leaving, whoever comes all the same is served to the end,
+    /// and who comes after that waits in the socket for the next process.
     async fn drain(&mut self) {
-        for acceptor in self.acceptors.drain(..) {
-            acceptor.abort();
-        }
-        let keys: Vec<SessionKey> = {
+        let is_handed_over = self.handover.leave();
+        {
             let mut shard = self.shard.borrow_mut();
             shard.is_draining = true;
-            shard.connections.iter().map(|(key, _)| SessionKey(key as u32)).collect()
-        };
-        tracing::info!(connections = keys.len(), "draining");
-        let step = self.config.node.drain_time / u32::try_from(keys.len()).unwrap_or(u32::MAX).max(1);
-        let started = tokio::time::Instant::now();
-        for (n, key) in keys.into_iter().enumerate() {
-            tokio::time::sleep_until(started + step * n as u32).await;
-            self.shard.borrow_mut().goodbye(key);
+            shard.turns_away = !is_handed_over;
         }
+        if !is_handed_over {
+            self.stop_accepting();
+        }
+        let clients = self.connections(|listener| !listener.is_mesh);
+        tracing::info!(connections = clients.len(), "draining");
+        self.say_goodbye(clients, self.config.node.drain_time).await;
+        self.stop_accepting();
+        // The links go last, because those who are still here need them, and so does whoever has come meanwhile.
+        self.say_goodbye(self.connections(|_| true), Duration::ZERO).await;
         let patience = self.config.limits.close_timeout * 2;
         let deadline = tokio::time::Instant::now() + patience;
         while !self.shard.borrow().connections.is_empty() && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(DRAIN_POLL).await;
+        }
+    }
+
+    fn stop_accepting(&mut self) {
+        for acceptor in self.acceptors.drain(..) {
+            acceptor.abort();
+        }
+    }
+
+    /// The connections that are there now, of some of the listeners.
+    fn connections(&self, of: impl Fn(&ListenerState) -> bool) -> Vec<SessionKey> {
+        let shard = self.shard.borrow();
+        let connections = shard.connections.iter().filter(|(_, connection)| of(&connection.listener));
+        connections.map(|(key, _)| SessionKey(key as u32)).collect()
+    }
+
+    /// Ends these sessions, spread over this time.
+    async fn say_goodbye(&self, keys: Vec<SessionKey>, over: Duration) {
+        let step = over / u32::try_from(keys.len()).unwrap_or(u32::MAX).max(1);
+        let started = tokio::time::Instant::now();
+        for (n, key) in keys.into_iter().enumerate() {
+            tokio::time::sleep_until(started + step * n as u32).await;
+            self.shard.borrow_mut().goodbye(key);
         }
     }
 }

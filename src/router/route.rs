@@ -104,7 +104,7 @@ impl Shard {
     /// Hands an admitted session to its realm; then it is welcome.
     fn join(&mut self, now: Now, key: SessionKey, join: Join) {
         let index = self.realm_names.get(&join.realm).copied();
-        let Some(index) = index.filter(|_| !self.is_draining) else {
+        let Some(index) = index.filter(|_| !self.turns_away) else {
             return self.abort(key, error::CLOSE_SYSTEM_SHUTDOWN, "this node is leaving", DropReason::Shutdown);
         };
         let slot = self.realms.get(index.0).and_then(Option::as_ref);

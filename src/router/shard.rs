@@ -144,6 +144,8 @@ pub struct Shard {
 
     pub stats: Stats,
     pub is_draining: bool,
+    /// Nobody new is let in.
+    pub turns_away: bool,
 }
 
 impl Shard {
@@ -180,6 +182,7 @@ impl Shard {
             ticked: Duration::ZERO,
             stats: Stats::default(),
             is_draining: false,
+            turns_away: false,
         }
     }
 
