@@ -168,6 +168,24 @@ class DirectProbe(Probe):
         return subprocess.Popen(started, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+class Backends:
+    """Callees on every edge, as the original's backends, for a probe that then calls as well as it publishes."""
+
+    def __enter__(self):
+        command = (
+            "crossbar-probe --backend --url ws://localhost:8080/ws --connections 8 >/dev/null & "
+            # They end when our end of the pipe does.
+            "cat; kill $!; wait"
+        )
+        before = sum(sessions().values())
+        self.process = subprocess.Popen(lab.ssh_command("matterhorn", command), stdin=subprocess.PIPE)
+        eventually("the backends", lambda: sum(sessions().values()) == before + 8)
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait(timeout=PATIENCE_S)
+
+
 class Remote:
     """A Python script of tests/lab under way on a host. It ends when its input does, and then prints what it has found."""
 

@@ -6,7 +6,7 @@ import shutil
 
 import lab
 import pytest
-from cluster import eventually, is_whole
+from cluster import eventually, is_whole, sessions
 
 FIGURES = []
 
@@ -32,6 +32,7 @@ def booted():
 def whole(booted):
     """A cluster in which everything is as it should be before a test breaks something, and after it."""
     eventually("the cluster to be whole", is_whole)
+    eventually("former clients to be gone", lambda: sum(sessions().values()) == 0)
     yield
     eventually("the cluster to be whole again", is_whole)
 
