@@ -40,15 +40,17 @@ impl Clients {
         let (shard, over) = (self.shard.clone(), over.unwrap_or(self.drain_time));
         self.replace_task(async move {
             announce(&shard, over).await;
+            shard.borrow_mut().is_closed = true;
             part(shard, Plan::everybody(over)).await;
         });
     }
 
     /// Tells everybody who directs clients here that this node is leaving, and waits until they know. Then nobody new
-    /// is let in.
-    pub(super) async fn announce_the_end(&self) {
+    /// is let in, if so wished.
+    pub(super) async fn announce_the_end(&self, is_closing: bool) {
         self.stop_task();
         announce(&self.shard, self.drain_time).await;
+        self.shard.borrow_mut().is_closed = is_closing;
     }
 
     /// Lets everybody go, and waits until they have gone.
@@ -106,7 +108,6 @@ async fn announce(shard: &Rc<RefCell<Shard>>, over: Duration) {
     // The load balancer hears of it from the agent check, the peers by their links. Who was sent away before that would
     // be sent here again.
     sleep(ANNOUNCEMENT.min(over / 4)).await;
-    shard.borrow_mut().is_closed = true;
 }
 
 async fn part(shard: Rc<RefCell<Shard>>, plan: Plan) {
@@ -123,16 +124,16 @@ async fn part(shard: Rc<RefCell<Shard>>, plan: Plan) {
         } else {
             sleep(BUSY_POLL).await;
         }
-        if waiting.is_empty() && plan.count.is_none() {
-            // Some have come between the announcement and the closing of the door.
+        if waiting.is_empty() && plan.count.is_none() && shard.borrow().is_closed {
+            // Some have come before the door was closed.
             waiting = leaving(&shard.borrow(), None);
         }
     }
     tracing::info!(sessions = n_gone, "clients were let go");
 }
 
-/// Sends the next one away. Whoever has nothing under way goes first; who is busy has the whole time, and a little more,
-/// to finish. False when everybody is busy.
+/// Sends the next one away. Whoever has nothing under way goes first; who is busy has the whole time, and a little
+/// more, to finish. False when everybody is busy.
 fn send_away(shard: &mut Shard, waiting: &mut VecDeque<(SessionKey, u64)>, is_late: bool, plan: &Plan) -> bool {
     let may_go = |(key, session): &(SessionKey, u64)| {
         is_late || shard.session_at(*key) != Some(*session) || !shard.is_busy(*key)

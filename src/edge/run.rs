@@ -10,10 +10,11 @@ use crate::config::{Address, Config, node_key};
 use crate::drop::DropReason;
 use crate::router::flush::run_flusher;
 use crate::router::housekeeping::run_housekeeping;
-use crate::router::listen::{admission, bind, listener_state, run_listener};
+use crate::router::listen::{admission, bind, bind_or_adopt, listener_state, run_listener};
 use crate::router::node::{NodeInfo, hostname, raise_descriptors};
 use crate::router::shard::Shard;
 use crate::router::{faces, service};
+use crate::transport::handover::{Handover, Inherited};
 use crate::transport::listener::Listener;
 use crate::wamp::{SessionKey, error};
 use std::cell::RefCell;
@@ -32,7 +33,8 @@ pub struct RunError(pub String);
 /// Runs an edge until SIGTERM or SIGINT has drained it.
 pub fn run(config: Config) -> Result<(), RunError> {
     let descriptors_max = raise_descriptors();
-    tracing::info!(descriptors_max, "descriptors available");
+    // In the sentence too: the journal shows no fields.
+    tracing::info!(descriptors_max, "up to {descriptors_max} descriptors may be open");
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default())
@@ -81,6 +83,7 @@ pub(super) struct Edge {
     pub control: Rc<Control>,
     pub peers: Rc<Peers>,
     acceptors: Vec<JoinHandle<()>>,
+    handover: Handover,
 }
 
 impl Edge {
@@ -100,9 +103,10 @@ impl Edge {
             shard.borrow_mut().add_realm(settings);
         }
         let peers = Rc::new(Peers::new(&shard, &config)?);
+        let (mut inherited, mut handover) = (Inherited::take_all(), Handover::default());
         let mut bound = Vec::new();
         for settings in &config.listeners {
-            let listener = bind(&settings.address, settings.backlog)?;
+            let listener = bind_or_adopt(&settings.address, settings.backlog, &mut inherited, &mut handover)?;
             let admission = admission(&config, settings, &peers.current());
             let pages = faces::client_pages(shard.clone(), settings.path.clone());
             let state = Rc::new(listener_state(settings, admission, &listener, pages)?);
@@ -131,7 +135,8 @@ impl Edge {
         if let Some(reporter) = reporter {
             tokio::task::spawn_local(reporter.run());
         }
-        Ok(Edge { config, shard, control, peers, acceptors })
+        inherited.finish();
+        Ok(Edge { config, shard, control, peers, acceptors, handover })
     }
 
     /// Says on standard output where clients can connect, for people and for tests.
@@ -152,13 +157,19 @@ impl Edge {
     }
 
     /// Lets the clients go over the drain time, then everything else: the links are up until nobody needs them.
+    ///
+    /// Without a service manager the ports are closed first, so that a load balancer that is refused tries the next
+    /// node at once. With one it may be a restart, in which the ports stay open: load balancers are told that the node
+    /// is leaving, whoever comes all the same is served to the end, and who comes after that waits in the socket for
+    /// the next process.
     async fn drain(&mut self) {
-        self.control.clients.announce_the_end().await;
-        // A load balancer that is refused tries the next node at once.
-        for acceptor in self.acceptors.drain(..) {
-            acceptor.abort();
+        let is_handed_over = self.handover.leave();
+        self.control.clients.announce_the_end(!is_handed_over).await;
+        if !is_handed_over {
+            self.stop_accepting();
         }
         self.control.clients.let_all_go().await;
+        self.stop_accepting();
         let keys: Vec<SessionKey> =
             self.shard.borrow().connections.iter().map(|(key, _)| SessionKey(key as u32)).collect();
         for key in keys {
@@ -169,6 +180,12 @@ impl Edge {
         let deadline = tokio::time::Instant::now() + patience;
         while !self.shard.borrow().connections.is_empty() && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(DRAIN_POLL).await;
+        }
+    }
+
+    fn stop_accepting(&mut self) {
+        for acceptor in self.acceptors.drain(..) {
+            acceptor.abort();
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::config::resolved::{self, Address, Peer, ProxyProtocol, Purpose};
 use crate::drop::DropReason;
 use crate::session::admission::{Admission, Grant, Methods, Principal, Source};
 use crate::transport::accept::{self, Accepting, ProxyMode};
+use crate::transport::handover::{Handover, Inherited};
 use crate::transport::http::{HttpSettings, Pages};
 use crate::transport::listener::{Endpoint, Listener};
 use crate::transport::stream::Socket;
@@ -20,15 +21,40 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Binds an address of the configuration. The error names it.
-pub fn bind(address: &Address, backlog: u32) -> Result<Listener, String> {
-    let endpoint = match address {
-        Address::Unix { path, .. } => Endpoint::Unix(path.clone()),
+/// Binds an address of the configuration, or takes the socket of the process before this one that is bound to it. The
+/// error names the address.
+pub fn bind_or_adopt(
+    address: &Address,
+    backlog: u32,
+    inherited: &mut Inherited,
+    handover: &mut Handover,
+) -> Result<Listener, String> {
+    let listener = match endpoint(address)? {
+        Endpoint::Tcp(socket_address) => match inherited.take(socket_address) {
+            Some(socket) => Listener::adopt(socket, backlog).map_err(|error| format!("{address}: {error}"))?,
+            None => bind(address, backlog)?,
+        },
+        Endpoint::Unix(_) => bind(address, backlog)?,
+    };
+    if let Listener::Tcp(socket) = &listener {
+        handover.add(socket).map_err(|error| format!("{address}: {error}"))?;
+    }
+    Ok(listener)
+}
+
+fn endpoint(address: &Address) -> Result<Endpoint, String> {
+    match address {
+        Address::Unix { path, .. } => Ok(Endpoint::Unix(path.clone())),
         Address::Tcp { host, port } => {
             let mut resolved = (host.as_str(), *port).to_socket_addrs().map_err(|e| format!("{address}: {e}"))?;
-            Endpoint::Tcp(resolved.next().ok_or_else(|| format!("{address}: the name has no address"))?)
+            Ok(Endpoint::Tcp(resolved.next().ok_or_else(|| format!("{address}: the name has no address"))?))
         }
-    };
+    }
+}
+
+/// Binds an address of the configuration. The error names it.
+pub fn bind(address: &Address, backlog: u32) -> Result<Listener, String> {
+    let endpoint = endpoint(address)?;
     let listener =
         Listener::bind(&endpoint, backlog).map_err(|error| format!("cannot listen on {address}: {error}"))?;
     if let Address::Unix { path, mode } = address {

@@ -44,6 +44,14 @@ impl Listener {
         }
     }
 
+    /// A socket that was bound before, with the backlog that is wanted now.
+    pub fn adopt(socket: std::net::TcpListener, backlog: u32) -> io::Result<Listener> {
+        socket.set_nonblocking(true)?;
+        let socket = socket2::Socket::from(socket);
+        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        Ok(Listener::Tcp(TcpListener::from_std(socket.into())?))
+    }
+
     /// The address that clients can reach, with the port that was really bound.
     pub fn address(&self) -> String {
         match self {

@@ -5,6 +5,7 @@ pub mod accept;
 pub mod connect;
 pub mod conversation;
 pub mod framing;
+pub mod handover;
 pub mod http;
 pub mod listener;
 pub mod outbox;

@@ -1,8 +1,13 @@
 //! Notifications, signals, descriptors and exit codes.
 
 use crate::harness::io::{Endpoint, PATIENCE};
-use crate::harness::router::{ALL_ROLES, NO_FEATURES, Router, Setup, endpoint_of};
+use crate::harness::router::{ALL_ROLES, NO_FEATURES, Router, Setup, endpoint_of, eventually};
+use crate::harness::{Edge, http};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use std::io::IoSliceMut;
+use std::mem::MaybeUninit;
 use std::net::TcpStream;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +16,7 @@ use std::time::{Duration, Instant};
 /// What systemd would hear.
 struct Supervisor {
     socket: UnixDatagram,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Supervisor {
@@ -25,7 +30,7 @@ impl Supervisor {
             command.env("NOTIFY_SOCKET", &path);
             prepare(command);
         });
-        (Supervisor { socket, _directory: directory }, router)
+        (Supervisor { socket, directory }, router)
     }
 
     /// The next notification that says this, as its lines.
@@ -43,6 +48,46 @@ impl Supervisor {
             heard.extend(lines);
         }
         panic!("{wanted} did not come, but {heard:?}");
+    }
+
+    /// The sockets that come with the next FDSTORE=1.
+    fn await_sockets(&self) -> Vec<OwnedFd> {
+        let mut buffer = [0; 4096];
+        loop {
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(16))];
+            let mut control = RecvAncillaryBuffer::new(&mut space);
+            let mut text = [IoSliceMut::new(&mut buffer)];
+            let received = recvmsg(&self.socket, &mut text, &mut control, RecvFlags::CMSG_CLOEXEC);
+            let n = received.expect("a notification in time").bytes;
+            let sockets: Vec<OwnedFd> = control
+                .drain()
+                .filter_map(|message| match message {
+                    RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+                    _ => None,
+                })
+                .flatten()
+                .collect();
+            if buffer[..n].starts_with(b"FDSTORE=1\n") {
+                return sockets;
+            }
+        }
+    }
+
+    /// Has a router notify this supervisor, and passes sockets to it as systemd does.
+    fn pass(&self, command: &mut Command, sockets: &[OwnedFd]) {
+        let redirections: String = sockets
+            .iter()
+            .enumerate()
+            .map(|(n, socket)| {
+                rustix::io::fcntl_setfd(socket, rustix::io::FdFlags::empty()).expect("the flags can be set");
+                format!(" {}<&{}", n + 3, socket.as_raw_fd())
+            })
+            .collect();
+        let mut wrapped = Command::new("bash");
+        wrapped.args(["-c", &format!("exec \"$0\" \"$@\"{redirections}")]).arg(command.get_program());
+        wrapped.args(command.get_args()).env("LISTEN_FDS", sockets.len().to_string());
+        wrapped.env("NOTIFY_SOCKET", self.directory.path().join("notify"));
+        *command = wrapped;
     }
 }
 
@@ -153,6 +198,46 @@ fn descriptors_are_raised_to_the_hard_limit() {
     assert_eq!(router.metric("process_max_fds"), 4000);
     let mut clients: Vec<_> = (0..400).map(|_| router.join_with(NO_FEATURES, "a")).collect();
     clients[399].call("wamp.session.count", "", "[400]");
+}
+
+/// What a restart is to clients: nobody is refused. The process that ends leaves its listening sockets with systemd,
+/// whoever connects before the next one is there waits in them, and the next one keeps nothing there.
+#[test]
+fn a_restart_refuses_nobody() {
+    let setup = Setup { node: "drain_time = \"1s\"", ..Setup::default() };
+    let (supervisor, mut router) = Supervisor::start(&setup, |_| {});
+    let Endpoint::Tcp(address) = endpoint_of(router.edge.url("ws")) else { panic!("it listens on TCP") };
+    let via = router.next_via();
+    let mut early = router.connect_via(via);
+    early.hello(ALL_ROLES, "early");
+    supervisor.await_line("READY=1");
+    router.edge.signal("TERM");
+    let stored = supervisor.await_sockets();
+    assert_eq!(stored.len(), 2, "one of WebSocket, one of RawSocket");
+    // Who comes while it drains is served, and sent away in the end.
+    let mut late = router.connect_via(via);
+    late.hello(ALL_ROLES, "late");
+    for mut client in [early, late] {
+        client.expect(r#"[6, {...}, "wamp.close.system_shutdown"]"#);
+        client.send(r#"[6, {}, "wamp.close.goodbye_and_out"]"#);
+        client.expect_closed();
+    }
+    assert!(router.edge.await_exit().success());
+    // Nobody is there now, and still a connection is made.
+    let mut waiting = Endpoint::Tcp(address.clone()).connect();
+    http::request(&mut waiting, "/", &[("Connection", "close")]);
+    let websocket = |address: &str| format!("type = \"websocket\"\naddress = \"{address}\"");
+    let config = setup.to_text().replace(&websocket("127.0.0.1:0"), &websocket(&address));
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let second = Edge::start_with(directory, &config, |command| supervisor.pass(command, &stored));
+    drop(stored);
+    let removed = supervisor.await_line("FDSTOREREMOVE=1");
+    assert!(removed.contains(&"FDNAME=listen".to_owned()), "{removed:?}");
+    assert_eq!(endpoint_of(second.url("ws")), Endpoint::Tcp(address.clone()));
+    assert_eq!(http::read_head(&mut waiting).expect("an answer").status, 200);
+    // Like the port of any program that is killed, its port is closed.
+    second.signal("KILL");
+    eventually("the port to be closed", || TcpStream::connect(&address).is_err());
 }
 
 fn run_edge(directory: &Path, config: &str) -> std::process::Output {

@@ -1,0 +1,125 @@
+"""What an operator does to a cluster that is used: restarts, upgrades, one more edge. Nobody is refused, and no call fails."""
+
+import os
+import re
+import shutil
+
+import lab
+import pytest
+import yaml
+from cluster import ANSIBLE, EDGES, Backends, Probe, Remote, eventually, info, on, playbook
+
+
+def check_nothing_failed(outcome, restarted):
+    """Clients of the restarted edges came back; nothing else happened to anybody."""
+    outages = outcome["reconnects"]["outages"]
+    assert outages and {outage["from"] for outage in outages} <= set(restarted), outages
+    assert {outage["reason"] for outage in outages} == {"wamp.close.system_shutdown"}, outages
+    assert outcome["sessions_absent"] == 0
+    events = outcome["events"]
+    assert not events["refused"] and events["unanswered"] == events["lost"] == events["duplicated"] == events["reordered"] == 0, events
+    calls = outcome["calls"]
+    assert calls["issued"] > 0 and calls["answered"] == calls["issued"] and not calls["errors"], calls
+
+
+def describe(outcome):
+    again, calls = outcome["reconnects"], outcome["calls"]
+    return (
+        f"{again['back']} of {again['lost']} back, away {again['away_max']:.0f} ms at most; "
+        f"{calls['answered']:,} of {calls['issued']:,} calls answered"
+    )
+
+
+def test_restart_under_load(whole, figure):
+    """`systemctl restart crossbar-edge@1`: no connection is refused, calls in flight are answered, clients are back at once."""
+    with Backends():
+        direct = Remote("matterhorn", "knock.py", lab.HOSTS["brummer1"], 8081)
+        balanced = Remote("matterhorn", "knock.py", "127.0.0.1", 8080)
+        probe = Probe(duration=30)
+        probe.publishing()
+        pid = info("edge1")["pid"]
+        on("edge1", "systemctl restart {unit}")
+        assert info("edge1")["pid"] != pid
+        outcome = probe.outcome()
+    for name, knocks in (("directly", direct.finish()), ("through HAProxy", balanced.finish())):
+        figure(f"connections {name}", f"{knocks['asked']} asked for, {sum(knocks['errors'].values())} refused, longest wait {knocks['wait_max_s'] * 1000:.0f} ms")
+        assert not knocks["errors"], knocks["errors"]
+    check_nothing_failed(outcome, ["edge1"])
+    figure("clients", describe(outcome))
+
+
+def test_failures_are_backed_off(whole, figure):
+    """An edge that cannot be started is tried again, later each time, and runs as soon as it can."""
+    spoil = "[Service]\nExecStart=\nExecStart=/bin/false\n"
+    on("edge2", "mkdir -p /run/systemd/system/{unit}.d; cat >/run/systemd/system/{unit}.d/spoil.conf; systemctl daemon-reload", input=spoil)
+    on("edge2", "systemctl kill --signal=KILL {unit}")
+    times = lambda: re.findall(r"the next start waits (\d+) s", on("edge2", "journalctl --no-pager --output=cat --unit {unit} --since=-5min"))
+    eventually("three failures", lambda: len(times()) >= 3, pause_s=0.5)
+    figure("waits", ", ".join(f"{seconds} s" for seconds in times()[-3:]))
+    assert times()[-3:] == ["1", "2", "4"]
+    on("edge2", "rm -r /run/systemd/system/{unit}.d; systemctl daemon-reload; systemctl restart {unit}", timeout=60)
+
+
+def test_rolling_restart(whole, figure):
+    with Backends():
+        probe = Probe(duration=110)
+        probe.publishing()
+        pids = {edge: info(edge)["pid"] for edge in EDGES}
+        play = playbook("rolling-restart").succeeded()
+        assert all(info(edge)["pid"] != pids[edge] for edge in EDGES)
+        outcome = probe.outcome()
+    assert re.findall(r"crossbar-edge@(\d)\.service: back, linked with 3 nodes", play.text) == ["1", "2", "3", "4"]
+    figure("seconds", f"{play.seconds:.0f} s")
+    check_nothing_failed(outcome, EDGES)
+    figure("clients", describe(outcome))
+
+
+def test_rolling_upgrade(whole, figure):
+    """From this package to a later one."""
+    shutil.copy(os.environ["LAB_LATER_PACKAGE"], lab.RUN / "crossbar-cluster.deb")
+    with Backends():
+        probe = Probe(duration=140)
+        probe.publishing()
+        pids = {edge: info(edge)["pid"] for edge in EDGES}
+        play = playbook("rolling-upgrade").succeeded()
+        assert all(info(edge)["pid"] != pids[edge] for edge in EDGES)
+        outcome = probe.outcome()
+    for host in lab.HOSTS:
+        assert lab.ssh(host, "dpkg-query --show --showformat '${Version}' crossbar-cluster").endswith("+later")
+    for edge in EDGES:
+        # Not the program that was replaced.
+        assert "deleted" not in on(edge, "readlink /proc/$(systemctl show --property=MainPID --value {unit})/exe")
+    figure("seconds", f"{play.seconds:.0f} s")
+    check_nothing_failed(outcome, EDGES)
+    figure("clients", describe(outcome))
+    assert playbook("rolling-upgrade").succeeded().changed == {host: 0 for host in lab.HOSTS}
+
+
+@pytest.fixture
+def larger(tmp_path):
+    """The lab's inventory with a fifth edge, on brummer2."""
+    inventory = tmp_path / "inventory"
+    shutil.copytree(ANSIBLE / "inventories/lab", inventory)
+    everything = inventory / "group_vars/all.yml"
+    everything.write_text(everything.read_text().replace("{{ inventory_dir }}/../../..", str(lab.ROOT)).replace(
+        "inventory_dir ~ '/../../../", f"'{lab.ROOT}/"))
+    hosts = yaml.safe_load((inventory / "hosts.yml").read_text())
+    hosts["all"]["children"]["edges"]["hosts"]["brummer2"]["crossbar_edges"].append({"id": "edge5", "number": 5})
+    (inventory / "hosts.yml").write_text(yaml.safe_dump(hosts))
+    yield inventory
+    lab.ssh("brummer2", "systemctl disable --now crossbar-edge@5; rm -rf /etc/crossbar/edge-5.toml /var/lib/crossbar/edge-5")
+    playbook("site").succeeded()
+    del EDGES["edge5"]
+
+
+def test_edge_is_added_by_inventory_alone(whole, larger, figure):
+    play = playbook("site", inventory=larger).succeeded()
+    figure("playbook", f"{play.seconds:.0f} s")
+    EDGES["edge5"] = ("brummer2", 5)
+    eventually("five edges to be one router", lambda: all((info(edge) or {}).get("mesh", {}).get("is_complete") for edge in EDGES))
+    assert len(info("edge1")["mesh"]["links"]) == 4
+    probe = Probe(clients=2, connections=25, duration=5)
+    spread = probe.publishing()
+    assert set(spread.values()) == {10}, spread
+    assert probe.outcome()["ok"]
+    assert playbook("site", inventory=larger).succeeded().changed == {host: 0 for host in lab.HOSTS}
