@@ -5,6 +5,7 @@ use crate::harness::client::{Carrier, Client, Via};
 use crate::harness::cluster::{Cluster, is_complete, mesh_of};
 use crate::harness::router::{ALL_ROLES, Router, Setup, eventually};
 use crate::harness::signal;
+use crate::stack::alone;
 use crossbar_cluster::wire::{Dict, Serializer, Value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 #[test]
 fn a_frozen_peer_delays_nobody_and_its_queue_is_bounded() {
+    let _alone = alone();
     let mut cluster = Cluster::start(2, Setup { limits: "link_outbox_bytes_max = \"1MiB\"", ..Setup::default() });
     let mut local = join(cluster.node(1));
     let far = Listener::start(cluster.node(2));
@@ -42,6 +44,7 @@ fn a_frozen_peer_delays_nobody_and_its_queue_is_bounded() {
 
 #[test]
 fn a_slow_peer_keeps_its_link_and_delays_nobody() {
+    let _alone = alone();
     let mut cluster = Cluster::start(2, Setup { limits: "link_outbox_bytes_max = \"16MiB\"", ..Setup::default() });
     let mut local = join(cluster.node(1));
     let far = Listener::start(cluster.node(2));
@@ -68,6 +71,7 @@ fn a_slow_peer_keeps_its_link_and_delays_nobody() {
 
 #[test]
 fn a_peer_that_floods_does_not_hold_up_local_delivery() {
+    let _alone = alone();
     let mut cluster = Cluster::start(2, Setup::default());
     let mut local = join(cluster.node(1));
     let listener = Listener::start(cluster.node(1));

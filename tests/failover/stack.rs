@@ -7,6 +7,7 @@ use crate::harness::probe::Probe;
 use crate::harness::router::{ALL_ROLES, Router, Setup, eventually};
 use crossbar_cluster::wire::{Dict, Serializer, Value};
 use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub(crate) const ALL: [usize; 4] = [1, 2, 3, 4];
@@ -26,15 +27,17 @@ pub(crate) fn all_sessions() -> u64 {
 pub(crate) struct Stack {
     pub(crate) haproxy: Haproxy,
     pub(crate) cluster: Cluster,
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Stack {
     /// None where HAProxy is not installed. `changes` are to its configuration, see `Haproxy::start`.
     pub(crate) fn start(setup: Setup, changes: &[(&str, &str)]) -> Option<Stack> {
+        let alone = alone();
         let ports: [u16; 4] = free_ports();
         let cluster = Cluster::start_on(ports.to_vec(), setup);
         let haproxy = Haproxy::start(&ports, changes)?;
-        Some(Stack { haproxy, cluster })
+        Some(Stack { haproxy, cluster, _alone: alone })
     }
 
     /// Starts the load, and waits until it is spread evenly and flows.
@@ -108,6 +111,12 @@ impl Stack {
         }
         started.elapsed()
     }
+}
+
+/// Has the tests of this program wait for each other where they share a process, as they do under plain `cargo test`.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The clients that have a session on an edge.
