@@ -29,12 +29,12 @@ export class Matrix {
         this.#shape = ids.join(' ');
         this.#cells.clear();
         const corner = element('td', { class: 'corner' }, '→');
-        const head = element('tr', {}, corner, ...ids.map((id) => element('th', { scope: 'col' }, id)));
+        const head = element('tr', {}, corner, ...ids.map((id) => element('th', { scope: 'col', title: id }, id)));
         const rows = ids.map((id) =>
             element(
                 'tr',
                 {},
-                element('th', { scope: 'row' }, id),
+                element('th', { scope: 'row', title: id }, id),
                 ...ids.map((peer) => {
                     const cell = element('td', id === peer ? { class: 'self' } : {});
                     this.#cells.set(`${id} ${peer}`, cell);
