@@ -15,7 +15,7 @@ pub struct NodeStatus {
     pub uptime_seconds: u64,
     /// The node's ed25519 key, 64 hex digits; empty when it has none.
     pub public_key: String,
-    /// `up` or `draining`.
+    /// `joining` while its links come up after its start, `up` or `draining`.
     pub state: String,
     pub descriptors_max: u64,
     pub connections: usize,

@@ -37,6 +37,8 @@ impl State {
 pub struct Figures {
     pub sessions: usize,
     pub is_draining: bool,
+    /// Its links are still coming up after its start.
+    pub is_joining: bool,
     /// The nodes with which it is not linked in both directions.
     pub unlinked: Vec<String>,
     pub version: String,
@@ -93,9 +95,10 @@ impl Node {
         if !self.is_connected {
             return;
         }
-        let (state, reason) = match figures.is_draining {
-            true => (State::Draining, "lets its clients go"),
-            false => (State::Up, "serves"),
+        let (state, reason) = match (figures.is_draining, figures.is_joining) {
+            (true, _) => (State::Draining, "lets its clients go"),
+            (false, true) => (State::Joining, "its links are coming up"),
+            (false, false) => (State::Up, "serves"),
         };
         self.turn(now, state, reason, out);
         self.log_changes(&figures, out);
@@ -152,6 +155,9 @@ impl Node {
         }
         if old.config_digest != new.config_digest {
             log(out, Some(id), "config", format!("{id} has another configuration than before"));
+        }
+        if new.is_joining {
+            return;
         }
         for peer in new.unlinked.iter().filter(|peer| !old.unlinked.contains(peer)) {
             log(out, Some(id), "link_lost", format!("{id} is not linked with {peer} any more"));

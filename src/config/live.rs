@@ -123,6 +123,7 @@ impl Changes {
             serializers,
             batched,
             proxy_protocol,
+            proxies,
             ping_interval,
             ping_rawsocket,
             ping_timeout,
@@ -142,6 +143,7 @@ impl Changes {
         self.restart_if(*serializers != new.serializers, format!("{table} serializers"));
         self.restart_if(*batched != new.batched, format!("{table} batched"));
         self.restart_if(*proxy_protocol != new.proxy_protocol, format!("{table} proxy_protocol"));
+        self.restart_if(*proxies != new.proxies, format!("{table} proxies"));
         self.restart_if(*ping_rawsocket != new.ping_rawsocket, format!("{table} ping_rawsocket"));
         self.restart_if(*ping_interval != new.ping_interval, format!("{table} ping_interval"));
         self.restart_if(*ping_timeout != new.ping_timeout, format!("{table} ping_timeout"));

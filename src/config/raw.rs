@@ -12,6 +12,7 @@ use crate::session::admission::RequestIds;
 use crate::wamp::uri::{Match, UriCheck};
 use crate::wire::Serializer;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 tables! {
@@ -82,9 +83,11 @@ tables! {
         /// Whether the batched subprotocols are offered too.
         batched: At<bool> = "true";
         /// Whether connections start with a PROXY protocol header (v1 or v2) that names the real client. Where it is
-        /// not
-        /// `off`, only proxies may reach the port: whoever does can claim any address.
+        /// not `off` and there are no `proxies`, only proxies may reach the port: whoever does can claim any address.
         proxy_protocol: At<ProxyProtocol> = "\"off\"";
+        /// The IP addresses from which such a header is believed; from everywhere else a connection is taken for one
+        /// without. Empty: from everywhere.
+        proxies: At<Vec<IpAddr>> = "[]";
         /// How often a silent client is pinged; `"0s"` never does.
         ping_interval: At<Span> = "\"10s\"";
         /// How long the answer to a ping may take.

@@ -65,6 +65,7 @@ fn listener(
         serializers: raw.serializers.value.clone(),
         batched: *raw.batched,
         proxy_protocol: *raw.proxy_protocol,
+        proxies: raw.proxies.value.clone(),
         ping_interval: raw.ping_interval.0,
         ping_rawsocket: *raw.ping_rawsocket,
         ping_timeout: raw.ping_timeout.0,

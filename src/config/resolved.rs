@@ -11,6 +11,7 @@ use crate::session::admission::{Methods, RequestIds};
 use crate::wamp::uri::Match;
 use crate::wire::Serializer;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,6 +92,8 @@ pub struct Listener {
     /// Whether `wamp.2.<serializer>.batched` is offered too.
     pub batched: bool,
     pub proxy_protocol: ProxyProtocol,
+    /// Whose PROXY headers are believed; empty: everybody's.
+    pub proxies: Vec<IpAddr>,
     /// Zero sends no pings.
     pub ping_interval: Duration,
     /// Whether RawSocket clients are pinged too.

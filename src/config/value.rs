@@ -10,6 +10,7 @@ use crate::realm::Action;
 use crate::session::admission::RequestIds;
 use crate::wamp::uri::{Match, UriCheck};
 use crate::wire::Serializer;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use toml::de::DeValue;
@@ -208,6 +209,9 @@ strings! {
     WebSocketUrl: "a URL such as \"ws://host:9000/ws\" or \"wss://host/ws\"",
         |text| is_websocket_url(text).then(|| WebSocketUrl(text.to_owned())),
         |url| url.0;
+    IpAddr: "an IP address",
+        |text| text.parse().ok(),
+        |address| address.to_string();
     PublicKey: "a public key of 64 hex digits",
         |text| text.parse().ok(),
         |key| key.to_string();

@@ -63,7 +63,7 @@ impl Clients {
         self.stop_task();
         let mut shard = self.shard.borrow_mut();
         (shard.is_draining, shard.is_closed) = (false, false);
-        withdraw_registrations(&mut shard, false);
+        set_leaving(&mut shard, false);
         tracing::info!("the drain has been taken back");
     }
 
@@ -101,7 +101,7 @@ async fn announce(shard: &Rc<RefCell<Shard>>, over: Duration) {
     let sessions = {
         let mut shard = shard.borrow_mut();
         shard.is_draining = true;
-        withdraw_registrations(&mut shard, true);
+        set_leaving(&mut shard, true);
         shard.n_sessions()
     };
     tracing::info!(sessions, seconds = over.as_secs_f64(), "draining");
@@ -157,10 +157,11 @@ fn leaving(shard: &Shard, count: Option<usize>) -> VecDeque<(SessionKey, u64)> {
     sessions.into()
 }
 
-fn withdraw_registrations(shard: &mut Shard, is_withdrawn: bool) {
+/// Calls go to other nodes from now on, where these have callees.
+fn set_leaving(shard: &mut Shard, is_leaving: bool) {
     let now = shard.now();
     for index in shard.clustered_realms() {
-        shard.with_realm(index, |realm, effects| realm.withdraw_registrations(now, is_withdrawn, effects));
+        shard.with_realm(index, |realm, effects| realm.set_leaving(now, is_leaving, effects));
     }
     shard.work_off(now);
     shard.wake_flusher();

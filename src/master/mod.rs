@@ -4,6 +4,7 @@
 mod access;
 mod arguments;
 mod commands;
+pub mod dashboard;
 mod faces;
 mod history;
 pub mod metrics;

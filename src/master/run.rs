@@ -110,7 +110,7 @@ fn start(config: &MasterConfig, descriptors_max: u64) -> Result<Rc<Steward>, Str
         let late = late.clone();
         Rc::new(move |request| match late.get() {
             Some(pages) => pages(request),
-            None => Page { status: 503, content_type: "text/plain", body: "starting\n".to_owned() },
+            None => Page { status: 503, ..Page::new("text/plain", "starting\n") },
         })
     };
     let own_origin = Box::new(|_: Option<&str>| true);

@@ -249,6 +249,7 @@ fn figures(heartbeat: &Heartbeat) -> Figures {
     Figures {
         sessions: status.sessions,
         is_draining: status.state == "draining",
+        is_joining: status.state == "joining",
         unlinked,
         version: status.version.clone(),
         config_digest: heartbeat.config_digest.clone(),

@@ -104,8 +104,8 @@ fn totals(nodes: &[NodeView]) -> Totals {
         nodes: nodes.len(),
         nodes_up: nodes.iter().filter(|node| node.state.name() == "up").count(),
         sessions: beats().map(|beat| beat.status.sessions).sum(),
-        events_out: heard().map(|node| node.rates.events_out).sum(),
-        messages_in: heard().map(|node| node.rates.messages_in).sum(),
+        events_out: heard().map(|node| node.rates.events_out).sum::<f64>() + 0.0,
+        messages_in: heard().map(|node| node.rates.messages_in).sum::<f64>() + 0.0,
         outbox_bytes: beats().map(|beat| beat.counters.outbox_bytes).sum(),
     }
 }

@@ -7,6 +7,7 @@
 //! | --- | --- | --- |
 //! | SUBSCRIBE, UNSUBSCRIBE | A | `match`. A has at least one client that listens (or a history that does) |
 //! | REGISTER | A | `match invoke weight since_us latest_us`: A has `weight` callees, the first and last since then |
+//! | | | `leaving`: A is letting them go, calls go to others where there are any
 //! | | | `pending`: a client of A asks for it; B refuses where a client of its own has it or asked earlier |
 //! | | | `force_reregister`: a client of A asks to take it from whoever has it |
 //! | EVENT | B | `topic`, the lists, `retain published_us`, what is carried for the application |
@@ -52,6 +53,8 @@ pub struct Offer {
     pub since: Duration,
     pub latest: Duration,
     pub weight: u32,
+    /// Their node is letting its clients go: who can go elsewhere should.
+    pub leaving: bool,
     /// They have not got it yet: the peers are being asked.
     pub pending: bool,
     /// They ask to take it from whoever has it.
@@ -66,7 +69,7 @@ impl Offer {
             .with("weight", self.weight)
             .with("since_us", micros(self.since))
             .with("latest_us", micros(self.latest));
-        for (key, value) in [("pending", self.pending), ("force_reregister", self.force)] {
+        for (key, value) in [("leaving", self.leaving), ("pending", self.pending), ("force_reregister", self.force)] {
             if value {
                 options.set(key, true);
             }

@@ -229,7 +229,15 @@ mod tests {
 
     fn offer(weight: u32) -> Option<Want> {
         let (since, latest) = (std::time::Duration::ZERO, std::time::Duration::ZERO);
-        Some(Want::Answer(Offer { invoke: "random", since, latest, weight, pending: false, force: false }))
+        Some(Want::Answer(Offer {
+            invoke: "random",
+            since,
+            latest,
+            weight,
+            leaving: false,
+            pending: false,
+            force: false,
+        }))
     }
 
     #[test]

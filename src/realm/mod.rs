@@ -311,6 +311,11 @@ impl Realm {
         self.settle(now, out, first);
     }
 
+    /// See `Dealer::set_leaving`.
+    pub fn set_leaving(&mut self, is_leaving: bool) {
+        self.desks.dealer.set_leaving(is_leaving);
+    }
+
     /// Publishes an event of the router itself to all who listen.
     pub fn publish(&mut self, now: Now, topic: &'static str, args: Vec<Value>, out: &mut Vec<Effect>) {
         let first = out.len();

@@ -168,6 +168,8 @@ impl Shard {
         if class != Class::Expendable
             && let Some(source) = self.source.filter(|source| *source != key)
             && let Some(publisher) = self.connection(source)
+            // A link carries what all the others on this node wait for as well.
+            && !publisher.is_link()
             && publisher.stalled_until.is_none()
         {
             let until = now.uptime + STALL_MAX;

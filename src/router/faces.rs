@@ -48,9 +48,7 @@ pub fn admin_pages(shard: Rc<RefCell<Shard>>) -> Pages {
         match (request.method, request.path) {
             ("GET" | "HEAD", "/" | "/info") => info(&shard, request),
             ("GET" | "HEAD", path) if HEALTH_PATHS.contains(&path) => health(&shard, path),
-            ("GET" | "HEAD", "/metrics") => {
-                Page { status: 200, content_type: metrics::CONTENT_TYPE, body: shard.metrics() }
-            }
+            ("GET" | "HEAD", "/metrics") => Page::new(metrics::CONTENT_TYPE, shard.metrics()),
             _ => refused(&shard, request),
         }
     })
@@ -76,6 +74,7 @@ pub fn control_state(
     };
     let accepting = Accepting {
         proxy: ProxyMode::Off,
+        proxies: Vec::new(),
         http: Some(http),
         rawsocket: Vec::new(),
         limits: RefCell::new(limits.clone()),
@@ -98,7 +97,7 @@ fn info(shard: &Shard, request: &PageRequest<'_>) -> Page {
     let status = shard.status();
     if request.wants_json {
         let body = serde_json::to_string_pretty(&status).expect("a status is plain strings and numbers");
-        Page { status: 200, content_type: JSON, body: body + "\n" }
+        Page::new(JSON, body + "\n")
     } else {
         html(pages::info_page(&status))
     }
@@ -106,19 +105,17 @@ fn info(shard: &Shard, request: &PageRequest<'_>) -> Page {
 
 fn refused(shard: &Shard, request: &PageRequest<'_>) -> Page {
     match request.method {
-        "GET" | "HEAD" => {
-            Page { status: 404, content_type: HTML, body: pages::not_found_page(&shard.status(), request.path) }
-        }
+        "GET" | "HEAD" => Page { status: 404, ..html(pages::not_found_page(&shard.status(), request.path)) },
         _ => text(405, "only GET is answered here\n"),
     }
 }
 
 fn html(body: String) -> Page {
-    Page { status: 200, content_type: HTML, body }
+    Page::new(HTML, body)
 }
 
 fn text(status: u16, body: &str) -> Page {
-    Page { status, content_type: TEXT, body: body.to_owned() }
+    Page { status, ..Page::new(TEXT, body) }
 }
 
 impl Shard {
@@ -134,7 +131,7 @@ impl Shard {
             started: self.node.started_text(),
             uptime_seconds: now.uptime.as_secs(),
             public_key: self.node.public_key.clone(),
-            state: if self.is_draining { "draining" } else { "up" }.to_owned(),
+            state: self.state_name().to_owned(),
             descriptors_max: self.node.descriptors_max,
             connections: self.connections.len(),
             sessions: self.n_sessions(),
@@ -160,6 +157,15 @@ impl Shard {
             mesh: self.mesh_status(now.uptime),
         }
     }
+
+    fn state_name(&self) -> &'static str {
+        match (self.is_draining, self.is_joining) {
+            (true, _) => "draining",
+            (false, true) => "joining",
+            (false, false) => "up",
+        }
+    }
+
     fn mesh_status(&self, uptime: Duration) -> MeshStatus {
         let links: Vec<LinkStatus> = self.links.values().map(|link| self.link_status(link, uptime)).collect();
         MeshStatus { is_complete: links.iter().all(|link| link.is_up && link.is_up_inbound), links }

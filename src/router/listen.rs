@@ -83,6 +83,7 @@ pub fn listener_state(
             ProxyProtocol::Optional => ProxyMode::Optional,
             ProxyProtocol::Required => ProxyMode::Required,
         },
+        proxies: settings.proxies.clone(),
         http: settings.transport.speaks_http().then(|| http_settings(settings, pages)),
         rawsocket: if settings.transport.speaks_rawsocket() { settings.serializers.clone() } else { Vec::new() },
         limits: RefCell::new(settings.limits.clone()),
@@ -102,6 +103,7 @@ pub fn listener_state(
 pub fn link_settings(config: &Config) -> ListenerState {
     let accepting = Accepting {
         proxy: ProxyMode::Off,
+        proxies: Vec::new(),
         http: None,
         rawsocket: Vec::new(),
         limits: RefCell::new(config.limits.clone()),

@@ -160,6 +160,8 @@ pub struct Shard {
     pub(super) ticked: Duration,
 
     pub stats: Stats,
+    /// The node has been started, and waits for its links before it lets clients in.
+    pub is_joining: bool,
     /// Clients are asked to go elsewhere.
     pub is_draining: bool,
     /// New clients are refused. A drain begins before this, so that whoever directs clients here notices first.
@@ -201,6 +203,7 @@ impl Shard {
             queued_events: 0,
             ticked: Duration::ZERO,
             stats: Stats::default(),
+            is_joining: false,
             is_draining: false,
             is_closed: false,
         }

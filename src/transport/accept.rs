@@ -16,6 +16,7 @@ use bytes::{Bytes, BytesMut};
 use rustls::ServerConfig;
 use std::cell::RefCell;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -35,6 +36,8 @@ pub enum ProxyMode {
 pub struct Accepting {
     // Static after construction.
     pub proxy: ProxyMode,
+    /// Whose headers are believed; empty: everybody's.
+    pub proxies: Vec<IpAddr>,
     /// None: this port does not speak HTTP and WebSocket.
     pub http: Option<HttpSettings>,
     /// The serializers for RawSocket; empty when this port does not speak it.
@@ -42,6 +45,16 @@ pub struct Accepting {
     // Replaced when the configuration is read again.
     pub limits: RefCell<Limits>,
     pub tls: RefCell<Option<Arc<ServerConfig>>>,
+}
+
+impl Accepting {
+    /// Whether a PROXY header from there is one.
+    fn believes(&self, peer: &Peer) -> bool {
+        match peer {
+            Peer::Tcp(address) => self.proxies.is_empty() || self.proxies.contains(&address.ip().to_canonical()),
+            Peer::Unix => true,
+        }
+    }
 }
 
 /// What became of a connection.
@@ -90,7 +103,8 @@ impl From<io::Error> for HandshakeError {
 
 /// Takes one accepted socket through its handshakes.
 pub async fn accept(accepting: &Accepting, mut socket: Socket, peer: Peer) -> Result<Accepted, HandshakeError> {
-    let (peer, head) = read_proxy_header(accepting.proxy, &mut socket, peer).await?;
+    let mode = if accepting.believes(&peer) { accepting.proxy } else { ProxyMode::Off };
+    let (peer, head) = read_proxy_header(mode, &mut socket, peer).await?;
     let mut plumbing = Plumbing::Plain(Rewind { head, inner: socket });
     let tls = accepting.tls.borrow().clone();
     if let Some(config) = tls {

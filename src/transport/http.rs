@@ -40,6 +40,15 @@ pub struct Page {
     pub status: u16,
     pub content_type: &'static str,
     pub body: String,
+    /// The `Content-Security-Policy`; None sends none.
+    pub policy: Option<&'static str>,
+}
+
+impl Page {
+    /// A page that was found.
+    pub fn new(content_type: &'static str, body: impl Into<String>) -> Page {
+        Page { status: 200, content_type, body: body.into(), policy: None }
+    }
 }
 
 /// The HTTP and WebSocket settings of one listener.
@@ -166,6 +175,9 @@ fn serve_page(settings: &HttpSettings, request: &Request<Incoming>, peer: &Peer)
     let mut response = Response::new(Full::new(Bytes::from(page.body)));
     *response.status_mut() = StatusCode::from_u16(page.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(page.content_type));
+    if let Some(policy) = page.policy {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    }
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

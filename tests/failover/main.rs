@@ -9,3 +9,4 @@ mod haproxy;
 mod links;
 mod outages;
 mod stack;
+mod steering;

@@ -35,8 +35,23 @@ impl Stack {
     pub(crate) fn start(setup: Setup, changes: &[(&str, &str)]) -> Option<Stack> {
         let alone = alone();
         let ports: [u16; 4] = free_ports();
-        let cluster = Cluster::start_on(ports.to_vec(), setup);
+        let cluster = Cluster::start_on(ports.to_vec(), behind_haproxy(setup));
         let haproxy = Haproxy::start(&ports, changes)?;
+        Some(Stack { haproxy, cluster, _alone: alone })
+    }
+
+    /// The same with a master, and with agents that tell HAProxy who wants clients.
+    pub(crate) fn start_mastered(setup: Setup) -> Option<Stack> {
+        let alone = alone();
+        let ports: [u16; 4] = free_ports();
+        let cluster = Cluster::start_mastered(ports.to_vec(), behind_haproxy(setup));
+        let agents: Vec<(String, String)> = (1..)
+            .zip(&cluster.agents)
+            .map(|(n, port)| (format!("agent-port 918{n}"), format!("agent-port {port}")))
+            .collect();
+        let changes: Vec<(&str, &str)> = agents.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
+        let haproxy = Haproxy::start(&ports, &changes)?;
+        eventually("the master knows all edges", || cluster.master().status()["totals"]["nodes_up"] == 4);
         Some(Stack { haproxy, cluster, _alone: alone })
     }
 
@@ -117,6 +132,13 @@ impl Stack {
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Edges that believe HAProxy who their clients are.
+fn behind_haproxy(setup: Setup) -> Setup {
+    let listen = format!("proxy_protocol = \"optional\"\nproxies = [\"127.0.0.1\"]\n{}", setup.listen);
+    // As long as the test: a setup is made of what was written into it.
+    Setup { listen: listen.leak(), ..setup }
 }
 
 /// The clients that have a session on an edge.

@@ -100,3 +100,22 @@ fn a_header_that_is_missing_or_out_of_place_is_refused() {
     assert!(!answer.starts_with(b"HTTP/1.1 200"), "{}", answer.escape_ascii());
     router.await_drops("transport_violation", 3);
 }
+
+/// Whoever is no proxy cannot say who he is: his header is no header.
+#[test]
+fn only_the_headers_of_known_proxies_are_believed() {
+    let listeners = "[[listen]]\ntype = \"universal\"\naddress = \"127.0.0.1:0\"\nproxy_protocol = \"optional\"\n\
+                     proxies = [\"192.0.2.7\"]\n"
+        .to_owned();
+    let router = Router::start(&Setup { listeners, ..Setup::default() });
+    let mut io = dial(&router, 0, V1);
+    http::request(&mut io, "/", &[("Connection", "close")]);
+    assert!(
+        !String::from_utf8_lossy(&io.read_to_close()).contains("192.0.2.1"),
+        "what is no header is not HTTP either"
+    );
+    let io = dial(&router, 0, b"");
+    let mut client = Client::open(io, Via::new(Carrier::WebSocket, Serializer::Json), router.scope.clone());
+    client.send(&format!(r#"[1, "realm1", {ALL_ROLES}]"#));
+    client.expect("[2, $_, {...}]");
+}

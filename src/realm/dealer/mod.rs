@@ -37,6 +37,8 @@ pub struct Dealer {
     last_call_ids: HashMap<SessionKey, Id>,
     /// For `Callee::serial`.
     n_callees_added: u64,
+    /// The clients of this node are being let go.
+    is_leaving: bool,
     /// The patterns whose callees among the clients have changed; see `Realm::take_changes`.
     pub(super) changed: BTreeSet<(Match, String)>,
 }
@@ -72,6 +74,19 @@ impl Dealer {
     /// The registrations of one member.
     pub fn held_by(&self, key: SessionKey) -> impl Iterator<Item = &Registration> {
         self.registrations.of_session(key).filter_map(|id| self.registrations.registration(id))
+    }
+
+    /// All clients of this node are about to leave, or stay after all: calls go to other nodes where these have callees,
+    /// the calls of this node's own clients too.
+    pub fn set_leaving(&mut self, is_leaving: bool) {
+        self.is_leaving = is_leaving;
+        for registration in self.registrations.iter_mut() {
+            let clients = registration.callees.iter_mut().filter(|callee| callee.kind == MemberKind::Client);
+            for callee in clients {
+                callee.leaving = is_leaving;
+                self.changed.insert((registration.policy, registration.uri.clone()));
+            }
+        }
     }
 
     /// Ends all that `key` had as a caller and as a callee. It must still be in `cx.members`; nothing is sent to it.

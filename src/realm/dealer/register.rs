@@ -191,6 +191,7 @@ impl Dealer {
             weight: weight(kind, options),
             concurrency,
             in_flight: 0,
+            leaving: if kind == MemberKind::Client { self.is_leaving } else { options.bool("leaving") == Some(true) },
             disclose_caller: options.bool("disclose_caller") == Some(true),
             forward_timeout: options.bool("forward_timeout") == Some(true),
         };
@@ -202,6 +203,7 @@ impl Dealer {
         let Some(registration) = self.registrations.registration_mut(id) else { return };
         for callee in registration.callees.iter_mut().filter(|callee| callee.session == key) {
             callee.weight = weight(callee.kind, options);
+            callee.leaving = options.bool("leaving") == Some(true);
             callee.latest = latest(callee.kind, options, since);
             (callee.invoke, callee.since) = (invoke, since);
         }

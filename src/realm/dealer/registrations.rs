@@ -47,6 +47,8 @@ pub(super) struct Callee {
     /// The most invocations that it wants to work on at a time. Only then is `in_flight` counted.
     pub(super) concurrency: Option<u32>,
     pub(super) in_flight: u32,
+    /// It is about to leave: it gets a call only where nobody else can take it.
+    pub(super) leaving: bool,
     pub(super) disclose_caller: bool,
     pub(super) forward_timeout: bool,
 }
@@ -100,6 +102,7 @@ impl Registration {
             since: first.since,
             latest: clients().map(|callee| callee.latest).max().unwrap_or(first.since),
             count: clients().count(),
+            leaving: clients().all(|callee| callee.leaving),
         })
     }
 
@@ -123,6 +126,8 @@ pub struct LocalCallees {
     pub since: Duration,
     pub latest: Duration,
     pub count: usize,
+    /// They are all about to leave.
+    pub leaving: bool,
 }
 
 impl Callee {
@@ -158,6 +163,10 @@ impl Invoke {
 }
 
 impl Registrations {
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Registration> {
+        self.by_id.values_mut()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Registration> {
         self.by_id.values()
     }

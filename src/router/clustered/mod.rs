@@ -40,8 +40,6 @@ pub struct ClusteredRealm {
     gathering: Gathering,
     /// The sessions of the peers, for the time when these are dead.
     afterlife: Afterlife,
-    /// What clients here answer is not offered to peers any more.
-    is_withdrawn: bool,
 }
 
 impl ClusteredRealm {
@@ -54,7 +52,6 @@ impl ClusteredRealm {
             settling: Settling::default(),
             gathering: Gathering::default(),
             afterlife: Afterlife::default(),
-            is_withdrawn: false,
         }
     }
 
@@ -176,17 +173,10 @@ impl ClusteredRealm {
         self.finish(now, out, first);
     }
 
-    /// Withdraws what the clients of this node answer from all peers, or offers it again: their calls go elsewhere
-    /// while those who answer here are let go. Calls of this node's own clients still come to them.
-    pub fn withdraw_registrations(&mut self, now: Now, is_withdrawn: bool, out: &mut Vec<Effect>) {
+    /// The clients of this node are being let go, or stay after all, see `Dealer::set_leaving`; the peers are told.
+    pub fn set_leaving(&mut self, now: Now, is_leaving: bool, out: &mut Vec<Effect>) {
         let first = out.len();
-        self.is_withdrawn = is_withdrawn;
-        let held = self.realm.dealer().registrations().filter(|found| found.local_callees().is_some());
-        let patterns: Vec<Pattern> =
-            held.map(|found| Pattern { kind: Kind::Procedure, policy: found.policy, uri: found.uri.clone() }).collect();
-        for pattern in patterns {
-            self.mirror(&pattern, out);
-        }
+        self.realm.set_leaving(is_leaving);
         self.finish(now, out, first);
     }
 
@@ -315,8 +305,7 @@ impl ClusteredRealm {
             Kind::Topic => self.realm.broker().lookup(uri, *policy).map(|_| Want::Listen).or(asked),
             Kind::Procedure if matches!(asked, Some(Want::Answer(offer)) if offer.force) => asked,
             Kind::Procedure => {
-                let found = self.realm.dealer().lookup(uri, *policy).filter(|_| !self.is_withdrawn);
-                let local = found.and_then(|found| found.local_callees());
+                let local = self.realm.dealer().lookup(uri, *policy).and_then(|found| found.local_callees());
                 local.map(|local| Want::Answer(settling::offer(local))).or(asked)
             }
         }

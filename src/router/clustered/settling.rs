@@ -60,6 +60,7 @@ impl Settling {
                     since: first.asked,
                     latest: first.asked,
                     weight: 1,
+                    leaving: false,
                     pending: true,
                     force,
                 }))
@@ -246,6 +247,7 @@ pub(super) fn offer(local: LocalCallees) -> Offer {
         since: local.since,
         latest: local.latest,
         weight: u32::try_from(local.count).unwrap_or(u32::MAX),
+        leaving: local.leaving,
         pending: false,
         force: false,
     }

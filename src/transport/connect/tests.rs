@@ -29,10 +29,11 @@ fn serve(endpoint: Endpoint) -> (Listener, Accepting) {
         echo: false,
         allows_origin: Box::new(|_| true),
         deflate: None,
-        pages: Rc::new(|_| Page { status: 404, content_type: "text/plain", body: String::new() }),
+        pages: Rc::new(|_| Page { status: 404, ..Page::new("text/plain", "") }),
     };
     let accepting = Accepting {
         proxy: ProxyMode::Off,
+        proxies: Vec::new(),
         http: Some(http),
         rawsocket: vec![Serializer::Cbor],
         limits: RefCell::default(),
