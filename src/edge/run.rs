@@ -10,6 +10,7 @@ use crate::router::node::{NodeInfo, hostname, raise_descriptors};
 use crate::router::shard::{ListenerState, Shard};
 use crate::router::{faces, service};
 use crate::transport::handover::{Handover, Inherited};
+use crate::transport::listener::Listener;
 use crate::wamp::SessionKey;
 use std::cell::RefCell;
 use std::io::Write;
@@ -41,6 +42,8 @@ async fn serve(config: Config, descriptors_max: u64) -> Result<(), RunError> {
     let mut interrupt = signals(SignalKind::interrupt())?;
     let mut hangup = signals(SignalKind::hangup())?;
     let mut edge = Edge::start(config, descriptors_max).map_err(RunError)?;
+    edge.await_links().await;
+    edge.open();
     edge.announce();
     service::notify_ready(&edge.status_line());
     tokio::task::spawn_local(service::run_watchdog());
@@ -74,6 +77,8 @@ fn signals(kind: SignalKind) -> Result<tokio::signal::unix::Signal, RunError> {
 pub(super) struct Edge {
     pub config: Config,
     pub shard: Rc<RefCell<Shard>>,
+    /// Those for clients, until they are opened.
+    closed: Vec<(Rc<ListenerState>, Listener)>,
     acceptors: Vec<JoinHandle<()>>,
     handover: Handover,
 }
@@ -111,10 +116,7 @@ impl Edge {
         };
         tokio::task::spawn_local(run_flusher(shard.clone()));
         tokio::task::spawn_local(run_housekeeping(shard.clone()));
-        let acceptors = bound
-            .into_iter()
-            .map(|(state, listener)| tokio::task::spawn_local(run_listener(shard.clone(), state, listener)))
-            .collect();
+        let (mesh, closed): (Vec<_>, Vec<_>) = bound.into_iter().partition(|(state, _)| state.is_mesh);
         spawn_links(&shard, &config)?;
         if let Some(listener) = admin {
             // Nobody can open a session there; the admission is only there to say so.
@@ -124,7 +126,25 @@ impl Edge {
             tokio::task::spawn_local(run_listener(shard.clone(), state, listener));
         }
         inherited.finish();
-        Ok(Edge { config, shard, acceptors, handover })
+        let mut edge = Edge { config, shard, closed: mesh, acceptors: Vec::new(), handover };
+        edge.open();
+        Ok(Edge { closed, ..edge })
+    }
+
+    /// Waits until the links are up, so that whoever is let in is heard everywhere from the beginning. Peers that cannot be
+    /// reached are not waited for, and those that do not answer not for long.
+    async fn await_links(&self) {
+        let deadline = tokio::time::Instant::now() + LINKS_MAX;
+        while !self.shard.borrow().has_settled_links() && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(LINKS_POLL).await;
+        }
+    }
+
+    /// Accepts connections on the listeners that are still closed.
+    fn open(&mut self) {
+        for (state, listener) in self.closed.drain(..) {
+            self.acceptors.push(tokio::task::spawn_local(run_listener(self.shard.clone(), state, listener)));
+        }
     }
 
     /// Says on standard output where clients can connect, for people and for tests.
@@ -163,7 +183,8 @@ impl Edge {
         tracing::info!(connections = clients.len(), "draining");
         self.say_goodbye(clients, self.config.node.drain_time).await;
         self.stop_accepting();
-        // The links go last, because those who are still here need them, and so does whoever has come meanwhile.
+        // Whoever has come meanwhile, and then the links, which all of them needed.
+        self.say_goodbye(self.connections(|listener| !listener.is_mesh), Duration::ZERO).await;
         self.say_goodbye(self.connections(|_| true), Duration::ZERO).await;
         let patience = self.config.limits.close_timeout * 2;
         let deadline = tokio::time::Instant::now() + patience;
@@ -225,6 +246,10 @@ fn spawn_links(shard: &Rc<RefCell<Shard>>, config: &Config) -> Result<(), String
 const STATUS_PERIOD: Duration = Duration::from_secs(5);
 /// How often a drain looks whether everybody has left.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
+/// How long clients wait in front of a starting edge for links to peers that do not answer: less than it takes a load
+/// balancer to call the edge dead.
+const LINKS_MAX: Duration = Duration::from_millis(1_500);
+const LINKS_POLL: Duration = Duration::from_millis(5);
 const ADMIN_BACKLOG: u32 = 128;
 /// What a message may grow by on a link, which tells the other node for whom it is.
 const LINK_OVERHEAD_BYTES: usize = 64 << 10;
