@@ -76,6 +76,11 @@ impl Peers {
         peers
     }
 
+    /// Whether it is known who belongs to the cluster: not before the master has told it for the first time.
+    pub(super) fn are_known(&self) -> bool {
+        self.config.borrow().master.is_none() || !self.membership.borrow().members.is_empty()
+    }
+
     /// Links with those who are peers now, and admits their keys and no others.
     pub(super) fn apply(&self) {
         let peers = self.current();

@@ -12,7 +12,7 @@ use crate::router::flush::run_flusher;
 use crate::router::housekeeping::run_housekeeping;
 use crate::router::listen::{admission, bind, bind_or_adopt, listener_state, run_listener};
 use crate::router::node::{NodeInfo, hostname, raise_descriptors};
-use crate::router::shard::Shard;
+use crate::router::shard::{ListenerState, Shard};
 use crate::router::{faces, service};
 use crate::transport::handover::{Handover, Inherited};
 use crate::transport::listener::Listener;
@@ -47,6 +47,9 @@ async fn serve(config: Config, descriptors_max: u64) -> Result<(), RunError> {
     let mut interrupt = signals(SignalKind::interrupt())?;
     let mut hangup = signals(SignalKind::hangup())?;
     let mut edge = Edge::start(config, descriptors_max).map_err(RunError)?;
+    edge.await_links().await;
+    edge.open();
+    edge.shard.borrow_mut().is_joining = false;
     edge.announce();
     service::notify_ready(&edge.status_line());
     tokio::task::spawn_local(service::run_watchdog());
@@ -82,6 +85,8 @@ pub(super) struct Edge {
     pub shard: Rc<RefCell<Shard>>,
     pub control: Rc<Control>,
     pub peers: Rc<Peers>,
+    /// Those for clients, until they are opened.
+    closed: Vec<(Rc<ListenerState>, Listener)>,
     acceptors: Vec<JoinHandle<()>>,
     handover: Handover,
 }
@@ -121,11 +126,9 @@ impl Edge {
 
         tokio::task::spawn_local(run_flusher(shard.clone()));
         tokio::task::spawn_local(run_housekeeping(shard.clone()));
-        let acceptors = bound
-            .into_iter()
-            .map(|(state, listener)| tokio::task::spawn_local(run_listener(shard.clone(), state, listener)))
-            .collect();
+        let (mesh, closed): (Vec<_>, Vec<_>) = bound.into_iter().partition(|(state, _)| state.is_mesh);
         peers.apply();
+        shard.borrow_mut().is_joining = true;
         if let Some(listener) = admin {
             serve_operators(&shard, &config, &control, public_key, listener);
         }
@@ -136,7 +139,28 @@ impl Edge {
             tokio::task::spawn_local(reporter.run());
         }
         inherited.finish();
-        Ok(Edge { config, shard, control, peers, acceptors, handover })
+        // Peers come in at once; clients later, see `await_links`.
+        let mut edge = Edge { config, shard, control, peers, closed: mesh, acceptors: Vec::new(), handover };
+        edge.open();
+        Ok(Edge { closed, ..edge })
+    }
+
+    /// Waits until the links are up, so that whoever is let in is heard everywhere from the beginning. Peers that
+    /// cannot be reached are not waited for, and those that do not answer, or a master that has yet to tell who they
+    /// are, not for long.
+    async fn await_links(&self) {
+        let deadline = tokio::time::Instant::now() + LINKS_MAX;
+        let is_settled = || self.peers.are_known() && self.shard.borrow().has_settled_links();
+        while !is_settled() && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(LINKS_POLL).await;
+        }
+    }
+
+    /// Accepts connections on the listeners that are still closed.
+    fn open(&mut self) {
+        for (state, listener) in self.closed.drain(..) {
+            self.acceptors.push(tokio::task::spawn_local(run_listener(self.shard.clone(), state, listener)));
+        }
     }
 
     /// Says on standard output where clients can connect, for people and for tests.
@@ -170,16 +194,24 @@ impl Edge {
         }
         self.control.clients.let_all_go().await;
         self.stop_accepting();
-        let keys: Vec<SessionKey> =
-            self.shard.borrow().connections.iter().map(|(key, _)| SessionKey(key as u32)).collect();
-        for key in keys {
-            let message = "this node is shutting down";
-            self.shard.borrow_mut().goodbye(key, error::CLOSE_SYSTEM_SHUTDOWN, message, DropReason::Shutdown);
-        }
+        // Whoever has come meanwhile, and then the links, which all of them needed.
+        self.say_goodbye(|listener| !listener.is_mesh);
+        self.say_goodbye(|_| true);
         let patience = self.config.limits.close_timeout * 2;
         let deadline = tokio::time::Instant::now() + patience;
         while !self.shard.borrow().connections.is_empty() && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(DRAIN_POLL).await;
+        }
+    }
+
+    /// Ends all connections of these listeners.
+    fn say_goodbye(&self, of: impl Fn(&ListenerState) -> bool) {
+        let mut shard = self.shard.borrow_mut();
+        let connections = shard.connections.iter().filter(|(_, connection)| of(&connection.listener));
+        let keys: Vec<SessionKey> = connections.map(|(key, _)| SessionKey(key as u32)).collect();
+        for key in keys {
+            let message = "this node is shutting down";
+            shard.goodbye(key, error::CLOSE_SYSTEM_SHUTDOWN, message, DropReason::Shutdown);
         }
     }
 
@@ -232,4 +264,8 @@ fn reporter(config: &Config, control: &Rc<Control>, peers: &Rc<Peers>) -> Result
 const STATUS_PERIOD: Duration = Duration::from_secs(5);
 /// How often a drain looks whether everybody has left.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
+/// How long clients wait in front of a starting edge for links to peers that do not answer: less than it takes a load
+/// balancer to call the edge dead.
+const LINKS_MAX: Duration = Duration::from_millis(1_500);
+const LINKS_POLL: Duration = Duration::from_millis(5);
 const ADMIN_BACKLOG: u32 = 128;

@@ -171,6 +171,15 @@ impl Shard {
         MeshStatus { is_complete: links.iter().all(|link| link.is_up && link.is_up_inbound), links }
     }
 
+    /// Whether each link is up in both directions, or its peer cannot be reached.
+    pub fn has_settled_links(&self) -> bool {
+        let uptime = self.now().uptime;
+        self.links.values().map(|link| self.link_status(link, uptime)).all(|link| match link.is_up {
+            true => link.is_up_inbound,
+            false => link.last_error.is_some(),
+        })
+    }
+
     fn link_status(&self, link: &LinkState, uptime: Duration) -> LinkStatus {
         let realm = self.realm_names.get(&link.realm).and_then(|index| self.realms.get(index.0)?.as_ref());
         let inbound = realm.and_then(|slot| slot.realm.peer_key(&link.peer.id));

@@ -3,11 +3,12 @@
 import os
 import re
 import shutil
+import time
 
 import lab
 import pytest
 import yaml
-from cluster import ANSIBLE, EDGES, Backends, Probe, Remote, eventually, info, on, playbook
+from cluster import ANSIBLE, EDGES, Backends, Probe, Remote, eventually, haproxy, info, on, playbook, sessions
 
 
 def check_nothing_failed(outcome, restarted):
@@ -93,6 +94,44 @@ def test_rolling_upgrade(whole, figure):
     check_nothing_failed(outcome, EDGES)
     figure("clients", describe(outcome))
     assert playbook("rolling-upgrade").succeeded().changed == {host: 0 for host in lab.HOSTS}
+
+
+def test_drain_and_back(whole, figure):
+    """drain.yml empties an edge that goes on running, HAProxy shows it, and the way back."""
+    with Backends():
+        probe = Probe(duration=50)
+        probe.publishing()
+        started = time.monotonic()
+        playbook("drain", "-e", "edge=edge2").succeeded()
+        eventually("HAProxy to know", lambda: haproxy()["edge2"][0] == "DRAIN")
+        eventually("the clients to be elsewhere", lambda: info("edge2")["sessions"] == 0)
+        figure("clients gone", f"{time.monotonic() - started:.0f} s after the playbook was started")
+        assert haproxy()["edge2"][0] == "DRAIN"
+        playbook("drain", "-e", "edge=edge2", "-e", "undo=true").succeeded()
+        eventually("HAProxy to give it clients again", lambda: haproxy()["edge2"][0] == "UP")
+        outcome = probe.outcome()
+    check_nothing_failed(outcome, ["edge2"])
+    figure("clients", describe(outcome))
+
+
+def test_rebalance(whole, figure):
+    """After an edge has returned, one command spreads the clients evenly again."""
+    probe = Probe(duration=45)
+    probe.publishing()
+    on("edge3", "systemctl stop {unit}")
+    eventually("its clients to be elsewhere", lambda: sum(sessions().values()) == probe.n_sessions)
+    on("edge3", "systemctl start {unit}")
+    eventually("HAProxy to know", lambda: haproxy()["edge3"][0] == "UP")
+    eventually("the master to know", lambda: "edge3" in lab.ssh("matterhorn", "crossbarctl nodes") and lab.ssh("matterhorn", "crossbarctl gate --seconds 30") is not None)
+    fair = probe.n_sessions / len(EDGES)
+    figure("before", ", ".join(f"{edge} {n}" for edge, n in sessions().items()))
+    started = time.monotonic()
+    lab.ssh("matterhorn", "crossbarctl rebalance")
+    even = lambda: sum(sessions().values()) == probe.n_sessions and all(abs(n - fair) <= fair * 0.05 for n in sessions().values())
+    eventually("the clients to be spread evenly", even, patience_s=30)
+    figure("after", ", ".join(f"{edge} {n}" for edge, n in sessions().items()) + f", {time.monotonic() - started:.0f} s later")
+    outcome = probe.outcome()
+    assert outcome["sessions_absent"] == 0 and outcome["events"]["lost"] == 0, outcome["events"]
 
 
 @pytest.fixture

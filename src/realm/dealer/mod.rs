@@ -76,8 +76,8 @@ impl Dealer {
         self.registrations.of_session(key).filter_map(|id| self.registrations.registration(id))
     }
 
-    /// All clients of this node are about to leave, or stay after all: calls go to other nodes where these have callees,
-    /// the calls of this node's own clients too.
+    /// All clients of this node are about to leave, or stay after all: calls go to other nodes where these have
+    /// callees, the calls of this node's own clients too.
     pub fn set_leaving(&mut self, is_leaving: bool) {
         self.is_leaving = is_leaving;
         for registration in self.registrations.iter_mut() {

@@ -18,7 +18,8 @@ pub(super) enum Choice {
 
 impl Registration {
     /// Chooses, by the policy of the registration and the weight of each callee, among those that are free and that
-    /// `fits` lets take the call. Those who are about to leave come last. With `local_first` this shard's clients come before links to others.
+    /// `fits` lets take the call. Those who are about to leave come last. With `local_first` this shard's clients come
+    /// before links to others.
     pub(super) fn choose(&mut self, rng: &mut ChaCha8Rng, local_first: bool, fits: impl Fn(&Callee) -> bool) -> Choice {
         let is_local = |callee: &Callee| callee.kind == MemberKind::Client;
         let is_able = |callee: &Callee| callee.is_free() && fits(callee);
