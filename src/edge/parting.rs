@@ -3,7 +3,7 @@
 
 use crate::drop::DropReason;
 use crate::router::shard::Shard;
-use crate::wamp::{SessionKey, error};
+use crate::wamp::SessionKey;
 use rand::seq::SliceRandom;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -140,7 +140,7 @@ fn send_away(shard: &mut Shard, waiting: &mut VecDeque<(SessionKey, u64)>, is_la
     };
     let Some((key, session)) = waiting.iter().position(may_go).and_then(|at| waiting.remove(at)) else { return false };
     if shard.session_at(key) == Some(session) {
-        shard.goodbye(key, error::CLOSE_SYSTEM_SHUTDOWN, plan.message, plan.reason);
+        shard.send_elsewhere(key, plan.message, plan.reason);
     }
     true
 }

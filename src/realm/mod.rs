@@ -316,6 +316,11 @@ impl Realm {
         self.desks.dealer.set_leaving(is_leaving);
     }
 
+    /// See `Dealer::set_session_leaving`.
+    pub fn set_session_leaving(&mut self, key: SessionKey) {
+        self.desks.dealer.set_session_leaving(key);
+    }
+
     /// Publishes an event of the router itself to all who listen.
     pub fn publish(&mut self, now: Now, topic: &'static str, args: Vec<Value>, out: &mut Vec<Effect>) {
         let first = out.len();

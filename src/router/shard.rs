@@ -20,7 +20,7 @@ use crate::session::{Context, Session, Step};
 use crate::time::Now;
 use crate::transport::accept::Accepting;
 use crate::transport::{Class, Established, Frame, Inbound, Outbound, Stream};
-use crate::wamp::{Id, SessionKey};
+use crate::wamp::{Id, SessionKey, error};
 use crate::wire::{Dict, Serializer};
 use bytes::Bytes;
 use rand::SeedableRng;
@@ -387,6 +387,15 @@ impl Shard {
         self.end(now, key, reason, Some(message), drop_reason);
         self.work_off(now);
         self.wake_flusher();
+    }
+
+    /// Ends a session in order, whose client is to connect again and will come to another node.
+    pub fn send_elsewhere(&mut self, key: SessionKey, message: &str, drop_reason: DropReason) {
+        let now = self.now();
+        if let Some(index) = self.connection(key).and_then(|connection| connection.realm) {
+            self.with_realm(index, |realm, effects| realm.set_session_leaving(now, key, effects));
+        }
+        self.goodbye(key, error::CLOSE_SYSTEM_SHUTDOWN, message, drop_reason);
     }
 
     /// The id of the open session at this place.

@@ -178,6 +178,7 @@ impl Dealer {
     /// Takes a call out of all tables. Nobody is told.
     pub(super) fn take(&mut self, key: CallKey) -> Option<Call> {
         let call = self.calls.remove(key)?;
+        self.awaited.queue.remove(&key);
         if let Some(registration) = self.registrations.registration_mut(call.registration) {
             registration.queue.remove(&key);
         }

@@ -6,6 +6,7 @@
 //! ends in `answers`.
 
 mod answers;
+mod awaited;
 mod calls;
 mod register;
 mod registrations;
@@ -20,6 +21,7 @@ pub use registrations::{Invoke, LocalCallees, Registration};
 use super::{Context, MemberKind};
 use crate::wamp::uri::Match;
 use crate::wamp::{Id, SessionKey, error};
+use awaited::{AWAITED, Awaited};
 use calls::{Calls, Work};
 use registrations::Registrations;
 use std::collections::{BTreeSet, HashMap};
@@ -33,6 +35,8 @@ use std::time::Duration;
 pub struct Dealer {
     registrations: Registrations,
     calls: Calls,
+    /// Calls of procedures whose callees are about to come back.
+    awaited: Awaited,
     /// The highest CALL id of each session that may send parts of progressive calls: a CALL up to it begins nothing.
     last_call_ids: HashMap<SessionKey, Id>,
     /// For `Callee::serial`.
@@ -89,6 +93,16 @@ impl Dealer {
         }
     }
 
+    /// One client is about to be sent away, to come back on another node.
+    pub fn set_session_leaving(&mut self, key: SessionKey) {
+        let registrations: Vec<Id> = self.registrations.of_session(key).collect();
+        for registration in registrations {
+            let Some(registration) = self.registrations.registration_mut(registration) else { continue };
+            registration.callees.iter_mut().filter(|callee| callee.session == key).for_each(|c| c.leaving = true);
+            self.changed.insert((registration.policy, registration.uri.clone()));
+        }
+    }
+
     /// Ends all that `key` had as a caller and as a callee. It must still be in `cx.members`; nothing is sent to it.
     pub fn handle_leave(&mut self, cx: &mut Context, key: SessionKey) {
         self.last_call_ids.remove(&key);
@@ -123,7 +137,9 @@ impl Dealer {
         while let Some((deadline, call)) = self.calls.first_deadline()
             && deadline <= cx.now.uptime
         {
-            if let Some(call) = self.fail(cx, call, error::TIMEOUT, "the call took too long") {
+            if self.calls.call(call).is_some_and(|call| call.registration == AWAITED) {
+                self.give_up_waiting(cx, call);
+            } else if let Some(call) = self.fail(cx, call, error::TIMEOUT, "the call took too long") {
                 self.abandon(cx, call, Some(error::TIMEOUT));
             }
         }
@@ -150,7 +166,12 @@ impl Dealer {
         for slot in self.calls.abandoned_slots() {
             assert!(self.registrations.callee(slot).is_some(), "{slot:?} is of nobody");
         }
-        let mut n_queued = 0;
+        let mut n_queued = self.awaited.queue.len();
+        for key in &self.awaited.queue {
+            assert!(
+                self.calls.call(*key).is_some_and(|call| call.registration == AWAITED && call.invocation().is_none())
+            );
+        }
         for registration in self.registrations.iter() {
             for callee in registration.callees.iter().filter(|callee| callee.concurrency.is_some()) {
                 let taken = n_taken.get(&(registration.id, callee.serial)).copied().unwrap_or(0);

@@ -33,6 +33,7 @@ impl Dealer {
                 // A registration that was made anew may hold calls that its new callee cannot take.
                 self.fail_unservable(cx, registration);
                 self.serve_queue(cx, registration);
+                self.release_awaited(cx);
             }
             Err((error, sentence)) => {
                 let message = Message::error(code::REGISTER, request, error, sentence);
@@ -226,6 +227,9 @@ impl Dealer {
     fn take_callee(&mut self, cx: &mut Context, id: Id, key: SessionKey) -> Option<Registration> {
         let removed = self.registrations.remove_callee(id, key)?;
         self.calls.forget_slots(key, removed.callee.serial);
+        if let Some(deleted) = removed.deleted.as_ref().filter(|_| removed.callee.leaving) {
+            self.await_return(cx, deleted.policy, &deleted.uri);
+        }
         if removed.callee.kind == MemberKind::Client
             && let Some(registration) = removed.deleted.as_ref().or(self.registrations.registration(id))
         {

@@ -1,6 +1,7 @@
 //! CALL: how a call finds its callee, waits for one, and is sent on in parts.
 
 use super::answers::{Answer, send_answer};
+use super::awaited::AWAITED;
 use super::calls::{Call, CallKey, Invocation, Place, Slot};
 use super::registrations::{Callee, Registration};
 use super::select::Choice;
@@ -53,7 +54,11 @@ impl Dealer {
             let answer = Answer::error(error::LIMIT_EXCEEDED, &format!("calls_per_session_max is {calls_max}"));
             return send_answer(cx, caller, request, answer);
         }
-        let Some(registration) = self.destination(origin, &procedure, &options) else {
+        let registration = self.destination(origin, &procedure, &options).map(|registration| registration.id);
+        let may_wait = origin == Origin::Client && matches!(caller, Caller::Session(_));
+        let may_wait = may_wait && options.bool("progress") != Some(true);
+        let is_awaited = registration.is_none() && may_wait && self.is_awaited(cx, &procedure);
+        let Some(registration) = registration.or(is_awaited.then_some(AWAITED)) else {
             let answer = Answer::error(nobody(origin), &format!("no callee has registered {procedure}"));
             return send_answer(cx, caller, request, answer);
         };
@@ -63,7 +68,7 @@ impl Dealer {
             origin,
             procedure,
             disclosed: disclosed && (origin == Origin::Client || options.bool("disclosed") == Some(true)),
-            registration: registration.id,
+            registration,
             payload: Some(payload),
             input_open: options.bool("progress") == Some(true),
             place: Place::Waiting,
@@ -75,7 +80,11 @@ impl Dealer {
             deadline: None,
         });
         self.calls.start_timer(call, cx.now.uptime);
-        self.route(cx, call);
+        if is_awaited {
+            self.wait_for_return(cx, call);
+        } else {
+            self.route(cx, call);
+        }
     }
 
     /// The registration that a call goes to. What comes from a link was matched by the node of the caller, which may
@@ -122,7 +131,12 @@ impl Dealer {
     /// Finds a callee for a call that has none: sends it there, lets it wait, or answers that there is none.
     pub(super) fn route(&mut self, cx: &mut Context, key: CallKey) {
         let Some(call) = self.calls.call(key) else { return };
+        let may_wait = call.may_wait_for_return();
+        let is_awaited = may_wait && self.is_awaited(cx, &call.procedure);
         let Some(registration) = self.registrations.registration_mut(call.registration) else {
+            if is_awaited {
+                return self.wait_for_return(cx, key);
+            }
             self.fail(cx, key, error::NO_AVAILABLE_CALLEE, "all callees are gone");
             return;
         };
@@ -143,6 +157,10 @@ impl Dealer {
             }
             Choice::Busy => {
                 registration.queue.insert(key);
+            }
+            // They were let go in the moment in which the call came to them.
+            Choice::Nobody if may_wait && registration.callees.iter().all(|callee| callee.leaving) => {
+                self.wait_for_return(cx, key);
             }
             Choice::Nobody => {
                 let (error, sentence) = why_nobody(call, registration);
@@ -208,7 +226,8 @@ impl Dealer {
         };
         let to = callee.session;
         // With one callee, or parts still to come, it cannot go to another one.
-        let is_final_try = registration.callees.len() == 1 || call.input_open;
+        let is_only = registration.callees.len() == 1 && !registration.callees[index].leaving;
+        let is_final_try = is_only || call.input_open;
         let payload = if is_final_try { call.payload.take() } else { call.payload.clone() };
         if is_forwarded {
             call.gap_max = timeout(&call.options).map(|gap| gap.saturating_mul(FORWARDED_TIMEOUT_FACTOR));
@@ -329,7 +348,7 @@ fn timeout(options: &Dict) -> Option<Duration> {
 }
 
 /// The uptime at which a call that begins now ends in any case.
-fn end(cx: &Context) -> Option<Duration> {
+pub(super) fn end(cx: &Context) -> Option<Duration> {
     let call_timeout_max = cx.config.limits.call_timeout_max;
     (!call_timeout_max.is_zero()).then(|| cx.now.uptime.saturating_add(call_timeout_max))
 }

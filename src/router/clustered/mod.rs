@@ -180,6 +180,13 @@ impl ClusteredRealm {
         self.finish(now, out, first);
     }
 
+    /// A session is about to be sent away, to come back on another node.
+    pub fn set_session_leaving(&mut self, now: Now, key: SessionKey, out: &mut Vec<Effect>) {
+        let first = out.len();
+        self.realm.set_session_leaving(key);
+        self.finish(now, out, first);
+    }
+
     /// The id of this node.
     pub fn node(&self) -> &str {
         &self.node

@@ -4,6 +4,7 @@
 mod calling;
 mod ending;
 mod history;
+mod leaving;
 mod random;
 mod registering;
 
