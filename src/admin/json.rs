@@ -22,10 +22,13 @@ pub fn to_kwargs(value: &impl Serialize) -> Payload {
     Payload::from_raw(Serializer::Json, b"[]", json.as_bytes())
 }
 
-/// The first argument.
+/// The first argument; null where there is none.
 pub fn from_payload<T: DeserializeOwned>(payload: &Payload) -> Result<T, String> {
     let (args, _) = payload.elements_in(Serializer::Json);
-    let args: Vec<serde_json::Value> = serde_json::from_slice(&args).map_err(|error| error.to_string())?;
+    let args: Vec<serde_json::Value> = match args.is_empty() {
+        true => Vec::new(),
+        false => serde_json::from_slice(&args).map_err(|error| error.to_string())?,
+    };
     let first = args.into_iter().next().unwrap_or(serde_json::Value::Null);
     serde_json::from_value(first).map_err(|error| error.to_string())
 }
@@ -60,4 +63,17 @@ pub fn sentence(error: &str, payload: &Payload) -> String {
 /// Keyword arguments of none.
 pub fn nothing() -> Payload {
     Payload::from_values(Vec::new(), Dict::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_argument_is_read_and_none_is_null() {
+        assert_eq!(from_payload::<String>(&to_payload(&"edge1")), Ok("edge1".to_owned()));
+        assert_eq!(from_payload::<Option<bool>>(&nothing()), Ok(None));
+        assert_eq!(from_payload::<()>(&nothing()), Ok(()));
+        assert!(from_payload::<bool>(&nothing()).is_err());
+    }
 }
