@@ -23,14 +23,15 @@ pub struct Arguments {
 #[derive(Clone, Debug, Args)]
 pub struct Target {
     /// The master: ws://host:port/ws, or on its own host its configuration file; by default
-    /// /etc/crossbar/master.toml.
-    #[arg(long, global = true, value_name = "URL_OR_CONFIG", env = "CROSSBAR_MASTER")]
+    /// /etc/crossbar/master.toml. CROSSBAR_MASTER in the environment says the same, unless an edge is asked.
+    #[arg(long, global = true, value_name = "URL_OR_CONFIG")]
     pub master: Option<String>,
-    /// The file with the key that the master knows you by.
-    #[arg(long, global = true, value_name = "FILE", env = "CROSSBAR_KEY")]
+    /// The file with the key that the master knows you by, or else CROSSBAR_KEY; with --edge that edge's node key.
+    #[arg(long, global = true, value_name = "FILE")]
     pub key: Option<PathBuf>,
-    /// The name that goes with the key: that of an [[operator]] of the master; by default the operator of its own host.
-    #[arg(long = "as", global = true, value_name = "ID", env = "CROSSBAR_OPERATOR")]
+    /// The name that goes with the key: that of an [[operator]] of the master, or else CROSSBAR_OPERATOR; by default
+    /// the operator of the master's own host.
+    #[arg(long = "as", global = true, value_name = "ID")]
     pub operator: Option<String>,
     /// Ask a single edge on its admin port instead: its configuration file, or the address.
     #[arg(long, global = true, value_name = "CONFIG_OR_ADDRESS", conflicts_with = "master")]

@@ -120,6 +120,10 @@ impl Cluster {
         join(edge, self.scope.clone(), name)
     }
 
+    pub(crate) fn signal(&self, node: usize, name: &str) {
+        self.edges[node - 1].as_ref().expect("this edge is running").signal(name);
+    }
+
     /// Ends an edge as a crash does.
     pub(crate) fn kill(&mut self, node: usize) {
         let edge = self.edges[node - 1].take().expect("this edge is running");

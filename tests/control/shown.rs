@@ -101,7 +101,10 @@ fn long_lists_come_by_the_page() {
     for n in 0..topics {
         alice.send(&format!(r#"[32, #, {{}}, "com.example.topic{n}"]"#));
     }
-    alice.sync();
+    // The other node has to know of each before it is there.
+    for _ in 0..topics {
+        alice.expect("[33, $_, $_]");
+    }
     let rows = cluster.whom().json("subscriptions");
     let rows = rows.as_array().expect("an array");
     let uris: std::collections::BTreeSet<&str> = rows.iter().filter_map(|row| row["uri"].as_str()).collect();
@@ -119,4 +122,18 @@ fn top_shows_a_line_per_look() {
     let text = whom.text("top --iterations 1 --json");
     let status: Value = serde_json::from_str(&text).expect("one JSON value in one line");
     assert_eq!((status["nodes"].as_array().map(Vec::len), text.lines().count()), (Some(2), 1));
+}
+
+#[test]
+fn of_a_node_that_hangs_the_rest_is_not_withheld() {
+    let cluster = Cluster::start();
+    let whom = cluster.whom();
+    let (_alice, _bob) = (cluster.join(1, "alice"), cluster.join(2, "bob"));
+    cluster.signal(2, "STOP");
+    let output = whom.run("sessions");
+    cluster.signal(2, "CONT");
+    // Asked while it was taken for well, or known to be late by then.
+    fails(&output, "edge2 ");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("\nedge1  realm1 ") && !text.contains("\nedge2 "), "{text}");
 }

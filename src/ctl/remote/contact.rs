@@ -10,6 +10,7 @@ use crate::ctl::commands::Target;
 use crate::ctl::run::Failure;
 use crate::transport::connect::{self, Url};
 use anyhow::{Context, anyhow};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -28,7 +29,9 @@ impl Contact {
         match &target.edge {
             Some(edge) if is_file(edge) => edge_of_config(target, Path::new(edge)),
             Some(edge) => edge_at(target, edge),
-            None => master(target),
+            None => {
+                master(&with_environment(target.clone(), |name| std::env::var(name).ok()), Path::new(MASTER_CONFIG))
+            }
         }
     }
 
@@ -68,8 +71,19 @@ fn edge_at(target: &Target, address: &str) -> Result<Contact, Failure> {
     Ok(Contact { url, is_master: false, client: client(OPERATOR_ROLE, key_in(file)?, None) })
 }
 
-/// The master: what the command line does not say is taken from its configuration, where that is here.
-fn master(target: &Target) -> Result<Contact, Failure> {
+/// What the command line does not say about the master, its environment may. An edge has nothing to do with it.
+fn with_environment(target: Target, variable: impl Fn(&str) -> Option<String>) -> Target {
+    let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
+    Target {
+        master: target.master.or_else(|| variable("CROSSBAR_MASTER")),
+        key: target.key.or_else(|| variable("CROSSBAR_KEY").map(PathBuf::from)),
+        operator: target.operator.or_else(|| variable("CROSSBAR_OPERATOR")),
+        edge: target.edge,
+    }
+}
+
+/// The master: what is not said is taken from its configuration, where that is here.
+fn master(target: &Target, usual: &Path) -> Result<Contact, Failure> {
     let named = target.master.as_deref();
     let (url, config) = match named {
         Some(url) if !is_file(url) => {
@@ -77,9 +91,13 @@ fn master(target: &Target) -> Result<Contact, Failure> {
             (Some(url), None)
         }
         Some(file) => (None, Some(load_master(Path::new(file))?)),
-        None => (None, default_master()?),
+        None => (None, usual_master(usual)?),
     };
-    let Some(config) = config.or(if target.key.is_none() { default_master()? } else { None }) else {
+    let config = match config {
+        None if url.is_some() && target.key.is_none() => usual_master(usual)?,
+        config => config,
+    };
+    let Some(config) = config else {
         return match (url, &target.key) {
             (Some(url), Some(file)) => {
                 let client = client(operator(target), key_in(file)?, None);
@@ -87,8 +105,8 @@ fn master(target: &Target) -> Result<Contact, Failure> {
             }
             (Some(url), None) => Err(anyhow!("{url}: give --key FILE, the key that the master knows you by").into()),
             (None, _) => Err(anyhow!(
-                "there is nobody to ask: {MASTER_CONFIG} is not there; give --master URL and --key FILE, or \
-                 --edge CONFIG_OR_ADDRESS"
+                "there is nobody to ask: {} is not there; give --master URL and --key FILE, or --edge CONFIG_OR_ADDRESS",
+                usual.display()
             )
             .into()),
         };
@@ -112,9 +130,16 @@ fn load_master(file: &Path) -> Result<MasterConfig, Failure> {
     MasterConfig::load(file).map_err(|mistakes| Failure::Configuration(mistakes.to_string()))
 }
 
-fn default_master() -> Result<Option<MasterConfig>, Failure> {
-    let file = Path::new(MASTER_CONFIG);
-    if file.exists() { load_master(file).map(Some) } else { Ok(None) }
+/// The configuration at its usual place, None where there is none.
+fn usual_master(usual: &Path) -> Result<Option<MasterConfig>, Failure> {
+    match File::open(usual) {
+        Ok(_) => load_master(usual).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            let usual = usual.display();
+            Err(anyhow!("{usual}: {error}; it takes root or the user crossbar, or --master URL and --key FILE").into())
+        }
+    }
 }
 
 fn operator(target: &Target) -> &str {
@@ -193,6 +218,54 @@ mod tests {
         assert_eq!(url(tcp("brummer1", 9081)), "ws://brummer1:9081/ws");
         assert_eq!(url(Address::Unix { path: "/run/x".into(), mode: 0o600 }), "ws://unix:/run/x/ws");
         assert!(url(tcp("127.0.0.1", 0)).contains("edge.toml: listen in [admin] is any free port"));
+    }
+
+    #[test]
+    fn the_environment_speaks_of_the_master_where_the_command_line_does_not() {
+        let variable = |name: &str| Some(if name == "CROSSBAR_OPERATOR" { String::new() } else { name.to_lowercase() });
+        let said = Target { master: Some("ws://a/ws".to_owned()), key: None, operator: None, edge: None };
+        let target = with_environment(said, variable);
+        assert_eq!(target.master.as_deref(), Some("ws://a/ws"));
+        assert_eq!(target.key.as_deref(), Some(Path::new("crossbar_key")));
+        assert_eq!(target.operator, None);
+    }
+
+    #[test]
+    fn a_master_on_this_machine_is_found_by_its_configuration() {
+        let directory = tempfile::tempdir().unwrap();
+        let (usual, state) = (directory.path().join("master.toml"), directory.path().join("master"));
+        let ask = |url: Option<&str>, key: Option<PathBuf>| {
+            let target = Target { master: url.map(str::to_owned), key, operator: None, edge: None };
+            master(&target, &usual).map_err(|failure| match failure {
+                Failure::Other(error) => error.to_string(),
+                other => format!("{other:?}"),
+            })
+        };
+        let sentence = ask(None, None).unwrap_err();
+        assert!(sentence.contains("there is nobody to ask: ") && sentence.contains("--edge"), "{sentence}");
+        let sentence = ask(Some("ws://matterhorn:9000/ws"), None).unwrap_err();
+        assert!(sentence.starts_with("ws://matterhorn:9000/ws: give --key FILE"), "{sentence}");
+
+        std::fs::write(&usual, "[master]\nstate_dir = \"master\"\n").unwrap();
+        let operator = node_key::operator_key_path(&state);
+        let sentence = ask(None, None).unwrap_err();
+        assert_eq!(sentence, format!("{}: there is no such key", operator.display()));
+        node_key::read_or_generate_file(&operator, &mut rand::rng()).unwrap();
+        assert_eq!(ask(None, None).unwrap().url.to_string(), "ws://127.0.0.1:9000/ws");
+        // The key of this machine's operator, for a master that is named otherwise.
+        let contact = ask(Some("ws://matterhorn:9000/ws"), None).unwrap();
+        assert_eq!((contact.url.to_string().as_str(), contact.is_master), ("ws://matterhorn:9000/ws", true));
+        assert_eq!(contact.client.authid.as_deref(), Some("operator"));
+        // Who says all needs nothing of this machine.
+        std::fs::remove_file(&usual).unwrap();
+        assert!(ask(Some("ws://matterhorn:9000/ws"), Some(operator)).is_ok());
+    }
+
+    #[test]
+    fn a_key_that_may_not_be_read_says_who_may() {
+        let denied = NodeKeyError::Io { path: "node.key".into(), source: io::ErrorKind::PermissionDenied.into() };
+        let Failure::Other(error) = key_error(denied) else { panic!("it is no mistake in a configuration") };
+        assert!(error.to_string().starts_with("node.key: you may not read this key; it takes root"), "{error}");
     }
 
     #[test]

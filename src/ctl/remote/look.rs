@@ -1,6 +1,6 @@
 //! One look at the cluster or at a single edge: what was answered, and what people are shown of it, alike for both.
 
-use super::words;
+use super::words::{self, plural};
 use crate::admin::cluster_status::{ClusterStatus, NodeView};
 use crate::admin::node_status::{MeshStatus, NodeStatus};
 use crate::cluster::State;
@@ -71,17 +71,19 @@ impl Look {
 
     /// One sentence.
     pub(super) fn headline(&self) -> String {
-        let sessions = words::plural(self.lines.iter().filter_map(NodeLine::sessions).sum(), "session");
+        let sessions = plural(self.lines.iter().filter_map(NodeLine::sessions).sum(), "session");
         match &self.cluster {
             Some(cluster) => {
-                let (up, all) = (cluster.totals.nodes_up, words::plural(cluster.totals.nodes, "node"));
+                let (up, all) = (cluster.totals.nodes_up, plural(cluster.totals.nodes, "node"));
                 let is_whole = if self.is_whole() { "is whole" } else { "is not whole" };
                 format!("the cluster {is_whole}: {up} of {all} up, {sessions}")
             }
             None => {
                 let line = &self.lines[0];
-                let links = if line.is_linked() { "all its links are up" } else { "it lacks links" };
-                format!("{} is {}, {links}: {sessions}", line.id, line.state)
+                let (up, all) = (line.n_linked(), line.peers.len());
+                let links =
+                    if all == 0 { String::new() } else { format!(", linked with {up} of {}", plural(all, "peer")) };
+                format!("{} is {}{links}: {sessions}", line.id, line.state)
             }
         }
     }
@@ -103,7 +105,7 @@ impl Look {
                 found.push(format!("the gate is closed: {reason}"));
             }
             if let Some(rebalance) = &cluster.rebalance {
-                let moved = words::plural(rebalance.moved, "session");
+                let moved = plural(rebalance.moved, "session");
                 found.push(format!("a rebalance is under way: round {}, {moved} moved so far", rebalance.rounds));
             }
         }
@@ -243,7 +245,7 @@ impl NodeLine {
     }
 
     fn is_linked(&self) -> bool {
-        self.peers.iter().all(|(_, is_up)| *is_up)
+        self.n_linked() == self.peers.len()
     }
 
     /// A sentence for every link with this peer that is not there.
@@ -265,9 +267,13 @@ impl NodeLine {
         Some(self.status.as_ref()?.sessions)
     }
 
-    /// With how many of its peers it is linked, and how many there are.
+    /// With how many of its peers it is linked.
+    fn n_linked(&self) -> usize {
+        self.peers.iter().filter(|(_, is_up)| *is_up).count()
+    }
+
     fn links_cell(&self) -> Cell {
-        let up = self.peers.iter().filter(|(_, is_up)| *is_up).count();
+        let up = self.n_linked();
         self.status.as_ref().map_or(Cell::Absent, |_| number(format!("{up}/{}", self.peers.len())))
     }
 

@@ -110,10 +110,10 @@ fn a_single_edge_is_shown_alike() {
     let status = |is_linked: bool| node("edge1", "up", 3, &[("edge2", is_linked, true)])["heartbeat"]["status"].clone();
     let look = Look::of_edge(status(true)).unwrap();
     assert!(look.is_whole());
-    assert_eq!(look.headline(), "edge1 is up, all its links are up: 3 sessions");
+    assert_eq!(look.headline(), "edge1 is up, linked with 1 of 1 peer: 3 sessions");
     let look = Look::of_edge(status(false)).unwrap();
     assert!(!look.is_whole());
-    assert_eq!(look.headline(), "edge1 is up, it lacks links: 3 sessions");
+    assert_eq!(look.headline(), "edge1 is up, linked with 0 of 1 peer: 3 sessions");
     let (nodes, links) = look.links();
     let expected = "FROM \\ TO  edge1  edge2\nedge1      ·      down\nedge2      up     ·\n";
     assert_eq!(matrix(&nodes, &links).to_string(), expected);

@@ -4,6 +4,7 @@ use super::asked::Asked;
 use super::output::{Progress, answer};
 use super::words;
 use crate::admin::command::{MasterCommand, NodeCommand};
+use crate::cluster::State;
 use crate::ctl::commands;
 use crate::ctl::run::Failure;
 use anyhow::{anyhow, bail};
@@ -79,6 +80,8 @@ async fn await_drained(asked: &mut Asked, id: &str, before: usize) -> anyhow::Re
             }
             _ if line.is_up() && has_begun => bail!("the drain of {id} was taken back"),
             _ if line.is_up() && began.elapsed() < BEGIN_MAX => {}
+            // It is heard of again, or it is down.
+            _ if line.state == State::Late.name() => {}
             _ => bail!("{id} does not drain: it is {} ({})", line.state, line.reason),
         }
         sleep(POLL).await;
