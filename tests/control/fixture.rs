@@ -90,14 +90,8 @@ impl Cluster {
             })
             .collect();
         let master = Master::start(at, &nodes);
-        let table = format!("\n[master]\nurl = \"{}\"\npublic_key = \"{}\"\n", master.url, master.public_key);
-        let edges = (1..=2)
-            .map(|node| {
-                let directory = tempfile::tempdir().expect("a temporary directory");
-                Some(Edge::start_with(directory, &(edge_text(at, node) + &table), |_| {}))
-            })
-            .collect();
-        let cluster = Cluster { edges, scope: Scope::default(), master, directory };
+        let mut cluster = Cluster { edges: vec![None, None], scope: Scope::default(), master, directory };
+        (1..=2).for_each(|node| cluster.restart(node));
         let whom = cluster.whom();
         eventually("the cluster is whole", || whom.run("status").status.success());
         cluster
@@ -124,6 +118,15 @@ impl Cluster {
         self.edges[node - 1].as_ref().expect("this edge is running").signal(name);
     }
 
+    /// Starts an edge that is not running.
+    pub(crate) fn restart(&mut self, node: usize) {
+        let (url, key) = (&self.master.url, &self.master.public_key);
+        let table = format!("\n[master]\nurl = \"{url}\"\npublic_key = \"{key}\"\n");
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let text = edge_text(self.directory.path(), node) + &table;
+        self.edges[node - 1] = Some(Edge::start_with(directory, &text, |_| {}));
+    }
+
     /// Ends an edge as a crash does.
     pub(crate) fn kill(&mut self, node: usize) {
         let edge = self.edges[node - 1].take().expect("this edge is running");
@@ -139,8 +142,9 @@ pub(crate) fn join(edge: &Edge, scope: Scope, name: &str) -> Client {
     client
 }
 
-/// A running `crossbar-master`.
+/// A `crossbar-master`.
 pub(crate) struct Master {
+    file: PathBuf,
     process: Child,
     /// Where it speaks WAMP.
     pub(crate) url: String,
@@ -155,31 +159,39 @@ impl Master {
             format!("[master]\nid = \"matterhorn\"\nstate_dir = \"master\"\nlisten = \"{listen}\"\n{nodes}")
         };
         std::fs::write(&file, text("127.0.0.1:0")).expect("the configuration is written");
-        let program = || {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_crossbar-master"));
-            command.arg("--config").arg(&file).env_remove("NOTIFY_SOCKET").stdin(Stdio::null());
-            command
-        };
-        let public_key = stdout(&program().arg("keygen").output().expect("crossbar-master is started"));
-        let mut process = program()
-            .arg("run")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("crossbar-master is started");
-        let lines = BufReader::new(process.stdout.take().expect("stdout is piped")).lines().map_while(Result::ok);
-        let lines: Vec<String> = lines.take(2).collect();
-        let (_, url) = lines[0].split_once(": listening on http://").unwrap_or_else(|| panic!("{lines:?}"));
-        let address = url.trim_end_matches('/');
-        assert!(lines[1].ends_with(": ready"), "{lines:?}");
-        std::fs::write(&file, text(address)).expect("the configuration is written");
-        Master { process, url: format!("ws://{address}/ws"), public_key: public_key.trim().to_owned() }
+        let public_key = stdout(&master_command(&file, "keygen").output().expect("crossbar-master is started"));
+        let (process, address) = start_master(&file);
+        std::fs::write(&file, text(&address)).expect("the configuration is written");
+        Master { file, process, url: format!("ws://{address}/ws"), public_key: public_key.trim().to_owned() }
     }
 
     pub(crate) fn kill(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+
+    /// Starts it after it was killed.
+    pub(crate) fn restart(&mut self) {
+        self.process = start_master(&self.file).0;
+    }
+}
+
+fn master_command(file: &Path, command: &str) -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_crossbar-master"));
+    program.arg("--config").arg(file).arg(command).env_remove("NOTIFY_SOCKET").stdin(Stdio::null());
+    program
+}
+
+/// Waits until it is ready. Returns where it listens, too.
+fn start_master(file: &Path) -> (Child, String) {
+    let mut command = master_command(file, "run");
+    let process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let mut process = process.expect("crossbar-master is started");
+    let lines = BufReader::new(process.stdout.take().expect("stdout is piped")).lines().map_while(Result::ok);
+    let lines: Vec<String> = lines.take(2).collect();
+    assert!(lines.last().is_some_and(|line| line.ends_with(": ready")), "{lines:?}");
+    let (_, url) = lines[0].split_once(": listening on http://").unwrap_or_else(|| panic!("{lines:?}"));
+    (process, url.trim_end_matches('/').to_owned())
 }
 
 impl Drop for Master {

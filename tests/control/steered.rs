@@ -1,7 +1,9 @@
 //! What is changed in a cluster: drain, undrain, rebalance, gate, kick, the log level, and who belongs to it.
 
-use crate::fixture::{Cluster, fails, stderr, stdout};
+use crate::fixture::{Cluster, command, fails, stderr, stdout};
 use crate::harness::router::eventually;
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
 
 const KEY: &str = "b45d9693346a5327f2b7f59b9fc04f2822b18c2be970938ea53564003aa2083d";
 
@@ -125,4 +127,25 @@ fn a_node_is_added_and_removed() {
     fails(&whom.run("node remove edge3"), "there is no node \"edge3\"; there are: edge1, edge2");
     let text = whom.text("node remove edge2");
     assert_eq!(text, "edge2 does not belong to the cluster any more: all others refuse it\n");
+}
+
+#[test]
+fn a_gate_outlives_a_restart_of_the_master() {
+    let mut cluster = Cluster::start();
+    let whom = cluster.whom();
+    cluster.kill(2);
+    eventually("edge2 is down", || whom.json("nodes")[1]["state"] == "down");
+    let mut command = command(&whom.arguments("gate"));
+    let mut gate = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("crossbarctl is started");
+    let mut told = BufReader::new(gate.stderr.take().expect("stderr is piped")).lines().map_while(Result::ok);
+    let mut until = |sentence: &str| assert!(told.any(|line| line.contains(sentence)), "{sentence} is not told");
+    until("waiting: edge1 is not linked with edge2");
+    cluster.master.kill();
+    until("waiting: ws://");
+    cluster.master.restart();
+    cluster.restart(2);
+    let mut output = String::new();
+    gate.stdout.take().expect("stdout is piped").read_to_string(&mut output).expect("UTF-8");
+    assert!(gate.wait().expect("it ends").success());
+    assert_eq!(output, "the gate is open\n");
 }

@@ -14,6 +14,7 @@ use serde_json::Value;
 #[derive(Debug)]
 pub(super) struct Asked {
     client: ControlClient,
+    contact: Contact,
     url: String,
     /// None: the master.
     edge: Option<String>,
@@ -40,7 +41,13 @@ impl Asked {
             true => None,
             false => Some(client.welcome.str("x_cb_node").context("the edge does not say who it is")?.to_owned()),
         };
-        Ok(Asked { client, url, edge })
+        Ok(Asked { client, contact: contact.clone(), url, edge })
+    }
+
+    /// Asks anew after the session was lost. The old one is forgotten.
+    pub(super) async fn reopen(&mut self) -> anyhow::Result<()> {
+        *self = Asked::open(&self.contact).await?;
+        Ok(())
     }
 
     pub(super) async fn close(self) {
@@ -87,11 +94,12 @@ impl Asked {
             bail!("there is no node {only:?}; there are: {}", known.join(", "));
         }
         for line in look.lines.iter().filter(|line| only.is_none_or(|only| only == line.id)) {
-            match line.state.as_str() {
-                state if state == State::Up.name() || state == State::Draining.name() => {
-                    nodes.ids.push(line.id.clone());
+            let is_there = line.status.is_some() && line.state != State::Late.name();
+            match is_there {
+                true => nodes.ids.push(line.id.clone()),
+                false => {
+                    nodes.absent.push(format!("{} is {} and was not asked: {}", line.id, line.state, line.reason));
                 }
-                state => nodes.absent.push(format!("{} is {state} and was not asked: {}", line.id, line.reason)),
             }
         }
         Ok(nodes)

@@ -85,7 +85,8 @@ fn is_even(look: &Look) -> bool {
     sessions.iter().all(|sessions| (sessions - fair).abs() <= (fair * TOLERANCE).max(1.0))
 }
 
-/// Waits until the cluster is whole and carries load everywhere.
+/// Waits until the cluster is whole and carries load everywhere. A master that is started again meanwhile is waited for
+/// as well.
 pub(super) async fn gate(
     asked: &mut Asked,
     seconds: Option<u32>,
@@ -95,27 +96,35 @@ pub(super) async fn gate(
     let deadline = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds.into()));
     let (mut last, mut may_rebalance) = (String::new(), is_rebalancing);
     loop {
-        let look = asked.look().await?;
-        let cluster = cluster(&look)?;
-        let Some(reason) = &cluster.gate.waits_for else {
-            return Ok(answer(is_json, &look.raw["gate"], "the gate is open")?);
+        let looked = asked.look().await;
+        let reason = match &looked {
+            Ok(look) => match &cluster(look)?.gate.waits_for {
+                None => return Ok(answer(is_json, &look.raw["gate"], "the gate is open")?),
+                Some(reason) => reason.clone(),
+            },
+            Err(error) => error.to_string(),
         };
-        if *reason != last {
+        if reason != last {
             remark(&format!("waiting: {reason}"));
-            last.clone_from(reason);
-        }
-        // All are there and linked: then only load can be missing.
-        if may_rebalance && look.is_whole() && cluster.rebalance.is_none() {
-            may_rebalance = false;
-            asked.of_master(&MasterCommand::Rebalance { rate: None }).await?;
-            remark("a rebalance has begun");
+            last.clone_from(&reason);
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            if is_json {
+            if let (true, Ok(look)) = (is_json, &looked) {
                 say_json(&look.raw["gate"])?;
             }
             let seconds = words::duration(seconds.unwrap_or(0).into());
             return Err(anyhow!("the gate is still closed after {seconds}: {reason}").into());
+        }
+        match &looked {
+            // All are there and linked: then only load can be missing.
+            Ok(look) if may_rebalance && look.is_whole() && cluster(look)?.rebalance.is_none() => {
+                may_rebalance = false;
+                asked.of_master(&MasterCommand::Rebalance { rate: None }).await?;
+                remark("a rebalance has begun");
+            }
+            Ok(_) => {}
+            // Why it cannot be opened again is told by the next look.
+            Err(_) => drop(asked.reopen().await),
         }
         sleep(deadline.map_or(GATE_POLL, |deadline| GATE_POLL.min(deadline - Instant::now()))).await;
     }

@@ -200,9 +200,8 @@ impl Look {
 
 impl NodeLine {
     fn of_view(view: &NodeView, members: &[&str]) -> NodeLine {
-        // What a node said before it fell silent is not how it is.
-        let is_heard = !matches!(view.state, State::Down | State::Joining);
-        let heartbeat = view.heartbeat.as_ref().filter(|_| is_heard);
+        // What a node said before it went down is not how it is.
+        let heartbeat = view.heartbeat.as_ref().filter(|_| view.state != State::Down);
         NodeLine {
             id: view.id.clone(),
             state: view.state.name().to_owned(),
@@ -228,7 +227,8 @@ impl NodeLine {
             id: status.node.clone(),
             state: status.state.clone(),
             seconds: status.uptime_seconds as f64,
-            reason: "lets its clients go".to_owned(),
+            reason: if status.state == State::Draining.name() { "lets its clients go" } else { "is not ready" }
+                .to_owned(),
             address: None,
             peers: peers(&status.node, Some(&status.mesh), &[]),
             status: Some(status),
