@@ -26,8 +26,9 @@ fn commands_of(program: &str) -> BTreeSet<String> {
 }
 
 /// Where each program is, and its name.
-const PROGRAMS: [(&str, &str); 3] = [
+const PROGRAMS: [(&str, &str); 4] = [
     (env!("CARGO_BIN_EXE_crossbar-edge"), "crossbar-edge"),
+    (env!("CARGO_BIN_EXE_crossbar-master"), "crossbar-master"),
     (env!("CARGO_BIN_EXE_crossbar-probe"), "crossbar-probe"),
     (env!("CARGO_BIN_EXE_crossbarctl"), "crossbarctl"),
 ];

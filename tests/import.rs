@@ -446,6 +446,7 @@ fn whatever_stands_anywhere_is_imported_or_refused_with_its_place() {
                     assert!(is_placed && !mistakes.is_empty(), "{place:?} {new:?}: {mistakes:?}");
                 }
                 Err(Failure::Other(error)) => panic!("{place:?} {new:?}: {error:#}"),
+                Err(Failure::Told) => panic!("{place:?} {new:?}: it fails without a word"),
             }
         }
     }

@@ -32,12 +32,12 @@ pub fn node_prefix(node: &str) -> String {
 pub enum NodeCommand {
     /// Answers its `NodeStatus`.
     Status,
-    /// Answers a list of `SessionRow`, at most `limit` (1,000).
-    Sessions { limit: Option<usize> },
+    /// Answers a list of `SessionRow`.
+    Sessions(Rows),
     /// Answers a list of `PatternRow`.
-    Registrations,
+    Registrations(Rows),
     /// Answers a list of `PatternRow`.
-    Subscriptions,
+    Subscriptions(Rows),
     /// Lets its clients go over this time (its own drain time), and takes no new ones.
     Drain { seconds: Option<f64> },
     /// Takes clients again.
@@ -54,6 +54,18 @@ pub enum NodeCommand {
     TraceRead { trace: u64, after: u64 },
     /// Ends a trace.
     TraceStop { trace: u64 },
+}
+
+/// Which rows of a list are answered.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rows {
+    /// Only of this realm.
+    pub realm: Option<String>,
+    /// Not the first so many, which have been answered before.
+    pub skip: Option<usize>,
+    /// At most so many (1,000, and never more, so that an answer stays below what a message may weigh).
+    pub limit: Option<usize>,
 }
 
 /// Which messages a trace shows: those that fit all that is given.

@@ -64,3 +64,16 @@ pub fn sentence(error: &str, payload: &Payload) -> String {
 pub fn nothing() -> Payload {
     Payload::from_values(Vec::new(), Dict::new())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_argument_is_read_and_none_is_null() {
+        assert_eq!(from_payload::<String>(&to_payload(&"edge1")), Ok("edge1".to_owned()));
+        assert_eq!(from_payload::<Option<bool>>(&nothing()), Ok(None));
+        assert_eq!(from_payload::<()>(&nothing()), Ok(()));
+        assert!(from_payload::<bool>(&nothing()).is_err());
+    }
+}

@@ -19,6 +19,7 @@ fn main() -> ExitCode {
             eprintln!("{mistakes}");
             ExitCode::from(EX_CONFIG)
         }
+        Err(Failure::Told) => ExitCode::FAILURE,
         Err(Failure::Other(error)) => {
             eprintln!("crossbarctl: {error:#}");
             ExitCode::FAILURE

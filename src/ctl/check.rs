@@ -2,9 +2,10 @@
 
 use super::import::{self, Import};
 use super::run::Failure;
-use crate::config;
+use crate::config::{self, Host, MasterConfig};
 use serde_json::json;
 use std::path::Path;
+use toml::de::DeTable;
 
 /// Prints that there is nothing to say, or fails with all that is wrong.
 pub(super) fn check(file: &Path, is_json: bool) -> Result<(), Failure> {
@@ -12,7 +13,11 @@ pub(super) fn check(file: &Path, is_json: bool) -> Result<(), Failure> {
     let remarks = match is_crossbar {
         true => import::import(&Import { file, id: None, state_dir: None })?.remarks,
         false => {
-            config::load(file).map_err(|mistakes| Failure::Configuration(mistakes.to_string()))?;
+            let loaded = match is_of_master(file) {
+                true => MasterConfig::load(file).map(drop),
+                false => config::load(file).map(drop),
+            };
+            loaded.map_err(|mistakes| Failure::Configuration(mistakes.to_string()))?;
             Vec::new()
         }
     };
@@ -25,4 +30,16 @@ pub(super) fn check(file: &Path, is_json: bool) -> Result<(), Failure> {
     let kind = if is_crossbar { "a Crossbar.io configuration that can be imported, " } else { "" };
     println!("{name}: {kind}no mistakes");
     Ok(())
+}
+
+/// Whether this is the configuration of a master: it says who the master is, and nothing of a node of its own. An edge
+/// has a `[master]` as well, and many a `[[node]]` is in that of a master.
+fn is_of_master(file: &Path) -> bool {
+    let text = String::from_utf8((Host::SYSTEM.read)(file).unwrap_or_default()).unwrap_or_default();
+    // Wherever else it has mistakes, they are told by whoever reads it.
+    let (document, _) = DeTable::parse_recoverable(&text);
+    let table = document.get_ref();
+    let is_table = |key: &str| table.get(key).is_some_and(|value| value.get_ref().is_table());
+    let of_edge = ["listen", "realm", "mesh", "admin"].iter().any(|key| table.contains_key(*key));
+    is_table("master") && !is_table("node") && !of_edge
 }

@@ -22,12 +22,17 @@ pub struct Arguments {
 /// Who is asked.
 #[derive(Clone, Debug, Args)]
 pub struct Target {
-    /// The master: ws://host:port/path.
-    #[arg(long, global = true, value_name = "URL", env = "CROSSBAR_MASTER")]
+    /// The master: ws://host:port/ws, or on its own host its configuration file; by default
+    /// /etc/crossbar/master.toml. CROSSBAR_MASTER in the environment says the same, unless an edge is asked.
+    #[arg(long, global = true, value_name = "URL_OR_CONFIG")]
     pub master: Option<String>,
-    /// The file with the key that the master knows you by.
-    #[arg(long, global = true, value_name = "FILE", env = "CROSSBAR_KEY")]
+    /// The file with the key that the master knows you by, or else CROSSBAR_KEY; with --edge that edge's node key.
+    #[arg(long, global = true, value_name = "FILE")]
     pub key: Option<PathBuf>,
+    /// The name that goes with the key: that of an [[operator]] of the master, or else CROSSBAR_OPERATOR; by default
+    /// the operator of the master's own host.
+    #[arg(long = "as", global = true, value_name = "ID")]
+    pub operator: Option<String>,
     /// Ask a single edge on its admin port instead: its configuration file, or the address.
     #[arg(long, global = true, value_name = "CONFIG_OR_ADDRESS", conflicts_with = "master")]
     pub edge: Option<String>,
@@ -66,6 +71,9 @@ pub enum Remote {
         /// Over how many seconds; by default what the node's `drain_time` says.
         #[arg(long, value_name = "N")]
         seconds: Option<u32>,
+        /// Do not wait until the sessions are gone.
+        #[arg(long)]
+        no_wait: bool,
     },
     /// Let clients come to a drained node again.
     Undrain {
@@ -77,6 +85,9 @@ pub enum Remote {
         /// How many sessions are closed per second.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         rate: Option<u32>,
+        /// Do not wait until it is done.
+        #[arg(long)]
+        no_wait: bool,
     },
     /// Close a session.
     Kick {
@@ -89,8 +100,12 @@ pub enum Remote {
     },
     /// Show messages as they pass: those of one session, or of one topic or procedure.
     Trace(Trace),
-    /// The nodes and their figures, live.
-    Top,
+    /// The nodes and their figures, live; `q` ends it.
+    Top {
+        /// End after so many looks.
+        #[arg(long, value_name = "N", hide = true)]
+        iterations: Option<u32>,
+    },
     /// Change what a node logs, until it is started again.
     LogLevel {
         /// The node.
@@ -103,6 +118,9 @@ pub enum Remote {
         /// Give up, and fail, after this many seconds.
         #[arg(long, value_name = "N")]
         seconds: Option<u32>,
+        /// Begin a rebalance when nothing but load is missing.
+        #[arg(long)]
+        rebalance: bool,
     },
 }
 
@@ -232,6 +250,7 @@ mod tests {
         let key = format!("node add edge5 brummer3:5085 {KEY}");
         for line in [
             "status",
+            "status --as alice --key alice.key --master /etc/crossbar/master.toml",
             "nodes --json",
             "--master ws://matterhorn:9000/ws --key operator.key links",
             "--edge /etc/crossbar/edge-1.toml sessions --realm realm1",
@@ -239,16 +258,16 @@ mod tests {
             "subscriptions",
             key.as_str(),
             "node remove edge5",
-            "drain edge1 --seconds 30",
+            "drain edge1 --seconds 30 --no-wait",
             "undrain edge1",
-            "rebalance --rate 50",
+            "rebalance --rate 50 --no-wait",
             "kick 1234 --realm realm1",
             "trace --session 1234 --node edge1 --lines 10 --seconds 5",
             "trace --topic com.example.topic1",
             "trace --procedure com.example.proc1",
             "top",
             "log-level edge1 debug",
-            "gate",
+            "gate --seconds 60 --rebalance",
             "import config.json --output /etc/crossbar",
             "check edge-1.toml",
             "completions bash",

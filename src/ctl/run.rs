@@ -9,6 +9,8 @@ use super::{check, generate, import, remote};
 pub enum Failure {
     /// A configuration has mistakes: one per line.
     Configuration(String),
+    /// It has been said already.
+    Told,
     Other(anyhow::Error),
 }
 
@@ -22,7 +24,7 @@ impl From<anyhow::Error> for Failure {
 /// pages.
 pub fn run(arguments: &Arguments, programs: Vec<clap::Command>) -> Result<(), Failure> {
     match &arguments.command {
-        Command::Remote(command) => Ok(remote::run(command, &arguments.target, arguments.json)?),
+        Command::Remote(command) => remote::run(command, &arguments.target, arguments.json),
         Command::Local(Local::Check { file }) => check::check(file, arguments.json),
         Command::Local(Local::Import { file, output, id, state_dir, force }) => {
             let import = Import { file, id: id.as_deref(), state_dir: state_dir.as_deref() };

@@ -134,7 +134,7 @@ impl<T: Into<Cell>> From<Option<T>> for Cell {
 }
 
 /// What clients may have named must not steer the operator's terminal.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 

@@ -72,9 +72,9 @@ impl Control {
         let now = shard.now();
         Ok(match command {
             NodeCommand::Status => json::to_payload(&shard.status()),
-            NodeCommand::Sessions { limit } => json::to_payload(&shard.session_rows(limit.unwrap_or(ROWS_MAX))),
-            NodeCommand::Registrations => json::to_payload(&shard.registration_rows()),
-            NodeCommand::Subscriptions => json::to_payload(&shard.subscription_rows()),
+            NodeCommand::Sessions(rows) => json::to_payload(&shard.session_rows(&rows)),
+            NodeCommand::Registrations(rows) => json::to_payload(&shard.registration_rows(&rows)),
+            NodeCommand::Subscriptions(rows) => json::to_payload(&shard.subscription_rows(&rows)),
             NodeCommand::Drain { seconds } => {
                 drop(shard);
                 self.clients.drain(seconds.map(to_duration).transpose()?);
@@ -168,6 +168,4 @@ pub(super) fn admission(config: &Config, key: Option<PublicKey>) -> Admission {
     }
 }
 
-/// Sessions that are listed when nobody says how many.
-const ROWS_MAX: usize = 1_000;
 const TIME_MAX: Duration = Duration::from_secs(86_400);

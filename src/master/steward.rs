@@ -8,7 +8,7 @@ use crate::admin::cluster_status::LoggedEvent;
 use crate::admin::command::{NodeCommand, ON_EVENT, ON_MEMBERSHIP, node_prefix};
 use crate::admin::json;
 use crate::admin::report::Heartbeat;
-use crate::cluster::{Action, Cluster, Figures, Member, Order};
+use crate::cluster::{Action, Cluster, Figures, Member, Membership, Order};
 use crate::drop::DropReason;
 use crate::router::shard::{ListenerState, RealmIndex, Shard};
 use crate::time::Now;
@@ -94,7 +94,7 @@ impl Steward {
 
     /// A node has told how it is.
     pub(super) fn handle_heartbeat(&self, id: &str, heartbeat: Heartbeat) {
-        let figures = figures(&heartbeat);
+        let figures = figures(&heartbeat, &self.cluster.borrow().membership());
         let now = self.now();
         self.notice_sessions();
         let mut known = self.known.borrow_mut();
@@ -235,15 +235,14 @@ impl Steward {
     }
 }
 
-fn figures(heartbeat: &Heartbeat) -> Figures {
+fn figures(heartbeat: &Heartbeat, membership: &Membership) -> Figures {
     let status = &heartbeat.status;
-    let mut unlinked: Vec<String> = status
-        .mesh
-        .links
-        .iter()
-        .filter(|link| !(link.is_up && link.is_up_inbound))
-        .map(|link| link.peer.clone())
-        .collect();
+    let links = || status.mesh.links.iter();
+    let down = links().filter(|link| !(link.is_up && link.is_up_inbound)).map(|link| link.peer.clone());
+    // A node that has just come does not know all others yet.
+    let others = membership.members.iter().map(|member| &member.id).filter(|id| **id != status.node);
+    let unknown = others.filter(|id| !links().any(|link| link.peer == **id)).cloned();
+    let mut unlinked: Vec<String> = down.chain(unknown).collect();
     unlinked.sort();
     unlinked.dedup();
     Figures {
@@ -262,3 +261,32 @@ const TICK: Duration = Duration::from_millis(100);
 const EVENTS_SHOWN: usize = 200;
 /// A node answers within milliseconds.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::report::Counters;
+    use crate::auth::cryptosign::PublicKey;
+    use serde_json::json;
+
+    #[test]
+    fn a_node_is_not_linked_with_those_that_it_does_not_know_yet() {
+        let member =
+            |id: &str| Member { id: id.to_owned(), address: format!("{id}:1"), public_key: PublicKey([1; 32]) };
+        let membership = Membership { version: 1, members: ["edge1", "edge2", "edge3", "edge4"].map(member).to_vec() };
+        let link = |peer: &str, is_up: bool| {
+            json!({"peer": peer, "address": "h:1", "realm": "realm1", "is_up": true, "is_up_inbound": is_up,
+                   "seconds": 0.0, "round_trip_ms": null, "queued_bytes": 0, "attempts": 0, "last_error": null})
+        };
+        let heartbeat = json!({
+            "status": {"node": "edge1", "program": "", "version": "", "hostname": "", "pid": 1, "started": "",
+                       "uptime_seconds": 0, "public_key": "", "state": "up", "descriptors_max": 1, "connections": 0,
+                       "sessions": 0, "event_delay_ms": 0.0, "listeners": [], "realms": [],
+                       "mesh": {"is_complete": false, "links": [link("edge2", true), link("edge3", false)]}},
+            "counters": Counters::default(),
+            "config_digest": "",
+        });
+        let heartbeat = serde_json::from_value(heartbeat).unwrap();
+        assert_eq!(figures(&heartbeat, &membership).unlinked, ["edge3", "edge4"]);
+    }
+}

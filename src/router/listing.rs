@@ -1,6 +1,7 @@
 //! What is here, row by row, for operators: sessions, registrations, subscriptions, counters. Made when somebody asks.
 
 use super::shard::{RealmSlot, Shard};
+use crate::admin::command::Rows;
 use crate::admin::report::{Counters, PatternRow, SessionRow};
 use crate::drop::DropReason;
 use crate::metrics::{Process, Stats};
@@ -9,8 +10,8 @@ use crate::wamp::message::code;
 use crate::wamp::{Id, SessionKey};
 
 impl Shard {
-    /// The sessions of clients, at most `limit`.
-    pub fn session_rows(&self, limit: usize) -> Vec<SessionRow> {
+    /// The sessions of clients.
+    pub fn session_rows(&self, rows: &Rows) -> Vec<SessionRow> {
         let now = self.now();
         let row = |(key, slot): (SessionKey, &RealmSlot)| {
             let connection = self.connections.get(key.0 as usize)?;
@@ -29,7 +30,8 @@ impl Shard {
                 queued_bytes: connection.outbox.queued_bytes(),
             })
         };
-        self.client_sessions().filter_map(row).take(limit).collect()
+        let fitting = self.client_sessions().filter(|(_, slot)| fits(rows, slot));
+        page(rows, fitting).filter_map(row).collect()
     }
 
     /// The sessions of clients and the realms that they have joined.
@@ -51,9 +53,10 @@ impl Shard {
     }
 
     /// What clients of this node answer.
-    pub fn registration_rows(&self) -> Vec<PatternRow> {
-        let rows = self.client_realms().flat_map(|slot| slot.realm.dealer().registrations().map(move |r| (slot, r)));
-        rows.map(|(slot, registration)| PatternRow {
+    pub fn registration_rows(&self, rows: &Rows) -> Vec<PatternRow> {
+        let slots = self.client_realms().filter(|slot| fits(rows, slot));
+        let all = slots.flat_map(|slot| slot.realm.dealer().registrations().map(move |r| (slot, r)));
+        let all = all.map(|(slot, registration)| PatternRow {
             node: self.node.id.clone(),
             realm: slot.name().to_owned(),
             id: registration.id,
@@ -61,15 +64,15 @@ impl Shard {
             r#match: registration.policy.name().to_owned(),
             invoke: Some(registration.invoke.name().to_owned()),
             members: registration.client_callees().count(),
-        })
-        .filter(|row| row.members > 0)
-        .collect()
+        });
+        page(rows, all.filter(|row| row.members > 0)).collect()
     }
 
     /// What clients of this node listen to.
-    pub fn subscription_rows(&self) -> Vec<PatternRow> {
-        let rows = self.client_realms().flat_map(|slot| slot.realm.broker().subscriptions().map(move |s| (slot, s)));
-        rows.map(|(slot, subscription)| PatternRow {
+    pub fn subscription_rows(&self, rows: &Rows) -> Vec<PatternRow> {
+        let slots = self.client_realms().filter(|slot| fits(rows, slot));
+        let all = slots.flat_map(|slot| slot.realm.broker().subscriptions().map(move |s| (slot, s)));
+        let all = all.map(|(slot, subscription)| PatternRow {
             node: self.node.id.clone(),
             realm: slot.name().to_owned(),
             id: subscription.id,
@@ -77,9 +80,8 @@ impl Shard {
             r#match: subscription.policy.name().to_owned(),
             invoke: None,
             members: subscription.clients().len(),
-        })
-        .filter(|row| row.members > 0)
-        .collect()
+        });
+        page(rows, all.filter(|row| row.members > 0)).collect()
     }
 
     /// What has been counted, and how full things are.
@@ -108,3 +110,14 @@ impl Shard {
         }
     }
 }
+
+fn fits(rows: &Rows, slot: &RealmSlot) -> bool {
+    rows.realm.as_deref().is_none_or(|realm| realm == slot.name())
+}
+
+fn page<T>(rows: &Rows, all: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+    all.skip(rows.skip.unwrap_or(0)).take(rows.limit.unwrap_or(ROWS_MAX).min(ROWS_MAX))
+}
+
+/// Rows in one answer, which then weighs less than half of what a message may by default.
+const ROWS_MAX: usize = 1_000;
