@@ -13,7 +13,7 @@ build:  ## Builds the programs
 run: build  ## Runs one edge on this machine: ws://127.0.0.1:8080/ws, pages at http://127.0.0.1:8080/
 	target/release/crossbar-edge run --config docs/examples/edge-minimal.toml
 
-demo: build  ## Four linked edges, HAProxy and the original's load through them, on this machine
+demo: build  ## A master, four linked edges, HAProxy and the original's load through them, on this machine
 	tests/demo/run
 
 install_haproxy:  ## Installs HAProxy where it is missing
