@@ -5,8 +5,8 @@ mod harness;
 
 use harness::cluster::Cluster;
 use harness::router::Setup;
-use harness::{Edge, in_package, in_target, run};
-use std::path::{Path, PathBuf};
+use harness::{Edge, clients, in_package, run};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -180,18 +180,6 @@ fn node(name: &str) {
     script.arg(in_package(name)).args(["--url", edge.url("ws")]).env("TEST_CLIENTS", &clients);
     run(&mut script, LIMIT);
     edge.stop();
-}
-
-/// Where the clients are; None, with a word on it, where they are not installed and need not be.
-fn clients() -> Option<PathBuf> {
-    let clients = in_target("test-clients");
-    if clients.join("python.stamp").exists() && clients.join("node.stamp").exists() {
-        return Some(clients);
-    }
-    let required = std::env::var_os("CROSSBAR_TEST_CLIENTS").is_some_and(|value| value == "required");
-    assert!(!required, "the test clients are not installed: run tests/clients/setup");
-    println!("skipped: the test clients are not installed (tests/clients/setup does it)");
-    None
 }
 
 fn config() -> String {

@@ -231,6 +231,18 @@ pub fn run(command: &mut Command, within: Duration) -> String {
     stdout.into_owned()
 }
 
+/// Where the clients are; None, with a word on it, where they are not installed and need not be.
+pub fn clients() -> Option<PathBuf> {
+    let clients = in_target("test-clients");
+    if clients.join("python.stamp").exists() && clients.join("node.stamp").exists() {
+        return Some(clients);
+    }
+    let required = std::env::var_os("CROSSBAR_TEST_CLIENTS").is_some_and(|value| value == "required");
+    assert!(!required, "the test clients are not installed: run tests/clients/setup");
+    println!("skipped: the test clients are not installed (tests/clients/setup does it)");
+    None
+}
+
 /// A folder of Cargo's target directory.
 pub fn in_target(name: &str) -> PathBuf {
     let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));

@@ -6,4 +6,5 @@ mod harness;
 mod absence;
 mod admission;
 mod control;
+mod dashboard;
 mod states;
