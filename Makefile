@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help build run demo install_haproxy run_haproxy run_test run_ha_node1 run_ha_node2 run_ha_node3 run_ha_node4 test conformance clients fuzz bench bench_edge lint check clean
+.PHONY: help build run demo install_haproxy run_haproxy run_test run_ha_node1 run_ha_node2 run_ha_node3 run_ha_node4 test conformance clients fuzz bench bench_edge deb lab lint check clean
 
 help:  ## Shows this list
 	@grep -E '^[a-z_0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,12 @@ bench: build  ## The original's five loads through HAProxy and four edges, and C
 bench_edge:  ## CPU per event of one edge against a bare epoll program, and memory per idle session
 	$(CARGO) bench --bench fanout
 	$(CARGO) bench --bench fanout -- idle
+
+deb:  ## The Debian package, with its debug symbols beside it, in target/debian/
+	debian/build --dbgsym
+
+lab:  ## Boots three Debian hosts on this machine, deploys to them, breaks them, and says what came of it (as root; a quarter of an hour)
+	tests/lab/run
 
 lint:  ## Formatting, clippy with warnings denied, documentation
 	$(CARGO) fmt --all --check

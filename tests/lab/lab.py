@@ -38,7 +38,7 @@ BARE = ["systemd", "systemd-sysv", "dbus", "openssh-server", "python3", "iproute
 # What the playbook installs on them, and what installing from Ansible takes.
 WANTED = ["adduser", "haproxy", "python3-apt"]
 TOOLS = {"mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container", "ip": "iproute2", "ssh": "openssh-client",
-         "dpkg-scanpackages": "dpkg-dev", "nsenter": "util-linux"}
+         "dpkg-scanpackages": "dpkg-dev", "nsenter": "util-linux", "lintian": "lintian", "pgrep": "procps"}
 
 BOOT_PATIENCE_S = 60
 
