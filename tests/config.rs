@@ -221,3 +221,15 @@ fn sighup_applies_limits_and_names_what_has_to_wait() {
     assert!(refused.contains("edge.toml:1:9"), "{refused}");
     assert_eq!(announced_bytes_max(address), 1 << 16);
 }
+
+#[test]
+fn the_masters_example_loads_and_has_every_key() {
+    let path = repository("docs/examples/master.toml");
+    let text = fs::read_to_string(&path).unwrap().replace("a long password, env:NAME or file:/path", "a long password");
+    let config = config::MasterConfig::parse(&text, &path, &config::Host::EMPTY).unwrap();
+    assert_eq!((config.nodes.len(), config.operators.len()), (2, 1));
+    let keys = |text: &str| -> std::collections::BTreeSet<String> {
+        text.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key.to_owned()).collect()
+    };
+    assert_eq!(keys(&text), keys(&config.to_toml()), "what is printed is what can be set");
+}

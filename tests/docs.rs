@@ -29,6 +29,11 @@ fn every_key_of_the_configuration_is_documented() {
 }
 
 #[test]
+fn every_key_of_the_master_is_documented() {
+    check("master.md", config::master_reference().trim_end());
+}
+
+#[test]
 fn every_metric_is_documented() {
     check("operations.md", metrics::reference().trim_end());
 }
