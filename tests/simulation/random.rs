@@ -99,7 +99,8 @@ impl Game {
                     self.world.cancel(caller, request, mode);
                 }
             }
-            94..97 => self.world.leave(client),
+            94..96 => self.world.leave(client),
+            96 => self.world.send_elsewhere(client),
             _ => {
                 let alive = self.world.alive();
                 let node = self.pick(&alive);
@@ -184,6 +185,12 @@ impl Game {
                 if let Some(dead) = (0..n_nodes).find(|node| self.world.nodes[*node].realm.is_none()) {
                     self.world.start(dead);
                 }
+            }
+            8 if self.chance(0, 2) == 0 => {
+                let alive = self.world.alive();
+                let node = self.pick(&alive);
+                let is_leaving = self.chance(0, 3) > 0;
+                self.world.set_leaving(node, is_leaving);
             }
             8 => self.world.delay_max_ms = 400,
             _ => self.world.delay_max_ms = 20,

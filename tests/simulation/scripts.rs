@@ -696,3 +696,28 @@ fn publication(event: &Message) -> Id {
     let Message::Event { publication, .. } = event else { panic!("{event:?} is not an EVENT") };
     *publication
 }
+
+/// The data plane has no master that it could miss; what is left to hold is that time alone changes nothing, and that
+/// nodes that are started again meanwhile find the others.
+#[test]
+fn an_hour_by_themselves_changes_nothing_for_clients() {
+    let mut world = world(4);
+    let (publisher, subscriber) = (world.join(0), world.join(1));
+    world.subscribed(subscriber, "com.a", "exact");
+    world.registered(subscriber, "com.proc", Dict::new());
+    for minute in 0..60 {
+        world.publish(publisher, "com.a", ack(), vec![format!("minute {minute}").into()]);
+        assert!(world.called(publisher, "com.proc", vec!["echo".into()]).is_ok(), "minute {minute}");
+        match minute {
+            20 => world.kill(3),
+            40 => world.start(3),
+            _ => {}
+        }
+        world.run(60_000);
+    }
+    let heard = words(&world, subscriber);
+    assert_eq!(heard, (0..60).map(|minute| format!("minute {minute}")).collect::<Vec<_>>());
+    assert!(world.is_whole(), "the node that came back is linked with all others");
+    let newcomer = world.join(3);
+    assert!(world.called(newcomer, "com.proc", vec!["echo".into()]).is_ok());
+}

@@ -236,6 +236,18 @@ impl World {
         self.act(node, |now, realm, out| realm.leave(now, key, out));
     }
 
+    /// A node lets its clients go, or keeps them after all.
+    pub(crate) fn set_leaving(&mut self, node: usize, is_leaving: bool) {
+        self.act(node, |now, realm, out| realm.set_leaving(now, is_leaving, out));
+    }
+
+    /// A client is sent away in order, to connect again elsewhere.
+    pub(crate) fn send_elsewhere(&mut self, client: usize) {
+        let (node, key) = (self.clients[client].node, self.clients[client].key);
+        self.act(node, |now, realm, out| realm.set_session_leaving(now, key, out));
+        self.leave(client);
+    }
+
     /// A client sends a message now.
     pub(crate) fn send(&mut self, client: usize, message: Message) {
         if self.clients[client].is_gone {
