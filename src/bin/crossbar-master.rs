@@ -3,7 +3,8 @@
 use clap::Parser;
 use crossbar_cluster::admin::logging;
 use crossbar_cluster::config::MasterConfig;
-use crossbar_cluster::master::{self, Arguments, Command, RunError};
+use crossbar_cluster::master::{self, Arguments, Command};
+use crossbar_cluster::router::daemon::RunError;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -10,4 +10,4 @@ mod report;
 mod run;
 
 pub use arguments::{Arguments, Command};
-pub use run::{RunError, run};
+pub use run::run;

@@ -8,12 +8,13 @@ use super::report::Reporter;
 use crate::auth::cryptosign::PublicKey;
 use crate::config::{Address, Config, node_key};
 use crate::drop::DropReason;
+use crate::router::daemon::{self, Daemon, RunError, Signals};
+use crate::router::faces;
 use crate::router::flush::run_flusher;
 use crate::router::housekeeping::run_housekeeping;
 use crate::router::listen::{admission, bind, bind_or_adopt, listener_state, run_listener};
-use crate::router::node::{NodeInfo, hostname, raise_descriptors};
+use crate::router::node::{NodeInfo, hostname};
 use crate::router::shard::{ListenerState, Shard};
-use crate::router::{faces, service};
 use crate::transport::handover::{Handover, Inherited};
 use crate::transport::listener::Listener;
 use crate::wamp::{SessionKey, error};
@@ -21,62 +22,34 @@ use std::cell::RefCell;
 use std::io::Write;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
-use tokio::runtime::{Builder, LocalOptions};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
-
-/// Why an edge did not start. One sentence for the operator.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct RunError(pub String);
 
 /// Runs an edge until SIGTERM or SIGINT has drained it.
 pub fn run(config: Config) -> Result<(), RunError> {
-    let descriptors_max = raise_descriptors();
-    // In the sentence too: the journal shows no fields.
-    tracing::info!(descriptors_max, "up to {descriptors_max} descriptors may be open");
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build_local(LocalOptions::default())
-        .map_err(|error| RunError(format!("the runtime cannot be started: {error}")))?;
-    runtime.block_on(serve(config, descriptors_max))
+    daemon::run(|descriptors_max| serve(config, descriptors_max))
 }
 
 async fn serve(config: Config, descriptors_max: u64) -> Result<(), RunError> {
-    let mut terminate = signals(SignalKind::terminate())?;
-    let mut interrupt = signals(SignalKind::interrupt())?;
-    let mut hangup = signals(SignalKind::hangup())?;
+    let mut signals = Signals::new()?;
     let mut edge = Edge::start(config, descriptors_max).map_err(RunError)?;
     edge.await_links().await;
     edge.open();
     edge.shard.borrow_mut().is_joining = false;
     edge.announce();
-    service::notify_ready(&edge.status_line());
-    tokio::task::spawn_local(service::run_watchdog());
-    let mut status = tokio::time::interval(STATUS_PERIOD);
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = hangup.recv() => {
-                service::notify_reloading();
-                reload::reload(&mut edge);
-                service::notify_ready(&edge.status_line());
-            }
-            _ = status.tick() => service::notify_status(&edge.status_line()),
-        }
-    }
-    service::notify_stopping("draining");
-    tokio::select! {
-        () = edge.drain() => {}
-        _ = terminate.recv() => tracing::warn!("told twice to stop: not waiting for the drain"),
-        _ = interrupt.recv() => tracing::warn!("told twice to stop: not waiting for the drain"),
-    }
+    signals.serve(&mut edge).await;
+    signals.stop(edge.drain()).await;
     Ok(())
 }
 
-fn signals(kind: SignalKind) -> Result<tokio::signal::unix::Signal, RunError> {
-    signal(kind).map_err(|error| RunError(format!("signals cannot be handled: {error}")))
+impl Daemon for Edge {
+    fn status_line(&self) -> String {
+        let shard = self.shard.borrow();
+        format!("{} sessions, {} connections", shard.n_sessions(), shard.connections.len())
+    }
+
+    fn reload(&mut self) {
+        reload::reload(self);
+    }
 }
 
 /// A running edge.
@@ -175,11 +148,6 @@ impl Edge {
         let _ = out.flush();
     }
 
-    fn status_line(&self) -> String {
-        let shard = self.shard.borrow();
-        format!("{} sessions, {} connections", shard.n_sessions(), shard.connections.len())
-    }
-
     /// Lets the clients go over the drain time, then everything else: the links are up until nobody needs them.
     ///
     /// Without a service manager the ports are closed first, so that a load balancer that is refused tries the next
@@ -260,8 +228,6 @@ fn reporter(config: &Config, control: &Rc<Control>, peers: &Rc<Peers>) -> Result
     }))
 }
 
-/// How often `systemctl status` gets a new line.
-const STATUS_PERIOD: Duration = Duration::from_secs(5);
 /// How often a drain looks whether everybody has left.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
 /// How long clients wait in front of a starting edge for links to peers that do not answer: less than it takes a load

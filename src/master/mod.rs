@@ -14,4 +14,4 @@ mod store;
 mod view;
 
 pub use arguments::{Arguments, Command};
-pub use run::{RunError, keygen, run};
+pub use run::{keygen, run};

@@ -10,26 +10,19 @@ use crate::cluster::{Cluster, Member, Membership};
 use crate::config::resolved::Peer;
 use crate::config::{MasterConfig, node_key};
 use crate::limits::Limits;
+use crate::router::daemon::{self, Daemon, RunError, Signals};
 use crate::router::faces::control_state;
 use crate::router::flush::run_flusher;
 use crate::router::housekeeping::run_housekeeping;
 use crate::router::listen::{bind, run_listener};
-use crate::router::node::{NodeInfo, hostname, raise_descriptors};
-use crate::router::service;
+use crate::router::node::{NodeInfo, hostname};
 use crate::router::shard::Shard;
 use crate::transport::http::{Page, Pages};
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::rc::Rc;
-use std::time::{Duration, Instant, SystemTime};
-use tokio::runtime::{Builder, LocalOptions};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
-/// Why a master did not start. One sentence for the operator.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct RunError(pub String);
+use std::time::{Instant, SystemTime};
 
 /// Makes the master's key, and that of its own operator, where there are none. Returns the public half of the first.
 pub fn keygen(config: &MasterConfig) -> Result<String, RunError> {
@@ -41,42 +34,33 @@ pub fn keygen(config: &MasterConfig) -> Result<String, RunError> {
 
 /// Runs a master until SIGTERM or SIGINT.
 pub fn run(config: MasterConfig) -> Result<(), RunError> {
-    let descriptors_max = raise_descriptors();
-    tracing::info!(descriptors_max, "descriptors available");
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build_local(LocalOptions::default())
-        .map_err(|error| RunError(format!("the runtime cannot be started: {error}")))?;
-    runtime.block_on(serve(config, descriptors_max)).map_err(RunError)
+    daemon::run(|descriptors_max| serve(config, descriptors_max))
 }
 
-async fn serve(config: MasterConfig, descriptors_max: u64) -> Result<(), String> {
-    let mut terminate = signals(SignalKind::terminate())?;
-    let mut interrupt = signals(SignalKind::interrupt())?;
-    let mut hangup = signals(SignalKind::hangup())?;
-    let steward = start(&config, descriptors_max)?;
+async fn serve(config: MasterConfig, descriptors_max: u64) -> Result<(), RunError> {
+    let mut signals = Signals::new()?;
+    let steward = start(&config, descriptors_max).map_err(RunError)?;
     announce(&steward);
-    service::notify_ready(&status_line(&steward));
-    tokio::task::spawn_local(service::run_watchdog());
-    let mut status = tokio::time::interval(STATUS_PERIOD);
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = hangup.recv() => {
-                service::notify_reloading();
-                reload(&steward, &config);
-                service::notify_ready(&status_line(&steward));
-            }
-            _ = status.tick() => service::notify_status(&status_line(&steward)),
-        }
-    }
-    service::notify_stopping("stopping");
+    signals.serve(&mut Master { steward, config }).await;
     Ok(())
 }
 
-fn signals(kind: SignalKind) -> Result<Signal, String> {
-    signal(kind).map_err(|error| format!("signals cannot be handled: {error}"))
+/// A running master.
+struct Master {
+    steward: Rc<Steward>,
+    /// As it was started with.
+    config: MasterConfig,
+}
+
+impl Daemon for Master {
+    fn status_line(&self) -> String {
+        let totals = self.steward.status().totals;
+        format!("{} of {} nodes up, {} sessions", totals.nodes_up, totals.nodes, totals.sessions)
+    }
+
+    fn reload(&mut self) {
+        reload(&self.steward, &self.config);
+    }
 }
 
 fn start(config: &MasterConfig, descriptors_max: u64) -> Result<Rc<Steward>, String> {
@@ -200,10 +184,4 @@ fn announce(steward: &Steward) {
     let _ = out.flush();
 }
 
-fn status_line(steward: &Steward) -> String {
-    let totals = steward.status().totals;
-    format!("{} of {} nodes up, {} sessions", totals.nodes_up, totals.nodes, totals.sessions)
-}
-
-const STATUS_PERIOD: Duration = Duration::from_secs(5);
 const BACKLOG: u32 = 1_024;

@@ -3,6 +3,7 @@
 
 pub mod clustered;
 pub mod connection;
+pub mod daemon;
 mod deliver;
 pub mod dial;
 pub mod faces;

@@ -1,4 +1,4 @@
-//! The edge as a systemd service: notifications, and a watchdog that is fed from the shard's own loop, so that it
+//! A daemon as a systemd service: notifications, and a watchdog that is fed from the shard's own loop, so that it
 //! starves when the loop hangs.
 
 use sd_notify::NotifyState;

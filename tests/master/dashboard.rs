@@ -1,5 +1,5 @@
-//! The dashboard in Chromium, against a real cluster: what it shows, that it shows the loss of an edge and of the master
-//! within three seconds, and that it steers.
+//! The dashboard in Chromium, against a real cluster: what it shows, that it shows the loss of an edge and of the
+//! master within three seconds, and that it steers.
 
 use crate::harness::cluster::{Cluster, name};
 use crate::harness::router::{Setup, eventually};
