@@ -6,7 +6,7 @@ pub mod render;
 pub mod series;
 pub mod stats;
 
-pub use process::Process;
+pub use process::{Process, count_open_files};
 pub use render::{CONTENT_TYPE, NodeFacts, Snapshot, render};
 pub use series::{Series, reference};
 pub use stats::Stats;

@@ -4,7 +4,7 @@ use super::shard::{RealmSlot, Shard};
 use crate::admin::command::Rows;
 use crate::admin::report::{Counters, PatternRow, SessionRow};
 use crate::drop::DropReason;
-use crate::metrics::{Process, Stats};
+use crate::metrics::{Process, Stats, count_open_files};
 use crate::realm::MemberKind;
 use crate::wamp::message::code;
 use crate::wamp::{Id, SessionKey};
@@ -84,10 +84,19 @@ impl Shard {
         page(rows, all.filter(|row| row.members > 0)).collect()
     }
 
+    /// The descriptors that are open. Where there are many, only the connections among them are counted again.
+    fn open_files(&self) -> u64 {
+        let connections = self.connections.len();
+        if connections <= COUNTED_CONNECTIONS_MAX {
+            self.other_files.set(count_open_files().saturating_sub(connections as u64));
+        }
+        self.other_files.get() + connections as u64
+    }
+
     /// What has been counted, and how full things are.
     pub fn counters(&self) -> Counters {
         let stats: &Stats = &self.stats;
-        let process = Process::read();
+        let process = Process::read_knowing(self.open_files());
         let outboxes = || self.connections.iter().map(|(_, connection)| connection.outbox.queued_bytes() as u64);
         let sum = |of: fn(&Stats, code: crate::wamp::message::Code) -> u64| {
             crate::metrics::stats::MESSAGE_TYPES.iter().map(|(code, _)| of(stats, *code)).sum()
@@ -121,3 +130,6 @@ fn page<T>(rows: &Rows, all: impl Iterator<Item = T>) -> impl Iterator<Item = T>
 
 /// Rows in one answer, which then weighs less than half of what a message may by default.
 const ROWS_MAX: usize = 1_000;
+
+/// To count so many descriptors takes less than a millisecond.
+const COUNTED_CONNECTIONS_MAX: usize = 2_000;

@@ -160,6 +160,8 @@ pub struct Shard {
     pub(super) ticked: Duration,
 
     pub stats: Stats,
+    /// Descriptors that are no connections, as last counted.
+    pub(super) other_files: Cell<u64>,
     /// The node has been started, and waits for its links before it lets clients in.
     pub is_joining: bool,
     /// Clients are asked to go elsewhere.
@@ -203,6 +205,7 @@ impl Shard {
             queued_events: 0,
             ticked: Duration::ZERO,
             stats: Stats::default(),
+            other_files: Cell::new(0),
             is_joining: false,
             is_draining: false,
             is_closed: false,
