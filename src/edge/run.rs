@@ -131,8 +131,9 @@ impl Edge {
         Ok(Edge { closed, ..edge })
     }
 
-    /// Waits until the links are up, so that whoever is let in is heard everywhere from the beginning. Peers that cannot be
-    /// reached are not waited for, and those that do not answer not for long.
+    /// Waits until the links are up, so that whoever is let in is heard everywhere from the beginning. Peers that
+    /// cannot be reached are not waited for, and those that do not answer, or a master that has yet to tell who they
+    /// are, not for long.
     async fn await_links(&self) {
         let deadline = tokio::time::Instant::now() + LINKS_MAX;
         while !self.shard.borrow().has_settled_links() && tokio::time::Instant::now() < deadline {
@@ -166,9 +167,10 @@ impl Edge {
 
     /// Ends the sessions one after the other over the drain time.
     ///
-    /// Without a service manager the ports are closed first. With one it may be a restart, in which the ports stay open:
-    /// load balancers are told by `/readyz` that the node is leaving, whoever comes all the same is served to the end,
-    /// and who comes after that waits in the socket for the next process.
+    /// Without a service manager the ports are closed first, so that a load balancer that is refused tries the next
+    /// node at once. With one it may be a restart, in which the ports stay open: load balancers are told that the node
+    /// is leaving, whoever comes all the same is served to the end, and who comes after that waits in the socket for
+    /// the next process.
     async fn drain(&mut self) {
         let is_handed_over = self.handover.leave();
         {

@@ -1,6 +1,7 @@
-//! Listening sockets that outlive the process: what ends in good order leaves them with the service manager, and what is
-//! started next finds them there, with the connections that came meanwhile waiting in them. So a restart refuses nobody,
-//! while the ports of a node that was killed are closed like those of any dead program, and load balancers look elsewhere.
+//! Listening sockets that outlive the process: what ends in good order leaves them with the service manager, and what
+//! is started next finds them there, with the connections that came meanwhile waiting in them. So a restart refuses
+//! nobody, while the ports of a node that was killed are closed like those of any dead program, and load balancers
+//! look elsewhere.
 
 use listenfd::ListenFd;
 use sd_notify::NotifyState;

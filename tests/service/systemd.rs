@@ -198,8 +198,8 @@ fn descriptors_are_raised_to_the_hard_limit() {
     clients[399].call("wamp.session.count", "", "[400]");
 }
 
-/// What a restart is to clients: nobody is refused. The process that ends leaves its listening sockets with systemd, whoever
-/// connects before the next one is there waits in them, and the next one keeps nothing there.
+/// What a restart is to clients: nobody is refused. The process that ends leaves its listening sockets with systemd,
+/// whoever connects before the next one is there waits in them, and the next one keeps nothing there.
 #[test]
 fn a_restart_refuses_nobody() {
     let setup = Setup { node: "drain_time = \"1s\"", ..Setup::default() };
