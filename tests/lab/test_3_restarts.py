@@ -155,8 +155,10 @@ def larger(tmp_path):
 
 
 def test_edge_is_added_by_inventory_alone(whole, larger, figure):
+    pids = {edge: info(edge)["pid"] for edge in EDGES}
     play = playbook("site", inventory=larger).succeeded()
     figure("playbook", f"{play.seconds:.0f} s")
+    assert {edge: info(edge)["pid"] for edge in pids} == pids, "nobody else is restarted: the master tells them"
     EDGES["edge5"] = ("brummer2", 5)
     eventually("five edges to be one router", lambda: all((info(edge) or {}).get("mesh", {}).get("is_complete") for edge in EDGES))
     assert len(info("edge1")["mesh"]["links"]) == 4
