@@ -38,7 +38,9 @@ class ActionModule(ActionBase):
         if mistakes:
             result.update(failed=True, msg="\n".join(mistakes), mistakes=mistakes)
         else:
-            result.update(changed=False, msg="no mistakes")
+            # Where each host stands, for whoever finds something wrong with the host itself.
+            places = {host: inventory.at(host, host) for host in inventory.hosts}
+            result.update(changed=False, msg="no mistakes", places=places)
         return result
 
 

@@ -117,7 +117,7 @@ BAD = {
     ),
     "unreachable master": (
         lambda hosts: hosts["masters"]["hosts"].update(matterhorn={"ansible_host": "192.0.2.99", "ansible_timeout": 3}),
-        r"matterhorn \(master\): \S*hosts.yml: cannot be\s+reached as 192.0.2.99",
+        r"matterhorn: \S*hosts.yml: the master cannot be reached as\s+192.0.2.99",
     ),
 }
 
