@@ -65,12 +65,18 @@ const ALL: &[Series] = &[
     gauge("crossbar_cluster_node_max_fds", &["node"], "Descriptors that the node may have.", |status| {
         of_counters(status, |counters| counters.open_files_max as f64)
     }),
-    gauge("crossbar_cluster_link_up", &["node", "peer", "realm"], "Whether the link that the node dials to the peer is up.", |status| {
-        links(status, |link| Some(f64::from(link.is_up)))
-    }),
-    gauge("crossbar_cluster_link_round_trip_seconds", &["node", "peer", "realm"], "How long the last ping on the link took.", |status| {
-        links(status, |link| link.round_trip_ms.filter(|_| link.is_up).map(|ms| ms / 1_000.0))
-    }),
+    gauge(
+        "crossbar_cluster_link_up",
+        &["node", "peer", "realm"],
+        "Whether the link that the node dials to the peer is up.",
+        |status| links(status, |link| Some(f64::from(link.is_up))),
+    ),
+    gauge(
+        "crossbar_cluster_link_round_trip_seconds",
+        &["node", "peer", "realm"],
+        "How long the last ping on the link took.",
+        |status| links(status, |link| link.round_trip_ms.filter(|_| link.is_up).map(|ms| ms / 1_000.0)),
+    ),
     gauge("crossbar_cluster_membership_version", &[], "Version of the membership.", |status| {
         vec![(Vec::new(), status.master.membership as f64)]
     }),
