@@ -1,40 +1,17 @@
 //! What `docs/monitoring/` gives to Prometheus and Grafana asks only for series, labels and reasons that exist; and the
 //! alerts are raised by the histories of `tests/monitoring/alerts.yml`, and by no others.
 
+use crossbar_cluster::cluster::State;
 use crossbar_cluster::drop::DropReason;
+use crossbar_cluster::master;
 use crossbar_cluster::metrics::Series;
 use crossbar_cluster::metrics::series::Kind;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The series of the master, and their labels.
-const CLUSTER_SERIES: &[(&str, &[&str])] = &[
-    ("crossbar_cluster_nodes", &["state"]),
-    ("crossbar_cluster_node_up", &["node"]),
-    ("crossbar_cluster_node_state", &["node", "state"]),
-    ("crossbar_cluster_node_sessions", &["node"]),
-    ("crossbar_cluster_node_events_out_total", &["node"]),
-    ("crossbar_cluster_node_messages_in_total", &["node"]),
-    ("crossbar_cluster_node_messages_out_total", &["node"]),
-    ("crossbar_cluster_node_drops_total", &["node", "reason"]),
-    ("crossbar_cluster_node_outbox_bytes", &["node"]),
-    ("crossbar_cluster_node_outbox_fullest_bytes", &["node"]),
-    ("crossbar_cluster_node_cpu_seconds_total", &["node"]),
-    ("crossbar_cluster_node_resident_memory_bytes", &["node"]),
-    ("crossbar_cluster_node_open_fds", &["node"]),
-    ("crossbar_cluster_node_max_fds", &["node"]),
-    ("crossbar_cluster_link_up", &["node", "peer", "realm"]),
-    ("crossbar_cluster_link_round_trip_seconds", &["node", "peer", "realm"]),
-    ("crossbar_cluster_membership_version", &[]),
-    ("crossbar_cluster_skew", &[]),
-    ("crossbar_cluster_gate_open", &[]),
-];
-
 /// The labels that Prometheus adds itself.
 const SCRAPED_LABELS: &[&str] = &["job", "instance", "le"];
-
-const STATES: &[&str] = &["joining", "up", "late", "draining", "down"];
 
 /// What begins like a series and is the name of something else.
 const NOT_SERIES: &[&str] = &["crossbar_cluster_"];
@@ -111,7 +88,7 @@ fn check_selectors(text: &str) -> usize {
             for value in value.split('|').filter(|value| !value.starts_with('$')) {
                 let is_known = match label {
                     "reason" => DropReason::ALL.iter().any(|reason| reason.name() == value),
-                    "state" => STATES.contains(&value),
+                    "state" => State::ALL.iter().any(|state| state.name() == value),
                     "direction" => ["in", "out"].contains(&value),
                     _ => true,
                 };
@@ -125,7 +102,7 @@ fn check_selectors(text: &str) -> usize {
 /// The names under which the series are shown, and their labels.
 fn known_series() -> BTreeMap<String, Vec<&'static str>> {
     let mut known: BTreeMap<String, Vec<&str>> =
-        CLUSTER_SERIES.iter().map(|(name, labels)| ((*name).to_owned(), labels.to_vec())).collect();
+        master::metrics::series().iter().map(|series| (series.name(), series.labels().to_vec())).collect();
     for series in Series::ALL {
         let suffixes: &[&str] = match series.kind() {
             Kind::Counter => &["_total"],

@@ -1,6 +1,7 @@
 //! What an operator sees and asks: the state of a node and of the cluster as serializable counterparts of what router
 //! and master know, the commands they take, the pages made of it, and the client by which tools ask.
 
+pub mod arguments;
 pub mod client;
 pub mod cluster_status;
 pub mod command;

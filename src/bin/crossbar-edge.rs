@@ -1,9 +1,10 @@
 //! The router node: parses the command line, loads the configuration, calls the library, and ends with an exit code.
 
 use clap::Parser;
+use crossbar_cluster::admin::arguments::DaemonCommand;
 use crossbar_cluster::admin::logging;
 use crossbar_cluster::config::{self, Config, node_key};
-use crossbar_cluster::edge::{self, Arguments, Command};
+use crossbar_cluster::edge::{self, Arguments};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -16,16 +17,16 @@ fn main() -> ExitCode {
         }
     };
     match arguments.command {
-        Command::Run => run(config),
-        Command::Check => {
+        DaemonCommand::Run => run(config),
+        DaemonCommand::Check => {
             println!("{}: no mistakes", arguments.config.display());
             ExitCode::SUCCESS
         }
-        Command::Config => {
+        DaemonCommand::Config => {
             print!("{}", config.to_toml());
             ExitCode::SUCCESS
         }
-        Command::Keygen => keygen(&config),
+        DaemonCommand::Keygen => keygen(&config),
     }
 }
 

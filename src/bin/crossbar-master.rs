@@ -1,9 +1,10 @@
 //! The master: parses the command line, loads the configuration, calls the library, and ends with an exit code.
 
 use clap::Parser;
+use crossbar_cluster::admin::arguments::DaemonCommand;
 use crossbar_cluster::admin::logging;
 use crossbar_cluster::config::MasterConfig;
-use crossbar_cluster::master::{self, Arguments, Command};
+use crossbar_cluster::master::{self, Arguments};
 use crossbar_cluster::router::daemon::RunError;
 use std::process::ExitCode;
 
@@ -17,13 +18,13 @@ fn main() -> ExitCode {
         }
     };
     let done = match arguments.command {
-        Command::Run => {
+        DaemonCommand::Run => {
             logging::start(&config.log);
             master::run(config)
         }
-        Command::Check => say(format!("{}: no mistakes\n", arguments.config.display())),
-        Command::Config => say(config.to_toml()),
-        Command::Keygen => master::keygen(&config).and_then(|key| say(key + "\n")),
+        DaemonCommand::Check => say(format!("{}: no mistakes\n", arguments.config.display())),
+        DaemonCommand::Config => say(config.to_toml()),
+        DaemonCommand::Keygen => master::keygen(&config).and_then(|key| say(key + "\n")),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -21,6 +21,9 @@ pub enum State {
 }
 
 impl State {
+    /// Every state, in the order in which a node comes and goes.
+    pub const ALL: [State; 5] = [State::Joining, State::Up, State::Late, State::Draining, State::Down];
+
     pub const fn name(self) -> &'static str {
         match self {
             State::Joining => "joining",

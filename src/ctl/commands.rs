@@ -1,5 +1,6 @@
 //! Every command of `crossbarctl`, once: parsing, help, completions and man pages come from this table.
 
+use crate::admin::arguments::EXIT_CODES;
 use crate::auth::cryptosign::PublicKey;
 use crate::limits::ID_MAX;
 use clap::{Args, Parser, Subcommand};
@@ -221,9 +222,6 @@ pub struct Subject {
     #[arg(long, value_name = "URI")]
     pub procedure: Option<String>,
 }
-
-const EXIT_CODES: &str = "Ends with 0 when all went well, 1 when something failed, 2 for a wrong command line and 78 for a \
-                          wrong configuration.";
 
 #[cfg(test)]
 mod tests {

@@ -9,5 +9,5 @@ mod reload;
 mod report;
 mod run;
 
-pub use arguments::{Arguments, Command};
+pub use arguments::Arguments;
 pub use run::run;

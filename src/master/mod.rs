@@ -13,5 +13,5 @@ mod steward;
 mod store;
 mod view;
 
-pub use arguments::{Arguments, Command};
+pub use arguments::Arguments;
 pub use run::{keygen, run};

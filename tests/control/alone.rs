@@ -1,16 +1,16 @@
 //! A single edge that has no master, asked on its admin port.
 
-use crate::fixture::{Alone, fails, stdout};
+use crate::fixture::{Whom, fails, start_alone, stdout};
 use crate::harness::router::eventually;
 use serde_json::{Value, json};
 
 #[test]
 fn an_edge_tells_how_it_is() {
-    let alone = Alone::start();
+    let mut alone = start_alone();
     let mut alice = alone.join("alice");
     alice.register("com.example.add", "{}", "reg");
     alice.subscribe("com.example.topic", "{}", "sub");
-    for whom in [alone.by_config(), alone.by_address()] {
+    for whom in [Whom::by_config(&alone), Whom::by_address(&alone)] {
         let text = whom.text("status");
         assert!(text.starts_with("edge1 is up: 1 session\n"), "{text}");
         let status = whom.json("status");
@@ -24,7 +24,7 @@ fn an_edge_tells_how_it_is() {
         let text = whom.text("top --iterations 1 --json");
         assert_eq!(serde_json::from_str::<Value>(&text).expect("JSON")["node"], "edge1");
     }
-    let whom = alone.by_config();
+    let whom = Whom::by_config(&alone);
     for (list, shown) in
         [("sessions", "tcp4:"), ("registrations", "com.example.add"), ("subscriptions", "com.example.topic")]
     {
@@ -37,8 +37,8 @@ fn an_edge_tells_how_it_is() {
 
 #[test]
 fn an_edge_is_steered_without_a_master() {
-    let alone = Alone::start();
-    let whom = alone.by_config();
+    let mut alone = start_alone();
+    let whom = Whom::by_config(&alone);
     let mut alice = alone.join("alice");
     let id = alice.id("alice");
     assert_eq!(whom.json(&format!("kick {id}")), json!({"session": id, "node": "edge1"}));
@@ -61,8 +61,8 @@ fn an_edge_is_steered_without_a_master() {
 
 #[test]
 fn what_only_a_master_knows_is_not_asked_of_an_edge() {
-    let alone = Alone::start();
-    let whom = alone.by_address();
+    let alone = start_alone();
+    let whom = Whom::by_address(&alone);
     for (line, name) in [("gate", "gate"), ("rebalance", "rebalance"), ("node remove edge2", "node")] {
         fails(&whom.run(line), &format!("an edge knows no `{name}`, only the master does (--master)"));
     }

@@ -1,6 +1,6 @@
 //! Whoever cannot be asked, and whoever may not ask: one sentence each.
 
-use crate::fixture::{Alone, Cluster, crossbarctl, fails, stderr, stdout};
+use crate::fixture::{admin_address, crossbarctl, fails, start_alone, start_cluster, stderr, stdout};
 
 /// A key that is nobody's.
 fn stranger(directory: &std::path::Path) -> String {
@@ -13,28 +13,30 @@ fn stranger(directory: &std::path::Path) -> String {
 
 #[test]
 fn a_wrong_key_opens_nothing() {
-    let mut cluster = Cluster::start();
+    let (mut cluster, _) = start_cluster();
+    let master = cluster.master();
     let directory = tempfile::tempdir().expect("a temporary directory");
     let key = stranger(directory.path());
-    let url = cluster.master.url.clone();
+    let url = master.url();
     let output = crossbarctl(&["--master", &url, "--key", &key, "status"]);
     fails(&output, &format!("{url}: refused: wamp.error.authentication_"));
     // The key of the operator is not that of somebody else.
-    let own = cluster.path("master/operator.key");
+    let own = master.operator_key().display().to_string();
     fails(&crossbarctl(&["--master", &url, "--key", &own, "--as", "alice", "status"]), &format!("{url}: refused: "));
     // A master that answers in the place of another one is told nothing.
-    std::fs::rename(cluster.path("master/node.key"), cluster.path("master/old.key")).expect("renamed");
-    std::fs::rename(&key, cluster.path("master/node.key")).expect("renamed");
-    let config = cluster.path("master.toml");
+    let state_dir = &master.state_dir;
+    std::fs::rename(state_dir.join("node.key"), state_dir.join("old.key")).expect("renamed");
+    std::fs::rename(&key, state_dir.join("node.key")).expect("renamed");
+    let config = master.process().config_file().display().to_string();
     fails(
         &crossbarctl(&["--master", &config, "status"]),
         &format!("{url}: the router did not prove that it has the expected key"),
     );
-    cluster.master.kill();
+    cluster.master.as_mut().expect("it has one").kill();
     fails(&crossbarctl(&["--master", &url, "--key", &own, "status"]), &format!("{url}: Connection refused"));
 
-    let alone = Alone::start();
-    let address = format!("unix:{}", alone.path("admin1.sock").display());
+    let alone = start_alone();
+    let address = admin_address(&alone);
     let key = stranger(directory.path());
     fails(&crossbarctl(&["--edge", &address, "--key", &key, "status"]), "/ws: refused: wamp.error.authentication_");
 }

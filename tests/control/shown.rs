@@ -1,15 +1,15 @@
 //! What is shown of a cluster.
 
-use crate::fixture::{Cluster, crossbarctl, fails, stdout};
+use crate::fixture::{crossbarctl, fails, start_cluster, stdout};
 use crate::harness::router::eventually;
 use serde_json::Value;
 
 #[test]
 fn status_nodes_and_links() {
-    let mut cluster = Cluster::start();
-    let _client = cluster.join(1, "alice");
-    let whom = cluster.whom();
-    let by_config = crossbarctl(&["--master", &cluster.path("master.toml"), "status"]);
+    let (mut cluster, whom) = start_cluster();
+    let _client = cluster.node(1).join("alice");
+    let config = cluster.master().process().config_file().display().to_string();
+    let by_config = crossbarctl(&["--master", &config, "status"]);
     assert!(stdout(&by_config).starts_with("the cluster is whole: 2 of 2 nodes up, "));
     eventually("the master has heard of the session", || whom.json("status")["totals"]["sessions"] == 1);
     let text = whom.text("status");
@@ -59,9 +59,8 @@ fn status_nodes_and_links() {
 
 #[test]
 fn sessions_registrations_and_subscriptions() {
-    let cluster = Cluster::start();
-    let whom = cluster.whom();
-    let (mut alice, mut bob) = (cluster.join(1, "alice"), cluster.join(2, "bob"));
+    let (mut cluster, whom) = start_cluster();
+    let (mut alice, mut bob) = (cluster.node(1).join("alice"), cluster.node(2).join("bob"));
     alice.register("com.example.add", r#"{"invoke": "roundrobin"}"#, "reg");
     bob.subscribe("com.example.topic", r#"{"match": "prefix"}"#, "sub");
 
@@ -95,8 +94,8 @@ fn sessions_registrations_and_subscriptions() {
 
 #[test]
 fn long_lists_come_by_the_page() {
-    let cluster = Cluster::start();
-    let mut alice = cluster.join(1, "alice");
+    let (mut cluster, whom) = start_cluster();
+    let mut alice = cluster.node(1).join("alice");
     let topics = 2_345;
     for n in 0..topics {
         alice.send(&format!(r#"[32, #, {{}}, "com.example.topic{n}"]"#));
@@ -105,7 +104,7 @@ fn long_lists_come_by_the_page() {
     for _ in 0..topics {
         alice.expect("[33, $_, $_]");
     }
-    let rows = cluster.whom().json("subscriptions");
+    let rows = whom.json("subscriptions");
     let rows = rows.as_array().expect("an array");
     let uris: std::collections::BTreeSet<&str> = rows.iter().filter_map(|row| row["uri"].as_str()).collect();
     assert_eq!((rows.len(), uris.len()), (topics, topics));
@@ -113,8 +112,7 @@ fn long_lists_come_by_the_page() {
 
 #[test]
 fn top_shows_a_line_per_look() {
-    let cluster = Cluster::start();
-    let whom = cluster.whom();
+    let (_cluster, whom) = start_cluster();
     let text = whom.text("top --iterations 2");
     assert_eq!(text.lines().count(), 2, "{text}");
     assert!(text.lines().all(|line| line.contains("  the cluster is whole: 2 of 2 nodes up, ")), "{text}");
@@ -126,12 +124,11 @@ fn top_shows_a_line_per_look() {
 
 #[test]
 fn of_a_node_that_hangs_the_rest_is_not_withheld() {
-    let cluster = Cluster::start();
-    let whom = cluster.whom();
-    let (_alice, _bob) = (cluster.join(1, "alice"), cluster.join(2, "bob"));
-    cluster.signal(2, "STOP");
+    let (mut cluster, whom) = start_cluster();
+    let (_alice, _bob) = (cluster.node(1).join("alice"), cluster.node(2).join("bob"));
+    cluster.node(2).edge.signal("STOP");
     let output = whom.run("sessions");
-    cluster.signal(2, "CONT");
+    cluster.node(2).edge.signal("CONT");
     // Asked while it was taken for well, or known to be late by then.
     fails(&output, "edge2 ");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -1,6 +1,6 @@
 //! What is changed in a cluster: drain, undrain, rebalance, gate, kick, the log level, and who belongs to it.
 
-use crate::fixture::{Cluster, command, fails, stderr, stdout};
+use crate::fixture::{command, fails, start_cluster, stderr, stdout};
 use crate::harness::router::eventually;
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
@@ -9,9 +9,8 @@ const KEY: &str = "b45d9693346a5327f2b7f59b9fc04f2822b18c2be970938ea53564003aa20
 
 #[test]
 fn a_drain_is_watched_to_its_end_and_taken_back() {
-    let cluster = Cluster::start();
-    let whom = cluster.whom();
-    let mut clients: Vec<_> = (0..3).map(|n| cluster.join(1, &format!("client{n}"))).collect();
+    let (mut cluster, whom) = start_cluster();
+    let mut clients: Vec<_> = (0..3).map(|n| cluster.node(1).join(&format!("client{n}"))).collect();
     eventually("the master has heard of the sessions", || whom.json("status")["totals"]["sessions"] == 3);
     let output = whom.run("drain edge1 --seconds 2");
     let text = stdout(&output);
@@ -24,7 +23,7 @@ fn a_drain_is_watched_to_its_end_and_taken_back() {
     assert_eq!(whom.text("undrain edge1"), "edge1 takes clients again\n");
     let output = whom.run("gate --seconds 30");
     assert_eq!(stdout(&output), "the gate is open\n");
-    cluster.join(1, "again");
+    cluster.node(1).join("again");
 
     let answer = whom.json("drain edge2 --seconds 0 --no-wait");
     assert_eq!((answer["node"].as_str(), answer["sessions"].as_u64()), (Some("edge2"), Some(0)));
@@ -40,12 +39,11 @@ fn a_drain_is_watched_to_its_end_and_taken_back() {
 
 #[test]
 fn a_rebalance_tells_what_was_before_and_what_is_after() {
-    let cluster = Cluster::start();
-    let whom = cluster.whom();
+    let (mut cluster, whom) = start_cluster();
     let text = whom.text("rebalance");
     assert!(text.starts_with("0 sessions moved in 0s\n\nNODE   BEFORE  AFTER\nedge1       0      0\n"), "{text}");
 
-    let _clients: Vec<_> = (0..8).map(|n| cluster.join(1, &format!("client{n}"))).collect();
+    let _clients: Vec<_> = (0..8).map(|n| cluster.node(1).join(&format!("client{n}"))).collect();
     eventually("the master has heard of the sessions", || whom.json("status")["totals"]["sessions"] == 8);
     // Nobody comes back, so that it goes on until next to nobody is left; that is even, too.
     let output = whom.run("rebalance --rate 50");
@@ -62,9 +60,8 @@ fn a_rebalance_tells_what_was_before_and_what_is_after() {
 
 #[test]
 fn a_gate_that_waits_for_load_has_it_spread() {
-    let cluster = Cluster::start();
-    let whom = cluster.whom();
-    let _clients: Vec<_> = (0..10).map(|n| cluster.join(1, &format!("client{n}"))).collect();
+    let (mut cluster, whom) = start_cluster();
+    let _clients: Vec<_> = (0..10).map(|n| cluster.node(1).join(&format!("client{n}"))).collect();
     eventually("load is missing on edge2", || whom.json("status")["gate"]["is_open"] == false);
     fails(&whom.run("gate --seconds 0"), "edge2 carries 0 sessions, its fair share is 5");
     // Nobody comes back here either; once there is no load to speak of, none is missing.
@@ -76,9 +73,8 @@ fn a_gate_that_waits_for_load_has_it_spread() {
 
 #[test]
 fn a_session_is_ended_wherever_it_is() {
-    let cluster = Cluster::start();
-    let whom = cluster.whom();
-    let mut bob = cluster.join(2, "bob");
+    let (mut cluster, whom) = start_cluster();
+    let mut bob = cluster.node(2).join("bob");
     let id = bob.id("bob");
     fails(
         &whom.run(&format!("kick {id} --realm realm2")),
@@ -92,15 +88,14 @@ fn a_session_is_ended_wherever_it_is() {
     let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(answer, serde_json::json!({"session": id, "node": null}));
 
-    let carol = cluster.join(1, "carol");
+    let carol = cluster.node(1).join("carol");
     let answer = whom.json(&format!("kick {}", carol.id("carol")));
     assert_eq!(answer["node"], "edge1");
 }
 
 #[test]
 fn a_node_logs_what_it_is_told_to() {
-    let cluster = Cluster::start();
-    let whom = cluster.whom();
+    let (_cluster, whom) = start_cluster();
     assert_eq!(whom.text("log-level edge1 debug"), "edge1 logs debug now, until it is started again\n");
     assert_eq!(whom.json("log-level edge2 warn"), serde_json::json!({"node": "edge2", "level": "warn"}));
     fails(&whom.run("log-level edge1 a=b=c"), "is no log level");
@@ -109,8 +104,7 @@ fn a_node_logs_what_it_is_told_to() {
 
 #[test]
 fn a_node_is_added_and_removed() {
-    let cluster = Cluster::start();
-    let whom = cluster.whom();
+    let (_cluster, whom) = start_cluster();
     let text = whom.text(&format!("node add edge3 brummer2:5083 {KEY}"));
     assert_eq!(text, "edge3 at brummer2:5083 belongs to the cluster now: all others link with it\n");
     assert_eq!(whom.json("nodes")[2]["public_key"], KEY);
@@ -131,8 +125,7 @@ fn a_node_is_added_and_removed() {
 
 #[test]
 fn a_gate_outlives_a_restart_of_the_master() {
-    let mut cluster = Cluster::start();
-    let whom = cluster.whom();
+    let (mut cluster, whom) = start_cluster();
     cluster.kill(2);
     eventually("edge2 is down", || whom.json("nodes")[1]["state"] == "down");
     let mut command = command(&whom.arguments("gate --seconds 60"));
@@ -140,9 +133,9 @@ fn a_gate_outlives_a_restart_of_the_master() {
     let mut told = BufReader::new(gate.stderr.take().expect("stderr is piped")).lines().map_while(Result::ok);
     let mut until = |sentence: &str| assert!(told.any(|line| line.contains(sentence)), "{sentence} is not told");
     until("waiting: edge");
-    cluster.master.kill();
+    cluster.master.as_mut().expect("it has one").kill();
     until("waiting: ws://");
-    cluster.master.restart();
+    cluster.master.as_mut().expect("it has one").start();
     cluster.restart(2);
     let mut output = String::new();
     gate.stdout.take().expect("stdout is piped").read_to_string(&mut output).expect("UTF-8");

@@ -1,6 +1,6 @@
 //! `top` on a terminal: it takes the whole of it, shows one picture after the other, and puts everything back.
 
-use crate::fixture::{Cluster, command};
+use crate::fixture::{command, start_cluster};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use std::fs::{File, OpenOptions};
@@ -20,9 +20,8 @@ fn terminal() -> (File, File) {
 
 #[test]
 fn top_is_a_picture_that_ends_with_q() {
-    let cluster = Cluster::start();
+    let (_cluster, whom) = start_cluster();
     let (mut ours, theirs) = terminal();
-    let whom = cluster.whom();
     let mut command = command(&whom.arguments("top"));
     command.stdin(theirs.try_clone().expect("a second descriptor")).stdout(theirs.try_clone().expect("a third"));
     let mut top = command.spawn().expect("crossbarctl is started");

@@ -1,6 +1,6 @@
 //! `trace`, while messages pass.
 
-use crate::fixture::{Cluster, Whom, command};
+use crate::fixture::{Whom, command, start_cluster};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
@@ -41,10 +41,10 @@ impl Tracing {
 
 #[test]
 fn an_event_is_seen_on_both_nodes_in_the_order_of_time() {
-    let cluster = Cluster::start();
-    let (mut alice, mut bob) = (cluster.join(1, "alice"), cluster.join(2, "bob"));
+    let (mut cluster, whom) = start_cluster();
+    let (mut alice, mut bob) = (cluster.node(1).join("alice"), cluster.node(2).join("bob"));
     bob.subscribe("com.example.topic", "{}", "sub");
-    let tracing = Tracing::start(&cluster.whom(), "trace --topic com.example.topic --lines 4");
+    let tracing = Tracing::start(&whom, "trace --topic com.example.topic --lines 4");
     alice.publish("com.example.other", "{}", "[1]");
     alice.publish("com.example.topic", r#"{"acknowledge": false}"#, "[42]");
     bob.expect("[36, $sub, $_, {...}, [42]]");
@@ -67,10 +67,10 @@ fn an_event_is_seen_on_both_nodes_in_the_order_of_time() {
 
 #[test]
 fn a_trace_of_a_session_is_ended_by_ctrl_c() {
-    let cluster = Cluster::start();
-    let mut alice = cluster.join(1, "alice");
+    let (mut cluster, whom) = start_cluster();
+    let mut alice = cluster.node(1).join("alice");
     let line = format!("trace --session {} --node edge1 --json", alice.id("alice"));
-    let mut tracing = Tracing::start(&cluster.whom(), &line);
+    let mut tracing = Tracing::start(&whom, &line);
     alice.call_fails("com.nobody", "", "wamp.error.no_such_procedure");
     let mut lines = BufReader::new(tracing.process.stdout.take().expect("stdout is piped")).lines();
     let mut next = || -> serde_json::Value {
@@ -87,7 +87,7 @@ fn a_trace_of_a_session_is_ended_by_ctrl_c() {
     assert!(tracing.process.wait().expect("it ends").success(), "{told}");
     // Nothing is left of it: otherwise some day there would be no room for another.
     for _ in 0..9 {
-        let tracing = Tracing::start(&cluster.whom(), &line);
+        let tracing = Tracing::start(&whom, &line);
         tracing.interrupt();
         tracing.end();
     }
@@ -95,8 +95,8 @@ fn a_trace_of_a_session_is_ended_by_ctrl_c() {
 
 #[test]
 fn a_trace_that_ends_by_itself_says_why() {
-    let cluster = Cluster::start();
-    let (lines, told) = Tracing::start(&cluster.whom(), "trace --procedure com.example.add --seconds 1").end();
+    let (_cluster, whom) = start_cluster();
+    let (lines, told) = Tracing::start(&whom, "trace --procedure com.example.add --seconds 1").end();
     assert_eq!(lines, Vec::<String>::new());
     for node in ["edge1", "edge2"] {
         assert!(told.contains(&format!("{node}: the trace has ended: its time is over")), "{told}");

@@ -7,6 +7,7 @@ use super::router::{Router, Setup, eventually};
 use super::{Edge, in_target};
 use crossbar_cluster::auth::cryptosign::SecretKey;
 use crossbar_cluster::config::node_key;
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
@@ -96,7 +97,7 @@ impl Cluster {
         // Before they have heard of each other they miss nobody.
         let n_others = self.keys.len() - 1;
         for router in self.routers.iter().flatten() {
-            eventually("it knows the others", || mesh_of(router)["links"].as_array().map(Vec::len) == Some(n_others));
+            eventually("it knows the others", || peers_known_to(router).len() == n_others);
         }
         self.await_complete();
     }
@@ -179,6 +180,13 @@ impl Cluster {
 /// Whether the node's own page says that all its links are up.
 pub fn is_complete(router: &Router) -> bool {
     mesh_of(router)["is_complete"] == true
+}
+
+/// The nodes with which it is linked or wants to be, whether they are there or not; with each it has a link per realm.
+fn peers_known_to(router: &Router) -> BTreeSet<String> {
+    let mesh = mesh_of(router);
+    let links = mesh["links"].as_array().into_iter().flatten();
+    links.filter_map(|link| link["peer"].as_str().map(str::to_owned)).collect()
 }
 
 /// The `mesh` of a node's `/info`.

@@ -18,18 +18,19 @@ pub struct Master {
     pub process: Option<Edge>,
     pub port: u16,
     pub public_key: String,
+    /// Its keys, among others.
+    pub state_dir: PathBuf,
     config: String,
-    state: PathBuf,
 }
 
 impl Master {
     /// Makes the keys of a master that keeps its state in this directory. It does not run yet.
     pub fn prepare(directory: &Path, port: u16) -> Master {
-        let state = directory.join("master");
+        let state_dir = directory.join("master");
         let config = format!(
             "[master]\nid = \"matterhorn\"\nstate_dir = \"{}\"\nlisten = \"127.0.0.1:{port}\"\n\
              [[operator]]\nid = \"alice\"\nticket = \"alice-ticket\"\n",
-            state.display()
+            state_dir.display()
         );
         let file = directory.join("master-keygen.toml");
         std::fs::write(&file, &config).expect("the configuration is written");
@@ -41,7 +42,7 @@ impl Master {
             .expect("crossbar-master is started");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let public_key = String::from_utf8(output.stdout).expect("a key is hex").trim().to_owned();
-        Master { process: None, port, public_key, config, state }
+        Master { process: None, port, public_key, state_dir, config }
     }
 
     /// Names a node in the configuration.
@@ -75,7 +76,7 @@ impl Master {
 
     /// With this key an operator on the master's own host is let in.
     pub fn operator_key(&self) -> PathBuf {
-        node_key::operator_key_path(&self.state)
+        node_key::operator_key_path(&self.state_dir)
     }
 
     /// `/api/cluster`.

@@ -60,7 +60,7 @@ impl Edge {
         prepare: impl FnOnce(&mut Command),
     ) -> Edge {
         let at = directory.path().display().to_string();
-        let file = directory.path().join("edge.toml");
+        let file = config_file(directory.path());
         std::fs::write(&file, config.replace("{dir}", &at)).expect("the configuration is written");
         let mut command = Command::new(program);
         command.args(["run", "--config"]).arg(&file).env_remove("NOTIFY_SOCKET");
@@ -115,6 +115,11 @@ impl Edge {
     /// The directory that `{dir}` stood for.
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Its configuration, as it was started with it.
+    pub fn config_file(&self) -> PathBuf {
+        config_file(self.directory())
     }
 
     pub fn pid(&self) -> u32 {
@@ -180,6 +185,10 @@ impl Drop for Edge {
             println!("--- crossbar-edge ended with {status:?}; its log:\n{}---", self.log());
         }
     }
+}
+
+fn config_file(directory: &Path) -> PathBuf {
+    directory.join("edge.toml")
 }
 
 /// Sends a signal to processes that this test has started, to all of them at once.

@@ -33,6 +33,8 @@ const USERS: [(&str, &str); 4] = [("alice", "frontend"), ("bob", "backend"), ("c
 pub struct Setup {
     /// Its default lets the router stop without a drain.
     pub node: &'static str,
+    /// Its default is any free port.
+    pub admin: &'static str,
     pub limits: &'static str,
     /// Of the WebSocket and the RawSocket listener, before their authentication.
     pub listen: &'static str,
@@ -49,6 +51,7 @@ impl Default for Setup {
     fn default() -> Setup {
         Setup {
             node: "drain_time = \"0s\"",
+            admin: "listen = \"127.0.0.1:0\"",
             limits: "",
             listen: "",
             listeners: String::new(),
@@ -62,7 +65,7 @@ impl Default for Setup {
 impl Setup {
     /// The configuration file.
     pub fn to_text(&self) -> String {
-        let Setup { node, limits, listen, listeners, realm, rules, realms } = self;
+        let Setup { node, admin, limits, listen, listeners, realm, rules, realms } = self;
         let users: String = USERS
             .map(|(name, role)| format!("{name} = {{ ticket = \"{name}-ticket\", role = \"{role}\" }}\n"))
             .concat();
@@ -71,7 +74,7 @@ impl Setup {
         let known = role_that_may("known", "disclose = [\"caller\", \"publisher\"]");
         format!(
             "[node]\nid = \"edge1\"\nstate_dir = \"{{dir}}/state\"\nshards = 1\n{node}\n\
-             [admin]\nlisten = \"127.0.0.1:0\"\n\
+             [admin]\n{admin}\n\
              [limits]\n{limits}\n\
              [[listen]]\ntype = \"websocket\"\naddress = \"127.0.0.1:0\"\n{listen}\n{auth}\n\
              [[listen]]\ntype = \"rawsocket\"\naddress = \"127.0.0.1:0\"\n{listen}\n{auth}\n\
