@@ -15,6 +15,7 @@ use crate::wamp::message::code;
 use crate::wamp::{Id, Message};
 use crate::wire::{Dict, Payload, Serializer};
 use rand::RngExt;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -27,6 +28,8 @@ pub(super) struct Reporter {
     pub master: PublicKey,
     pub control: Rc<Control>,
     pub peers: Rc<Peers>,
+    /// It did not belong to the cluster when the master last told who does.
+    pub was_out: Cell<bool>,
 }
 
 /// One session with the master.
@@ -150,9 +153,14 @@ impl Report<'_> {
     fn take_membership(&self, payload: &Payload) {
         match json::from_payload::<Membership>(payload) {
             Ok(membership) => {
-                if !self.reporter.peers.take_membership(membership) {
-                    tracing::error!("this node does not belong to the cluster any more: it lets its clients go");
-                    self.reporter.control.clients.drain(None);
+                let is_out = !self.reporter.peers.take_membership(membership);
+                match (self.reporter.was_out.replace(is_out), is_out) {
+                    (false, true) => {
+                        tracing::error!("this node does not belong to the cluster any more: it lets its clients go");
+                        self.reporter.control.clients.drain(None);
+                    }
+                    (true, false) => self.reporter.control.clients.undrain(),
+                    _ => {}
                 }
             }
             Err(error) => tracing::error!(error, "the master tells no membership"),

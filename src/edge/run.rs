@@ -18,7 +18,7 @@ use crate::router::shard::{ListenerState, Shard};
 use crate::transport::handover::{Handover, Inherited};
 use crate::transport::listener::Listener;
 use crate::wamp::{SessionKey, error};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::Write;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
@@ -225,6 +225,7 @@ fn reporter(config: &Config, control: &Rc<Control>, peers: &Rc<Peers>) -> Result
         master: master.public_key,
         control: control.clone(),
         peers: peers.clone(),
+        was_out: Cell::new(false),
     }))
 }
 

@@ -59,7 +59,7 @@ impl Daemon for Master {
     }
 
     fn reload(&mut self) {
-        reload(&self.steward, &self.config);
+        reload(&self.steward, &mut self.config);
     }
 }
 
@@ -159,16 +159,30 @@ fn admit_configured(steward: &Steward, config: &MasterConfig) {
     }
 }
 
+/// Takes out the nodes that the file does not name any more, but those that were added at run time as well.
+fn remove_unconfigured(steward: &Steward, running: &MasterConfig, new: &MasterConfig) {
+    let (added, _) = steward.store.nodes().unwrap_or_default();
+    let is_kept = |node: &&Peer| {
+        new.nodes.iter().any(|other| other.id == node.id) || added.iter().any(|member| member.id == node.id)
+    };
+    for node in running.nodes.iter().filter(|node| !is_kept(node)) {
+        // It may have been removed at run time before.
+        let _ = steward.dismiss_node(&node.id);
+    }
+}
+
 /// SIGHUP: nodes and operators are taken over; what else has changed needs a restart.
-fn reload(steward: &Steward, running: &MasterConfig) {
+fn reload(steward: &Steward, running: &mut MasterConfig) {
     match MasterConfig::load(&running.path) {
         Ok(new) => {
             steward.access.borrow_mut().operators = new.operators.clone();
+            remove_unconfigured(steward, running, &new);
             admit_configured(steward, &new);
             steward.apply_access();
             if new.listen != running.listen || new.state_dir != running.state_dir || new.id != running.id {
                 tracing::warn!("[master] has changed and needs a restart to take effect");
             }
+            (running.nodes, running.operators) = (new.nodes, new.operators);
             tracing::info!("configuration reloaded");
         }
         Err(mistakes) => tracing::error!("the configuration was not reloaded: {mistakes}"),

@@ -116,9 +116,14 @@ impl Steward {
     /// Takes a node out at run time. The error is one sentence.
     pub(super) fn remove_node(&self, id: &str) -> Result<(), String> {
         let key = self.cluster.borrow().node(id).map(|node| node.member.public_key.to_string());
+        self.dismiss_node(id)?;
+        self.store.remove_node(id, &key.unwrap_or_default())
+    }
+
+    /// Takes a node out, of which nothing has to be remembered. The error is one sentence.
+    pub(super) fn dismiss_node(&self, id: &str) -> Result<(), String> {
         self.with(|cluster, _, out| cluster.remove(id, out)).map_err(|refusal| refusal.to_string())?;
         self.known.borrow_mut().remove(id);
-        self.store.remove_node(id, &key.unwrap_or_default())?;
         let key = self.node_sessions().into_iter().find(|(node, ..)| node == id).map(|(_, key, _)| key);
         if let Some(key) = key {
             let message = "this node does not belong to the cluster any more";

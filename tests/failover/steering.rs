@@ -50,7 +50,8 @@ fn a_drained_edge_fails_no_call_and_its_clients_are_back_within_a_second() {
     let spread = left.iter().cloned().fold(f64::MIN, f64::max) - left.iter().cloned().fold(f64::MAX, f64::min);
     println!("the sessions left over {spread:.1} s of {DRAIN_SECONDS} s");
     assert!(spread > DRAIN_SECONDS / 2.0, "they went at once: {left:?}");
-    // What a killed edge had acknowledged and not passed on dies with it; an edge that lets its clients go passes on all.
+    // What a killed edge had acknowledged and not passed on dies with it; an edge that lets its clients go passes on
+    // all.
     assert_eq!(outcome["events"]["lost_with_publisher"], 0, "{outcome}");
     check_nothing_lost(code, &outcome);
 }

@@ -89,3 +89,18 @@ fn a_node_is_refused_with_a_sentence_that_says_why() {
     let refusal = cluster.master().command("dance", &json!({})).expect_err("it is refused");
     assert!(refusal.contains("unknown variant `dance`"), "{refusal}");
 }
+
+#[test]
+fn a_reload_takes_over_the_nodes_of_the_file() {
+    let cluster = Cluster::start_mastered(vec![0; 3], Setup::default());
+    eventually("all are up", || cluster.master().status()["totals"]["nodes_up"] == 3);
+    let file = cluster.master().process().directory().join("edge.toml");
+    let text = std::fs::read_to_string(&file).expect("it is there");
+    let without = text.split("[[node]]\n").filter(|table| !table.contains("id = \"edge3\"")).collect::<Vec<_>>();
+    std::fs::write(&file, without.join("[[node]]\n")).expect("the configuration is written");
+    cluster.master().process().signal("HUP");
+    eventually("it is out", || cluster.master().state("edge3") == "unknown");
+    std::fs::write(&file, text).expect("the configuration is written");
+    cluster.master().process().signal("HUP");
+    eventually("it is back", || cluster.master().state("edge3") == "up");
+}
