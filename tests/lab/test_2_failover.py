@@ -101,6 +101,8 @@ def test_boxes_lose_each_other(whole, figure):
     isolate(True)
     started = time.monotonic()
     eventually("the links to be gone", lambda: not is_meshed(["edge1"]) and not is_meshed(["edge3"]))
+    # Each side has one that may be there only once.
+    rivals = Remote("matterhorn", "rivals.py", *(f"{lab.HOSTS[host]}:{8080 + number}" for host, number in EDGES.values()))
     figure("parted until the links are given up", f"{time.monotonic() - started:.1f} s")
     while time.monotonic() < started + 30:
         assert sum(sessions().values()) == probe.n_sessions
@@ -110,6 +112,12 @@ def test_boxes_lose_each_other(whole, figure):
     started = time.monotonic()
     eventually("the mesh to be complete", is_meshed)
     figure("healed until the mesh is complete", f"{time.monotonic() - started:.1f} s")
+    found = rivals.finish()
+    assert found["revoked"] == 1, found
+    first, *others = found["told"]
+    assert first["callees"] == [found["winner"]], "one of the two has it"
+    assert all(other == first for other in others), "every edge says the same of the whole cluster"
+    assert len(first["sessions"]) == probe.n_sessions + len(EDGES)
     outcome = probe.outcome()
     assert outcome["reconnects"]["lost"] == 0, "no client noticed more than missing events"
     events = outcome["events"]
