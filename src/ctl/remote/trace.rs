@@ -12,6 +12,7 @@ use anyhow::{Context, anyhow, bail};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
 /// The trace on one node.
@@ -49,10 +50,12 @@ pub(super) async fn trace(asked: &mut Asked, trace: &commands::Trace, is_json: b
         }
     }
     let nodes_traced: Vec<&str> = traced.iter().map(|one| one.node.as_str()).collect();
+    // Before it is offered: until it is awaited it would end the program, and the traces would be left behind.
+    let mut interrupts = signal(SignalKind::interrupt()).context("Ctrl-C cannot be awaited")?;
     remark(&format!("tracing on {}; Ctrl-C ends it", nodes_traced.join(", ")));
     let followed = tokio::select! {
         followed = follow(asked, &mut traced, trace.lines, is_json) => followed,
-        interrupted = tokio::signal::ctrl_c() => interrupted.context("Ctrl-C cannot be awaited"),
+        _ = interrupts.recv() => Ok(()),
     };
     // An answer that was under way when Ctrl-C came belongs to no question any more; it is passed over by its number.
     stop(asked, &traced).await;
