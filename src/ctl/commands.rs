@@ -30,7 +30,7 @@ pub struct Target {
     /// The file with the key that the master knows you by, or else CROSSBAR_KEY; with --edge that edge's node key.
     #[arg(long, global = true, value_name = "FILE")]
     pub key: Option<PathBuf>,
-    /// The name that goes with the key: that of an [[operator]] of the master, or else CROSSBAR_OPERATOR; by default
+    /// The name that goes with the key: that of an `[[operator]]` of the master, or else CROSSBAR_OPERATOR; by default
     /// the operator of the master's own host.
     #[arg(long = "as", global = true, value_name = "ID")]
     pub operator: Option<String>,
