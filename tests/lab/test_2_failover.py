@@ -99,16 +99,19 @@ def test_boxes_lose_each_other(whole, figure):
     probe = Probe(duration=50)
     before = probe.publishing()
     isolate(True)
-    started = time.monotonic()
-    eventually("the links to be gone", lambda: not is_meshed(["edge1"]) and not is_meshed(["edge3"]))
-    # Each side has one that may be there only once.
-    rivals = Remote("matterhorn", "rivals.py", *(f"{lab.HOSTS[host]}:{8080 + number}" for host, number in EDGES.values()))
-    figure("parted until the links are given up", f"{time.monotonic() - started:.1f} s")
-    while time.monotonic() < started + 30:
-        assert sum(sessions().values()) == probe.n_sessions + len(EDGES)
-        assert all(state == "UP" for state, _ in haproxy().values())
-        time.sleep(1)
-    isolate(False)
+    try:
+        started = time.monotonic()
+        eventually("the links to be gone", lambda: not is_meshed(["edge1"]) and not is_meshed(["edge3"]))
+        # Each side has one that may be there only once.
+        rivals = Remote("matterhorn", "rivals.py", *(f"{lab.HOSTS[host]}:{8080 + number}" for host, number in EDGES.values()))
+        figure("parted until the links are given up", f"{time.monotonic() - started:.1f} s")
+        while time.monotonic() < started + 30:
+            assert sum(sessions().values()) == probe.n_sessions + len(EDGES)
+            assert all(state == "UP" for state, _ in haproxy().values())
+            time.sleep(1)
+    finally:
+        # Whatever has failed: the next test wants its network whole.
+        isolate(False)
     started = time.monotonic()
     eventually("the mesh to be complete", is_meshed)
     figure("healed until the mesh is complete", f"{time.monotonic() - started:.1f} s")
