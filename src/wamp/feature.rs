@@ -65,6 +65,25 @@ pub struct Features {
 }
 
 impl Features {
+    /// What nodes announce to one another.
+    pub const EVERYTHING: Features = Features {
+        publisher: true,
+        subscriber: true,
+        caller: true,
+        callee: true,
+        caller_progressive_invocations: true,
+        caller_progressive_results: true,
+        callee_call_canceling: true,
+        callee_call_timeout: true,
+        callee_progressive_invocations: true,
+        callee_progressive_results: true,
+        callee_registration_revocation: true,
+        subscriber_subscription_revocation: true,
+        publisher_passthru: true,
+        caller_passthru: true,
+        callee_passthru: true,
+    };
+
     /// Reads `HELLO.Details.roles`. Both spellings of call_canceling that the specification uses are taken.
     pub fn from_roles(roles: &Dict) -> Features {
         let role = |name: &str| roles.dict(name);

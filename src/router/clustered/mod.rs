@@ -67,7 +67,7 @@ impl ClusteredRealm {
         let first = out.len();
         if kind != MemberKind::Client {
             // Whatever its client can do, a node can carry.
-            identity.features = EVERYTHING;
+            identity.features = Features::EVERYTHING;
         }
         match kind {
             MemberKind::Client => {}
@@ -390,22 +390,3 @@ fn is_of_link(message: &Message) -> bool {
         Message::Result { .. } | Message::Published { .. } | Message::Event { .. } | Message::Invocation { .. }
     ) && !matches!(message, Message::Error { request_type, .. } if *request_type != code::INVOCATION)
 }
-
-/// What nodes announce to one another.
-const EVERYTHING: Features = Features {
-    publisher: true,
-    subscriber: true,
-    caller: true,
-    callee: true,
-    caller_progressive_invocations: true,
-    caller_progressive_results: true,
-    callee_call_canceling: true,
-    callee_call_timeout: true,
-    callee_progressive_invocations: true,
-    callee_progressive_results: true,
-    callee_registration_revocation: true,
-    subscriber_subscription_revocation: true,
-    publisher_passthru: true,
-    caller_passthru: true,
-    callee_passthru: true,
-};

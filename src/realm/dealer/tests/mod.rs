@@ -211,23 +211,7 @@ fn invoked(lines: &[String]) -> Vec<u32> {
     lines.iter().filter_map(key).collect()
 }
 
-const EVERYTHING: Features = Features {
-    publisher: true,
-    subscriber: true,
-    caller: true,
-    callee: true,
-    caller_progressive_invocations: true,
-    caller_progressive_results: true,
-    callee_call_canceling: true,
-    callee_call_timeout: true,
-    callee_progressive_invocations: true,
-    callee_progressive_results: true,
-    callee_registration_revocation: true,
-    subscriber_subscription_revocation: true,
-    publisher_passthru: true,
-    caller_passthru: true,
-    callee_passthru: true,
-};
+const EVERYTHING: Features = Features::EVERYTHING;
 
 /// Every role, and nothing advanced.
 const PLAIN: Features = Features {
