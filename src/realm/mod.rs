@@ -317,8 +317,11 @@ impl Realm {
     }
 
     /// See `Dealer::set_session_leaving`.
-    pub fn set_session_leaving(&mut self, key: SessionKey) {
-        self.desks.dealer.set_session_leaving(key);
+    pub fn set_session_leaving(&mut self, now: Now, key: SessionKey, out: &mut Vec<Effect>) {
+        let first = out.len();
+        let (mut cx, desks) = self.enter(now, out);
+        desks.dealer.set_session_leaving(&mut cx, key);
+        self.settle(now, out, first);
     }
 
     /// Publishes an event of the router itself to all who listen.

@@ -93,8 +93,14 @@ impl Dealer {
         }
     }
 
-    /// One client is about to be sent away, to come back on another node.
-    pub fn set_session_leaving(&mut self, key: SessionKey) {
+    /// One client is about to be sent away, to come back on another node. What it still waits for is answered: a call
+    /// that has no answer when its caller is told to go has never been made, and may be made again.
+    pub fn set_session_leaving(&mut self, cx: &mut Context, key: SessionKey) {
+        for call in self.calls.of_caller(Caller::Session(key)) {
+            if let Some(call) = self.fail(cx, call, error::CANCELED, "the caller is sent to another node") {
+                self.abandon(cx, call, Some(error::CANCELED));
+            }
+        }
         let registrations: Vec<Id> = self.registrations.of_session(key).collect();
         for registration in registrations {
             let Some(registration) = self.registrations.registration_mut(registration) else { continue };

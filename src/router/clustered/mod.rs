@@ -183,7 +183,7 @@ impl ClusteredRealm {
     /// A session is about to be sent away, to come back on another node.
     pub fn set_session_leaving(&mut self, now: Now, key: SessionKey, out: &mut Vec<Effect>) {
         let first = out.len();
-        self.realm.set_session_leaving(key);
+        self.realm.set_session_leaving(now, key, out);
         self.finish(now, out, first);
     }
 

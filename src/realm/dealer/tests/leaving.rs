@@ -39,7 +39,7 @@ fn calls_go_to_those_who_stay() {
 fn a_call_waits_for_the_last_callee_to_come_back() {
     let mut world = world();
     world.send(1, "[64, 1, {}, 'com.a']");
-    world.dealer.set_session_leaving(SessionKey(1));
+    world.send_away(1);
     world.leave(1);
     assert_eq!(world.send(9, "[48, 1, {}, 'com.a', ['early']]"), NOTHING);
     assert!(world.dealer.is_busy(SessionKey(9)), "its caller waits for an answer");
@@ -52,10 +52,24 @@ fn a_call_waits_for_the_last_callee_to_come_back() {
 }
 
 #[test]
+fn who_is_sent_away_while_it_waits_has_an_answer_first() {
+    let mut world = world();
+    world.send(1, "[64, 1, {}, 'com.a']");
+    let lines = world.send(9, "[48, 1, {}, 'com.a']");
+    assert_eq!(invoked(&lines), [1]);
+    let canceled = "9 [8,48,1,{},'wamp.error.canceled',['the caller is sent to another node']]";
+    let interrupt = "1 [69,1,{'mode':'killnowait','reason':'wamp.error.canceled'}]";
+    assert_eq!(world.send_away(9), [canceled, interrupt]);
+    assert_eq!(world.send(1, "[70, 1, {}, ['too late']]"), ["drop caller_gone"]);
+    assert!(!world.dealer.is_busy(SessionKey(9)));
+    world.end();
+}
+
+#[test]
 fn nobody_waits_for_ever() {
     let mut world = world();
     world.send(1, "[64, 1, {}, 'com.a']");
-    world.dealer.set_session_leaving(SessionKey(1));
+    world.send_away(1);
     world.leave(1);
     for request in 1..=3 {
         assert_eq!(world.send(9, &format!("[48, {request}, {{}}, 'com.a']")), NOTHING);
@@ -96,7 +110,7 @@ fn calls_of_other_nodes_wait_there() {
     let mut world = world();
     world.join(4, MemberKind::Uplink, EVERYTHING);
     world.send(1, "[64, 1, {}, 'com.a']");
-    world.dealer.set_session_leaving(SessionKey(1));
+    world.send_away(1);
     world.leave(1);
     let lines = world.send(4, "[48, 1, {}, 'com.a']");
     assert!(lines[0].contains("wamp.error.unavailable"), "{lines:?}");

@@ -130,6 +130,12 @@ impl World {
         self.tell(effects)
     }
 
+    /// Its node is about to send session `key` to another one.
+    fn send_away(&mut self, key: u32) -> Vec<String> {
+        let effects = self.step(|dealer, cx| dealer.set_session_leaving(cx, SessionKey(key)));
+        self.tell(effects)
+    }
+
     fn leave(&mut self, key: u32) -> Vec<String> {
         let effects = self.handle_leave(key);
         self.tell(effects)
