@@ -5,7 +5,7 @@ use super::clock::monotonic_ns;
 use super::incoming::Listening;
 use super::lines::{self, Counted};
 use super::link::{Link, Lost, decode};
-use super::publishing::{PROCEDURES, Publisher, TOPIC};
+use super::publishing::{PROCEDURES, Publisher, TOPIC, make_again};
 use super::state::{Pending, State};
 use crate::transport::connect::Url;
 use crate::wamp::Message;
@@ -150,6 +150,7 @@ impl Connection {
         };
         if !was_open && state.is_open() {
             client.say(|| lines::ready(&self.name, &client.settings));
+            make_again(&mut state);
         }
         if is_changed {
             self.changed.notify_waiters();

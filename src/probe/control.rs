@@ -90,8 +90,11 @@ pub(super) struct Calls {
     pub errors: BTreeMap<String, u64>,
     /// Never answered although the session was there all the time.
     pub unanswered: u64,
-    /// Not answered when the caller lost its session.
+    /// Not answered when the caller lost its session, and not made again.
     pub abandoned: u64,
+    /// Made again in the caller's next session, because they had crossed the GOODBYE of a node that lets its clients
+    /// go.
+    pub repeated: u64,
     /// Answers to no call, or to one that had its answer.
     pub unexpected: u64,
     pub latencies: Latencies,
@@ -130,6 +133,7 @@ impl Calls {
         self.wrong += other.wrong;
         self.unanswered += other.unanswered;
         self.abandoned += other.abandoned;
+        self.repeated += other.repeated;
         self.unexpected += other.unexpected;
         self.latencies.add(&other.latencies);
         self.error_latencies.add(&other.error_latencies);

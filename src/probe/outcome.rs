@@ -79,6 +79,9 @@ pub struct CallFigures {
     pub unanswered: u64,
     /// Their callers lost their sessions first.
     pub abandoned: u64,
+    /// They crossed the GOODBYE of a node that lets its clients go, which answers what it takes before: their callers
+    /// made them again in their next sessions.
+    pub repeated: u64,
     pub unexpected: u64,
     pub latency_ms: Quantiles,
     /// Until the error came.
@@ -220,6 +223,7 @@ impl Sum {
             errors: all.errors,
             unanswered: all.unanswered,
             abandoned: all.abandoned,
+            repeated: all.repeated,
             unexpected: all.unexpected,
             latency_ms: all.latencies.quantiles(),
             error_latency_ms: all.error_latencies.quantiles(),

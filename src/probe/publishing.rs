@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::control::Published;
 use super::link::Link;
 use super::stamp::Stamp;
-use super::state::{Pending, State};
+use super::state::{Call, Pending, State};
 use crate::wamp::Message;
 use crate::wire::{Dict, Payload, Value};
 use sha2::{Digest, Sha256};
@@ -136,6 +136,18 @@ async fn until(connection: &Connection, end_ns: u64, condition: impl Fn(&State) 
     }
 }
 
+/// Makes the calls again that crossed the GOODBYE of the last session.
+pub(super) fn make_again(state: &mut State) {
+    let Some(mut link) = state.link.take() else { return };
+    for call in std::mem::take(&mut state.unmade) {
+        state.calls.repeated += 1;
+        send_call(state, &mut link, call);
+    }
+    // If it cannot be written, the reader finds out.
+    let _ = link.flush();
+    state.link = Some(link);
+}
+
 /// One round: `stride` publications, each with its calls, written at once.
 fn publish_round(connection: &Connection, publisher: usize, round: u64) {
     let client = &connection.client;
@@ -178,14 +190,19 @@ fn publish(state: &mut State, link: &mut Link, publisher: usize, sequence: u32, 
     state.published += 1;
 }
 
-fn call(state: &mut State, link: &mut Link, publisher: usize, procedure: &str, args: Vec<Value>) {
+fn call(state: &mut State, link: &mut Link, publisher: usize, procedure: &'static str, args: Vec<Value>) {
     let fingerprint = fingerprint(args.last());
-    let request = link.out.request();
     let payload = Payload::from_values(args, Dict::new());
-    link.out.send(&Message::Call { request, options: Dict::new(), procedure: procedure.to_owned(), payload });
-    state.pending.insert(request, Pending::Call { publisher, sent_ns: monotonic_ns(), fingerprint });
     state.publishers[publisher].outstanding += 1;
     state.calls.issued += 1;
+    send_call(state, link, Call { publisher, procedure, payload, fingerprint });
+}
+
+fn send_call(state: &mut State, link: &mut Link, call: Call) {
+    let request = link.out.request();
+    let (procedure, payload) = (call.procedure.to_owned(), call.payload.clone());
+    link.out.send(&Message::Call { request, options: Dict::new(), procedure, payload });
+    state.pending.insert(request, Pending::Call { call, sent_ns: monotonic_ns() });
 }
 
 /// The first six bytes of a payload's SHA-256, which is what the original's callee returns.

@@ -9,7 +9,7 @@ use super::publishing::Publisher;
 use super::settings::Settings;
 use super::stamp::node_tag;
 use super::tally::Tally;
-use crate::wamp::{Id, Message};
+use crate::wamp::{Id, Message, error};
 use crate::wire::{Dict, Payload, Value};
 use hdrhistogram::Histogram;
 use std::collections::{BTreeMap, HashMap};
@@ -28,6 +28,9 @@ pub(super) struct State {
     pub acknowledged: u64,
     pub refused: BTreeMap<String, u64>,
     pub calls: Calls,
+    /// Calls that crossed the GOODBYE of a node that sends its clients elsewhere. Whatever such a node takes it answers
+    /// before, so they have not been made, and the next session makes them again.
+    pub unmade: Vec<Call>,
     pub call_latencies: Histogram<u64>,
     pub call_error_latencies: Histogram<u64>,
     pub outages: Vec<Outage>,
@@ -49,10 +52,19 @@ pub(super) enum Pending {
         sequence: u32,
     },
     Call {
-        publisher: usize,
+        call: Call,
         sent_ns: u64,
-        fingerprint: Vec<u8>,
     },
+}
+
+/// A call of a publishing loop.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub publisher: usize,
+    pub procedure: &'static str,
+    pub payload: Payload,
+    /// What it should be answered with.
+    pub fingerprint: Vec<u8>,
 }
 
 /// When a session was lost, and when it had heard its last event.
@@ -74,6 +86,7 @@ impl State {
             acknowledged: 0,
             refused: BTreeMap::new(),
             calls: Calls::default(),
+            unmade: Vec::new(),
             call_latencies: histogram(),
             call_error_latencies: histogram(),
             outages: Vec::new(),
@@ -114,12 +127,16 @@ impl State {
         for (_, pending) in self.pending.drain() {
             match pending {
                 Pending::Publish { publisher, sequence } => self.publishers[publisher].give_up(sequence),
+                Pending::Call { call, .. } if reason == error::CLOSE_SYSTEM_SHUTDOWN => self.unmade.push(call),
                 Pending::Call { .. } => self.calls.abandoned += 1,
                 Pending::Subscribe | Pending::Lookup(_) => {}
             }
         }
         for publisher in &mut self.publishers {
             publisher.lose(now_ns);
+        }
+        for call in &self.unmade {
+            self.publishers[call.publisher].outstanding += 1;
         }
         self.outages.push(Outage {
             session: session.to_owned(),
@@ -180,7 +197,7 @@ impl State {
                     self.procedures.push(procedure);
                 }
             }
-            Some(Pending::Call { publisher, sent_ns, fingerprint }) => {
+            Some(Pending::Call { call: Call { publisher, fingerprint, .. }, sent_ns }) => {
                 self.call_latencies.saturating_record(now_ns.saturating_sub(sent_ns) / 1_000);
                 self.calls.answered += 1;
                 self.calls.forwarded += u64::from(details.get("forward_for").is_some());
@@ -201,7 +218,7 @@ impl State {
                 *self.refused.entry(error).or_default() += 1;
                 self.answer(publisher);
             }
-            Some(Pending::Call { publisher, sent_ns, .. }) => {
+            Some(Pending::Call { call: Call { publisher, .. }, sent_ns }) => {
                 self.call_error_latencies.saturating_record(now_ns.saturating_sub(sent_ns) / 1_000);
                 *self.calls.errors.entry(error).or_default() += 1;
                 self.answer(publisher);
@@ -259,11 +276,51 @@ impl State {
                 Pending::Subscribe | Pending::Lookup(_) => {}
             }
         }
+        self.calls.abandoned += self.unmade.len() as u64;
         self.calls.latencies = Latencies::take(&mut self.call_latencies);
         self.calls.error_latencies = Latencies::take(&mut self.call_error_latencies);
         sum.calls.add(&self.calls);
         for (tag, silence_ns) in self.heard.silences_ns() {
             sum.silences_ms.entry(tag).or_default().push(silence_ns as f64 / 1e6);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn state() -> State {
+        let settings: Settings = serde_json::from_value(json!({
+            "urls": ["ws://localhost:8080/ws"], "realm": "realm1", "clients": 1, "connections": 1, "duration": 1.0, "period": 1.0,
+            "loops": 1, "rate": 1.0, "stride": 1, "size": 64, "silent": true, "logname": "publisher{}", "debug": false,
+            "linger": 1.0, "run": 1, "watched": [],
+        }))
+        .unwrap();
+        State::new(&settings, vec![Publisher::new(0)])
+    }
+
+    fn lose_with_a_call(state: &mut State, reason: &str) {
+        let (procedure, payload) = ("node1.container1.proc1", Payload::empty());
+        let call = Call { publisher: 0, procedure, payload, fingerprint: Vec::new() };
+        state.pending.insert(1, Pending::Call { call, sent_ns: 0 });
+        state.publishers[0].outstanding = 1;
+        state.lose("publisher0.0", 1.0, "edge1", reason, 1);
+    }
+
+    #[test]
+    fn only_calls_that_cross_the_goodbye_of_a_parting_node_are_made_again() {
+        let mut state = state();
+        lose_with_a_call(&mut state, "wamp.close.transport_lost");
+        assert_eq!((state.outstanding(), state.unmade.len(), state.calls.abandoned), (0, 0, 1));
+        lose_with_a_call(&mut state, error::CLOSE_SYSTEM_SHUTDOWN);
+        assert_eq!((state.outstanding(), state.unmade.len(), state.calls.abandoned), (1, 1, 1));
+        // The next session is lost as well, before it could make the call.
+        state.lose("publisher0.0", 2.0, "edge2", "wamp.close.transport_lost", 2);
+        assert_eq!((state.outstanding(), state.unmade.len()), (1, 1));
+        let mut sum = Finished::default();
+        state.add_to(&mut sum, &[0]);
+        assert_eq!(sum.calls.abandoned, 2, "what was never made again is counted");
     }
 }

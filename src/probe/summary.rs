@@ -94,6 +94,7 @@ fn call_rows(outcome: &Outcome, rows: &mut Rows) {
         ("calls answered wrongly", calls.wrong),
         ("calls unanswered", calls.unanswered),
         ("calls lost with the caller's session", calls.abandoned),
+        ("calls made again after a GOODBYE", calls.repeated),
         ("answers to no call", calls.unexpected),
     ];
     for (name, count) in rare.into_iter().filter(|(_, count)| *count > 0) {
