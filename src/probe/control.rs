@@ -82,8 +82,6 @@ pub(super) struct Finished {
 pub(super) struct Calls {
     pub issued: u64,
     pub answered: u64,
-    /// Answered through another node than the caller's.
-    pub forwarded: u64,
     /// Answered with a fingerprint that is not the payload's.
     pub wrong: u64,
     /// Answered with an error, by its URI.
@@ -129,7 +127,6 @@ impl Calls {
     pub(super) fn add(&mut self, other: &Calls) {
         self.issued += other.issued;
         self.answered += other.answered;
-        self.forwarded += other.forwarded;
         self.wrong += other.wrong;
         self.unanswered += other.unanswered;
         self.abandoned += other.abandoned;

@@ -12,7 +12,6 @@ pub(super) struct Counted {
     pub forwarded: u64,
     pub published: u64,
     pub calls_answered: u64,
-    pub calls_forwarded: u64,
     pub calls_issued: u64,
 }
 
@@ -24,7 +23,6 @@ impl Counted {
             forwarded: self.forwarded - before.forwarded,
             published: self.published - before.published,
             calls_answered: self.calls_answered - before.calls_answered,
-            calls_forwarded: self.calls_forwarded - before.calls_forwarded,
             calls_issued: self.calls_issued - before.calls_issued,
         }
     }
@@ -89,10 +87,10 @@ pub(super) fn events(name: &str, counted: &Counted, seconds: f64) -> String {
 
 /// The same for calls; said only where there is somebody to call.
 pub(super) fn calls(name: &str, counted: &Counted, seconds: f64) -> String {
-    let Counted { calls_answered, calls_forwarded, calls_issued, .. } = counted;
+    let Counted { calls_answered, calls_issued, .. } = counted;
     format!(
-        "{} WAMP {name}.*: {calls_answered} calls answered ({calls_forwarded} forwarded), {:.0} calls/second, \
-         {calls_issued} calls issued, {:.0} calls/second",
+        "{} WAMP {name}.*: {calls_answered} calls answered, {:.0} calls/second, {calls_issued} calls issued, \
+         {:.0} calls/second",
         timestamp(),
         *calls_answered as f64 / seconds,
         *calls_issued as f64 / seconds,

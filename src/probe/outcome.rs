@@ -72,7 +72,6 @@ pub struct Events {
 pub struct CallFigures {
     pub issued: u64,
     pub answered: u64,
-    pub forwarded: u64,
     /// Answered with another fingerprint than the payload's.
     pub wrong: u64,
     pub errors: BTreeMap<String, u64>,
@@ -218,7 +217,6 @@ impl Sum {
         CallFigures {
             issued: all.issued,
             answered: all.answered,
-            forwarded: all.forwarded,
             wrong: all.wrong,
             errors: all.errors,
             unanswered: all.unanswered,

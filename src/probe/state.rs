@@ -10,7 +10,7 @@ use super::settings::Settings;
 use super::stamp::node_tag;
 use super::tally::Tally;
 use crate::wamp::{Id, Message, error};
-use crate::wire::{Dict, Payload, Value};
+use crate::wire::{Payload, Value};
 use hdrhistogram::Histogram;
 use std::collections::{BTreeMap, HashMap};
 
@@ -174,7 +174,7 @@ impl State {
                 self.opening -= 1;
                 self.note_subscribed(now_ns);
             }
-            Message::Result { request, details, payload } => self.handle_result(request, &details, &payload, now_ns),
+            Message::Result { request, payload, .. } => self.handle_result(request, &payload, now_ns),
             Message::Error { request, error, .. } => self.handle_error(request, error, now_ns)?,
             Message::Goodbye { reason, .. } => {
                 out.goodbye_and_out();
@@ -187,7 +187,7 @@ impl State {
         Ok(())
     }
 
-    fn handle_result(&mut self, request: Id, details: &Dict, payload: &Payload, now_ns: u64) {
+    fn handle_result(&mut self, request: Id, payload: &Payload, now_ns: u64) {
         // A result that cannot be read is one without arguments, and so a wrong one.
         let results = payload.args().unwrap_or_default();
         match self.pending.remove(&request) {
@@ -200,7 +200,6 @@ impl State {
             Some(Pending::Call { call: Call { publisher, fingerprint, .. }, sent_ns }) => {
                 self.call_latencies.saturating_record(now_ns.saturating_sub(sent_ns) / 1_000);
                 self.calls.answered += 1;
-                self.calls.forwarded += u64::from(details.get("forward_for").is_some());
                 let returned = results.first().and_then(Value::as_list).and_then(<[Value]>::first);
                 self.calls.wrong += u64::from(returned != Some(&Value::Bytes(fingerprint)));
                 self.answer(publisher);
@@ -241,7 +240,6 @@ impl State {
             forwarded: self.heard.forwarded,
             published: self.published,
             calls_answered: self.calls.answered,
-            calls_forwarded: self.calls.forwarded,
             calls_issued: self.calls.issued,
         }
     }

@@ -79,15 +79,7 @@ fn call_rows(outcome: &Outcome, rows: &mut Rows) {
         return;
     }
     let mut row = |name: &str, value: String| rows.push((name.to_owned(), value));
-    row(
-        "calls",
-        format!(
-            "{} of {} answered, {} forwarded",
-            grouped(calls.answered),
-            grouped(calls.issued),
-            grouped(calls.forwarded)
-        ),
-    );
+    row("calls", format!("{} of {} answered", grouped(calls.answered), grouped(calls.issued)));
     let q = &calls.latency_ms;
     row("call latency", format!("p50 {:.1}, p90 {:.1}, p99 {:.1}, max {:.1} ms", q.p50, q.p90, q.p99, q.max));
     let rare = [
