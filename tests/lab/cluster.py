@@ -15,6 +15,7 @@ EDGES_OF = {"brummer1": ["edge1", "edge2"], "brummer2": ["edge3", "edge4"]}
 ANSIBLE = lab.ROOT / "ansible"
 BIN = lab.ROOT / "target/tools/ansible/bin"
 PATIENCE_S = 60
+PLAY_MAX_S = 600
 
 
 def eventually(what, condition, patience_s=PATIENCE_S, pause_s=0.05):
@@ -44,7 +45,7 @@ def playbook(name, *options, inventory="inventories/lab"):
     started = time.monotonic()
     done = subprocess.run(
         lab.within(BIN / "ansible-playbook", "-i", inventory, f"{name}.yml", *options),
-        cwd=ANSIBLE, env=environment, capture_output=True, text=True, check=False, timeout=600, stdin=subprocess.DEVNULL,
+        cwd=ANSIBLE, env=environment, capture_output=True, text=True, check=False, timeout=PLAY_MAX_S, stdin=subprocess.DEVNULL,
     )
     return Play(done.returncode, done.stdout + done.stderr, time.monotonic() - started)
 
@@ -126,9 +127,11 @@ def is_whole():
 
 
 class Probe:
-    """`crossbar-probe` under way on matterhorn; what it has found is there when it is over."""
+    """`crossbar-probe` under way on matterhorn; what it has found is there when it is over, after `duration` seconds or when it
+    is told to end."""
 
     def __init__(self, *options, url="ws://localhost:8080/ws", clients=4, connections=20, rate=2, size=128, duration=20):
+        self.input = None
         self.n_sessions = clients * connections
         self.duration = duration
         command = (
@@ -138,7 +141,15 @@ class Probe:
         self.process = self.start(command)
 
     def start(self, command):
-        return subprocess.Popen(lab.ssh_command("matterhorn", command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        ends_with_input = f"exec 3<&0; {command} & probe=$!; {{ cat <&3; kill -INT $probe; }} >/dev/null 2>&1 & wait $probe"
+        remote_input, self.input = os.pipe()
+        try:
+            return subprocess.Popen(
+                lab.ssh_command("matterhorn", ends_with_input),
+                stdin=remote_input, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )
+        finally:
+            os.close(remote_input)
 
     def publishing(self):
         """Waits until all its sessions are there and publish. Returns the sessions per edge."""
@@ -148,8 +159,15 @@ class Probe:
         eventually("the probe to publish", lambda: metric("edge3", series) > before + self.n_sessions / 4)
         return sessions()
 
+    def end(self):
+        """It publishes no longer than until now."""
+        if self.input is not None:
+            os.close(self.input)
+            self.input = None
+
     def outcome(self):
         text, complaint = self.process.communicate(timeout=self.duration + 120)
+        self.end()
         assert text, f"exit code {self.process.returncode}: {complaint}"
         return json.loads(text)
 

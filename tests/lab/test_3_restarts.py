@@ -9,7 +9,7 @@ import time
 import lab
 import pytest
 import yaml
-from cluster import ANSIBLE, EDGES, Backends, Probe, Remote, eventually, haproxy, info, on, playbook, sessions
+from cluster import ANSIBLE, EDGES, PLAY_MAX_S, Backends, Probe, Remote, eventually, haproxy, info, on, playbook, sessions
 
 
 def check_nothing_failed(outcome, restarted):
@@ -64,11 +64,12 @@ def test_failures_are_backed_off(whole, figure):
 
 def test_rolling_restart(whole, figure):
     with Backends():
-        probe = Probe(duration=120)
+        probe = Probe(duration=PLAY_MAX_S)
         probe.publishing()
         pids = {edge: info(edge)["pid"] for edge in EDGES}
         play = playbook("rolling-restart").succeeded()
         assert all(info(edge)["pid"] != pids[edge] for edge in EDGES)
+        probe.end()
         outcome = probe.outcome()
     assert re.findall(r"crossbar-edge@(\d)\.service: back, linked with 3 nodes", play.text) == ["1", "2", "3", "4"]
     figure("seconds", f"{play.seconds:.0f} s")
@@ -80,11 +81,12 @@ def test_rolling_upgrade(whole, figure):
     """From this package to a later one."""
     shutil.copy(os.environ["LAB_LATER_PACKAGE"], lab.RUN / "crossbar-cluster.deb")
     with Backends():
-        probe = Probe(duration=150)
+        probe = Probe(duration=PLAY_MAX_S)
         probe.publishing()
         pids = {edge: info(edge)["pid"] for edge in EDGES}
         play = playbook("rolling-upgrade").succeeded()
         assert all(info(edge)["pid"] != pids[edge] for edge in EDGES)
+        probe.end()
         outcome = probe.outcome()
     for host in lab.HOSTS:
         assert lab.ssh(host, "dpkg-query --show --showformat '${Version}' crossbar-cluster").endswith("+later")
