@@ -12,8 +12,17 @@ pub struct Client {
     pub credential: Credential,
     /// The TLS channel to the router, to which a cryptosign proof is then bound.
     pub channel_id: Option<ChannelId>,
-    /// Set by `expect_router`: the key that the router must prove to have, and what it must sign.
-    router: Option<(PublicKey, Challenge)>,
+    /// Set by `expect_router` and `expect_node`.
+    expected: Option<Expected>,
+}
+
+/// The key that the other side must prove to have, and what it must sign.
+#[derive(Clone, Copy, Debug)]
+struct Expected {
+    key: PublicKey,
+    challenge: Challenge,
+    /// Whether it is a node, whose key signs as a client, too.
+    is_node: bool,
 }
 
 /// What a client proves itself with.
@@ -43,12 +52,18 @@ pub enum ChallengeError {
 
 impl Client {
     pub fn new(authid: Option<String>, credential: Credential) -> Client {
-        Client { authid, credential, channel_id: None, router: None }
+        Client { authid, credential, channel_id: None, expected: None }
     }
 
     /// Answers no router that does not prove to have this key. Only cryptosign can do that.
     pub fn expect_router(mut self, key: PublicKey, rng: &mut dyn CryptoRng) -> Client {
-        self.router = Some((key, cryptosign::random_challenge(rng)));
+        self.expected = Some(Expected { key, challenge: cryptosign::random_challenge(rng), is_node: false });
+        self
+    }
+
+    /// Answers no node of a cluster that does not prove to have this key. Only cryptosign can do that.
+    pub fn expect_node(mut self, key: PublicKey, rng: &mut dyn CryptoRng) -> Client {
+        self.expected = Some(Expected { key, challenge: cryptosign::random_challenge(rng), is_node: true });
         self
     }
 
@@ -61,8 +76,8 @@ impl Client {
         if let Credential::Cryptosign(key) = &self.credential {
             let binding = self.channel_id.map_or(Value::Null, |_| TLS_EXPORTER.into());
             let mut authextra = Dict::new().with("pubkey", key.public().to_string()).with("channel_binding", binding);
-            if let Some((_, challenge)) = &self.router {
-                authextra.set("challenge", hex::encode(challenge));
+            if let Some(Expected { challenge, is_node, .. }) = &self.expected {
+                authextra.set(if *is_node { "node_challenge" } else { "challenge" }, hex::encode(challenge));
             }
             details.set("authextra", authextra);
         }
@@ -100,10 +115,14 @@ impl Client {
     }
 
     fn check_router(&self, extra: &Dict) -> Result<(), ChallengeError> {
-        let Some((key, challenge)) = &self.router else { return Ok(()) };
-        let signature = extra.str("signature").unwrap_or_default();
-        let proved = key.verify(challenge, self.channel_id.as_ref(), signature);
-        if proved { Ok(()) } else { Err(ChallengeError::OtherRouter) }
+        let Some(Expected { key, challenge, is_node }) = &self.expected else { return Ok(()) };
+        let channel_id = self.channel_id.as_ref();
+        let is_proved = if *is_node {
+            key.verify_node(challenge, channel_id, extra.str("node_signature").unwrap_or_default())
+        } else {
+            key.verify(challenge, channel_id, extra.str("signature").unwrap_or_default())
+        };
+        if is_proved { Ok(()) } else { Err(ChallengeError::OtherRouter) }
     }
 }
 
@@ -190,6 +209,25 @@ mod tests {
         let false_proof = extra.clone().with("signature", SecretKey::from_seed([3; 32]).sign(&asked, None));
         assert_eq!(client.answer("cryptosign", &false_proof), Err(ChallengeError::OtherRouter));
         let proof = extra.with("signature", router_key.sign(&asked, None));
+        assert!(client.answer("cryptosign", &proof).is_ok());
+    }
+
+    #[test]
+    fn neither_does_another_node() {
+        let node_key = SecretKey::from_seed([2; 32]);
+        let client = client(Credential::Cryptosign(SecretKey::from_seed([1; 32])));
+        let client = client.expect_node(node_key.public(), &mut ChaCha8Rng::seed_from_u64(1));
+        let details = client.hello_details(Dict::new());
+        let asked = details.dict("authextra").and_then(|extra| extra.str("node_challenge")).unwrap();
+        let asked = cryptosign::parse_challenge(asked).unwrap();
+
+        let extra = Dict::new().with("challenge", hex::encode([7; 32]));
+        let as_router = extra.clone().with("node_signature", node_key.sign(&asked, None));
+        let other = extra.clone().with("node_signature", SecretKey::from_seed([3; 32]).sign_as_node(&asked, None));
+        for extra in [&extra, &as_router, &other] {
+            assert_eq!(client.answer("cryptosign", extra), Err(ChallengeError::OtherRouter));
+        }
+        let proof = extra.with("node_signature", node_key.sign_as_node(&asked, None));
         assert!(client.answer("cryptosign", &proof).is_ok());
     }
 }

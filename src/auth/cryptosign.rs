@@ -5,9 +5,13 @@
 //! two proofs look alike: a key that signs on request as a router (`authextra.challenge`) must not be a key that signs
 //! as a client elsewhere, or whoever is challenged elsewhere could have the router answer for it. XOR with the channel
 //! does not prevent that, because the asker chooses the challenge.
+//!
+//! The key of a node does both: it dials other nodes and is dialed by them. So as the one that is dialed it signs
+//! (`authextra.node_challenge`) not the challenge but a digest of it, with which nobody can be challenged.
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use rand::CryptoRng;
+use sha2::{Digest, Sha256};
 use std::{fmt, str::FromStr};
 use subtle::ConstantTimeEq;
 
@@ -60,6 +64,11 @@ impl SecretKey {
         signature.push_str(&hex::encode(message));
         signature
     }
+
+    /// Proves the node that is dialed to the one that has dialed.
+    pub fn sign_as_node(&self, challenge: &Challenge, channel_id: Option<&ChannelId>) -> String {
+        self.sign(&node_digest(challenge), channel_id)
+    }
 }
 
 impl PublicKey {
@@ -75,6 +84,13 @@ impl PublicKey {
         let Ok(key) = VerifyingKey::from_bytes(&self.0) else { return false };
         let Ok(signature) = Signature::from_slice(signature) else { return false };
         bool::from(signed.ct_eq(&expected)) && key.verify_strict(&expected, &signature).is_ok()
+    }
+}
+
+impl PublicKey {
+    /// Whether `signature` is what `sign_as_node` gives with this key.
+    pub fn verify_node(&self, challenge: &Challenge, channel_id: Option<&ChannelId>, signature: &str) -> bool {
+        self.verify(&node_digest(challenge), channel_id, signature)
     }
 }
 
@@ -99,6 +115,10 @@ fn message(challenge: &Challenge, channel_id: Option<&ChannelId>) -> [u8; 32] {
         message.iter_mut().zip(channel_id).for_each(|(byte, mask)| *byte ^= mask);
     }
     message
+}
+
+fn node_digest(challenge: &Challenge) -> Challenge {
+    Sha256::new().chain_update(b"crossbar-cluster: the node that is dialed").chain_update(challenge).finalize().into()
 }
 
 impl FromStr for PublicKey {
@@ -142,6 +162,17 @@ mod tests {
 
     fn key() -> SecretKey {
         SecretKey::from_seed(parse_challenge(SEED).unwrap())
+    }
+
+    #[test]
+    fn the_proof_of_a_node_answers_no_challenge() {
+        let (key, challenge) = (SecretKey::from_seed([1; 32]), [7; 32]);
+        let proof = key.sign_as_node(&challenge, None);
+        assert!(key.public().verify_node(&challenge, None, &proof));
+        assert!(!key.public().verify_node(&[8; 32], None, &proof));
+        assert!(!key.public().verify(&challenge, None, &proof), "or a node that is dialed could be made to dial");
+        assert!(!key.public().verify_node(&challenge, None, &key.sign(&challenge, None)));
+        assert!(!SecretKey::from_seed([2; 32]).public().verify_node(&challenge, None, &proof));
     }
 
     #[test]

@@ -123,7 +123,6 @@ impl Config {
             (realm.core.name.clone(), admission::Realm { roles, request_ids: realm.request_ids })
         };
         Admission {
-            // The node key signs as a client of other nodes, so it must not also answer for the node here.
             node: admission::Node { id: self.node.id.clone(), pid: std::process::id(), key: None },
             realms: self.realms.iter().map(realm).collect(),
             methods: listener.auth.clone(),

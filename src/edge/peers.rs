@@ -2,11 +2,12 @@
 //! last membership is kept on disk, so that a node that starts while there is no master finds the others all the same.
 
 use crate::cluster::Membership;
-use crate::config::resolved::{Address, Peer, Purpose};
+use crate::config::resolved::{Address, Listener, Peer, Purpose};
 use crate::config::{Config, node_key};
 use crate::router::dial::{Dialer, link_with};
 use crate::router::listen::{admission, link_settings};
 use crate::router::shard::Shard;
+use crate::session::admission::Admission;
 use crate::transport::connect::Target;
 use std::cell::RefCell;
 use std::fs;
@@ -81,6 +82,11 @@ impl Peers {
         self.config.borrow().master.is_none() || !self.membership.borrow().members.is_empty()
     }
 
+    /// Who may come in through a listener: for links, those who are peers now.
+    pub(super) fn admission(&self, config: &Config, listener: &Listener) -> Admission {
+        admission(config, listener, &self.current(), self.dialer.as_ref().map(|dialer| &dialer.key))
+    }
+
     /// Links with those who are peers now, and admits their keys and no others.
     pub(super) fn apply(&self) {
         let peers = self.current();
@@ -88,7 +94,7 @@ impl Peers {
         let listeners = self.shard.borrow().listeners.clone();
         for (state, settings) in listeners.iter().zip(&config.listeners) {
             if settings.purpose == Purpose::Mesh {
-                *state.admission.borrow_mut() = admission(&config, settings, &peers);
+                *state.admission.borrow_mut() = self.admission(&config, settings);
             }
         }
         if let Some(dialer) = &self.dialer {

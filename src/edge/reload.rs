@@ -2,7 +2,7 @@
 
 use super::run::Edge;
 use crate::config::{self, Config};
-use crate::router::listen::{admission, load_tls};
+use crate::router::listen::load_tls;
 
 /// Applies the configuration file as it is now. A file with mistakes changes nothing.
 pub(super) fn reload(edge: &mut Edge) {
@@ -44,11 +44,10 @@ fn apply(edge: &mut Edge, new: &Config) {
     let states = shard.listeners.clone();
     drop(shard);
     edge.peers.reconfigure(new);
-    let peers = edge.peers.current();
     // Listeners cannot move live; the one with the same address gets its new certificates and principals.
     for (n, state) in states.into_iter().enumerate() {
         let Some(settings) = config::counterpart(&edge.config.listeners, n, &new.listeners) else { continue };
-        *state.admission.borrow_mut() = admission(new, settings, &peers);
+        *state.admission.borrow_mut() = edge.peers.admission(new, settings);
         *state.accepting.limits.borrow_mut() = settings.limits.clone();
         match load_tls(settings) {
             Ok(tls) => *state.accepting.tls.borrow_mut() = tls,

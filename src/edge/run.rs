@@ -12,7 +12,7 @@ use crate::router::daemon::{self, Daemon, RunError, Signals};
 use crate::router::faces;
 use crate::router::flush::run_flusher;
 use crate::router::housekeeping::run_housekeeping;
-use crate::router::listen::{admission, bind, bind_or_adopt, listener_state, run_listener};
+use crate::router::listen::{bind, bind_or_adopt, listener_state, run_listener};
 use crate::router::node::{NodeInfo, hostname};
 use crate::router::shard::{ListenerState, Shard};
 use crate::transport::handover::{Handover, Inherited};
@@ -85,7 +85,7 @@ impl Edge {
         let mut bound = Vec::new();
         for settings in &config.listeners {
             let listener = bind_or_adopt(&settings.address, settings.backlog, &mut inherited, &mut handover)?;
-            let admission = admission(&config, settings, &peers.current());
+            let admission = peers.admission(&config, settings);
             let pages = faces::client_pages(shard.clone(), settings.path.clone());
             let state = Rc::new(listener_state(settings, admission, &listener, pages)?);
             shard.borrow_mut().listeners.push(state.clone());

@@ -8,7 +8,7 @@ use crate::config::master::OperatorConfig;
 use crate::config::resolved::{Realm, SlowConsumer};
 use crate::limits::Limits;
 use crate::realm::{Permission, RealmConfig, Role};
-use crate::session::admission::{self, Admission, Grant, Methods, Principal, RequestIds, Source};
+use crate::session::admission::{self, Admission, Grant, Methods, NodeKey, Principal, RequestIds, Source};
 use crate::wamp::uri::{Match, UriCheck};
 use std::sync::Arc;
 
@@ -72,7 +72,12 @@ impl Access {
             Some((operator.id.clone(), Principal { credential: operator.ticket.clone()?, grant: as_operator() }))
         });
         Admission {
-            node: admission::Node { id: self.id.clone(), pid: std::process::id(), key: Some(self.key.clone()) },
+            node: admission::Node {
+                id: self.id.clone(),
+                pid: std::process::id(),
+                // It dials nobody.
+                key: Some(NodeKey::Router(self.key.clone())),
+            },
             realms: [(MASTER_REALM.to_owned(), realm)].into(),
             methods: Methods {
                 anonymous: None,

@@ -117,7 +117,7 @@ struct Dialed {
     identity: Identity,
 }
 
-/// Connects, proves who we are, and waits for WELCOME.
+/// Connects, has the peer prove who it is, proves who we are, and waits for WELCOME.
 async fn dial(dialer: &Dialer, peer: &Peer, realm: &str) -> Result<Dialed, String> {
     let target = match &peer.address {
         Address::Tcp { host, port } => Target::Tcp { host: host.clone(), port: *port },
@@ -126,6 +126,7 @@ async fn dial(dialer: &Dialer, peer: &Peer, realm: &str) -> Result<Dialed, Strin
     let connected = connect_rawsocket(&target, Serializer::Cbor, dialer.message_bytes_max).await;
     let mut link = Conversation::new(connected.map_err(|error| error.to_string())?);
     let client = Client::new(Some(dialer.node.clone()), Credential::Cryptosign(dialer.key.clone()));
+    let client = client.expect_node(peer.public_key, &mut rand::rng());
     let details = Dict::new().with("roles", feature::link_roles());
     let (session, _) = link.open(realm, &client, details).await.map_err(|error| format!("{}: {error}", peer.id))?;
     let identity = Identity {

@@ -3,10 +3,11 @@
 use super::LINK_ROLE;
 use super::connection::Driver;
 use super::shard::{ListenerState, Pings, Shard};
+use crate::auth::cryptosign::SecretKey;
 use crate::config::Config;
 use crate::config::resolved::{self, Address, Peer, ProxyProtocol, Purpose};
 use crate::drop::DropReason;
-use crate::session::admission::{Admission, Grant, Methods, Principal, Source};
+use crate::session::admission::{self, Admission, Grant, Methods, NodeKey, Principal, Source};
 use crate::transport::accept::{self, Accepting, ProxyMode};
 use crate::transport::handover::{Handover, Inherited};
 use crate::transport::http::{HttpSettings, Pages};
@@ -210,8 +211,8 @@ async fn shake_hands(state: &ListenerState, socket: Socket, peer: transport::Pee
 }
 
 /// Who may come in through a listener, and as what. A listener for the mesh admits the keys of these peers, and nobody
-/// else.
-pub fn admission(config: &Config, listener: &resolved::Listener, peers: &[Peer]) -> Admission {
+/// else, and proves to them that this node has its key.
+pub fn admission(config: &Config, listener: &resolved::Listener, peers: &[Peer], key: Option<&SecretKey>) -> Admission {
     let admission = config.admission(listener);
     if listener.purpose != Purpose::Mesh {
         return admission;
@@ -230,5 +231,6 @@ pub fn admission(config: &Config, listener: &resolved::Listener, peers: &[Peer])
     for realm in realms.values_mut() {
         realm.roles.insert(LINK_ROLE.to_owned());
     }
-    Admission { realms, methods, ..admission }
+    let node = admission::Node { key: key.cloned().map(NodeKey::Node), ..admission.node };
+    Admission { node, realms, methods, ..admission }
 }

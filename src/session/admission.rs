@@ -29,9 +29,17 @@ pub struct Node {
     pub id: String,
     /// `x_cb_pid`
     pub pid: u32,
-    /// Proves the node to clients that ask for it (cryptosign's `authextra.challenge`). Only a key that never signs as
-    /// a client may stand here, see `auth::cryptosign`.
-    pub key: Option<SecretKey>,
+    /// Proves the node to clients that ask for it.
+    pub key: Option<NodeKey>,
+}
+
+/// A key that proves a node, and how, see `auth::cryptosign`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NodeKey {
+    /// As the specification has it (`authextra.challenge`): only a key that never signs as a client.
+    Router(SecretKey),
+    /// As nodes do it among each other (`authextra.node_challenge`).
+    Node(SecretKey),
 }
 
 /// What a session needs to know of a realm.

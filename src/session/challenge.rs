@@ -4,7 +4,7 @@
 //! finds out who exists. Such a challenge has no grant: whatever is proved, nothing comes of it.
 
 use super::Context;
-use super::admission::{Authenticator, Grant, Principal};
+use super::admission::{Authenticator, Grant, NodeKey, Principal};
 use crate::auth::cryptosign::{self, ChannelId, PublicKey};
 use crate::auth::{Secret, decoy, wampcra};
 use crate::wire::{Dict, Value};
@@ -43,6 +43,8 @@ pub(super) struct Claim {
     channel_id: Option<ChannelId>,
     /// Asks the router to prove itself too.
     challenge: Option<cryptosign::Challenge>,
+    /// Asks the same of a node of a cluster.
+    node_challenge: Option<cryptosign::Challenge>,
 }
 
 impl Proof {
@@ -91,9 +93,16 @@ impl Challenge {
         let challenge = cryptosign::random_challenge(rng);
         let binding = claim.channel_id.map_or(Value::Null, |_| cryptosign::TLS_EXPORTER.into());
         let mut extra = Dict::new().with("challenge", hex::encode(challenge)).with("channel_binding", binding);
-        if let (Some(node_key), Some(asked)) = (&cx.admission.node.key, &claim.challenge) {
-            extra.set("pubkey", node_key.public().to_string());
-            extra.set("signature", node_key.sign(asked, claim.channel_id.as_ref()));
+        let channel_id = claim.channel_id.as_ref();
+        match (&cx.admission.node.key, &claim.challenge, &claim.node_challenge) {
+            (Some(NodeKey::Router(key)), Some(asked), _) => {
+                extra.set("pubkey", key.public().to_string());
+                extra.set("signature", key.sign(asked, channel_id));
+            }
+            (Some(NodeKey::Node(key)), _, Some(asked)) => {
+                extra.set("node_signature", key.sign_as_node(asked, channel_id));
+            }
+            _ => {}
         }
         let proof = Proof::Cryptosign { key: claim.key, challenge, channel_id: claim.channel_id };
         Challenge { extra, proof, grant }
@@ -113,8 +122,8 @@ impl Claim {
             // To go on without the binding that the peer relies on would be to cheat it.
             Some(_) => return Err("a channel_binding that is null or tls-exporter"),
         };
-        let challenge = authextra.str("challenge").and_then(cryptosign::parse_challenge);
-        Ok(Claim { key, channel_id, challenge })
+        let challenge = |name| authextra.str(name).and_then(cryptosign::parse_challenge);
+        Ok(Claim { key, channel_id, challenge: challenge("challenge"), node_challenge: challenge("node_challenge") })
     }
 }
 

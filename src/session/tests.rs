@@ -177,7 +177,7 @@ fn admission(listener: &str) -> Admission {
         _ => panic!("no such listener: {listener}"),
     };
     Admission {
-        node: Node { id: "edge1".to_owned(), pid: 1978, key: (listener == "all").then(|| key(9)) },
+        node: Node { id: "edge1".to_owned(), pid: 1978, key: node_key(listener) },
         realms: HashMap::from([
             ("realm1".to_owned(), realm(&["anonymous", "user", "admin", "node"], RequestIds::Strict)),
             ("lenient".to_owned(), realm(&["anonymous"], RequestIds::Lenient)),
@@ -186,6 +186,14 @@ fn admission(listener: &str) -> Admission {
         methods,
         decoy_key: Secret::new("decoy"),
         limits: Limits::default(),
+    }
+}
+
+fn node_key(listener: &str) -> Option<NodeKey> {
+    match listener {
+        "all" => Some(NodeKey::Router(key(9))),
+        "mesh" => Some(NodeKey::Node(key(9))),
+        _ => None,
     }
 }
 

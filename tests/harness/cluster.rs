@@ -125,6 +125,14 @@ impl Cluster {
         router
     }
 
+    /// Starts `edge<node>` again with another key than the one that the others know, without waiting for anything.
+    pub fn start_impostor(&mut self, node: usize) {
+        let key = self.directory.path().join(format!("node{node}/node.key"));
+        std::fs::remove_file(key).expect("it has a key");
+        make_key(self.directory.path(), node, &self.addresses);
+        self.start_alone(node);
+    }
+
     /// The running router of `edge<node>`.
     pub fn node(&mut self, node: usize) -> &mut Router {
         self.routers[node - 1].as_mut().expect("this node is running")
