@@ -90,7 +90,7 @@ impl Backend {
                 Ok(())
             }
             Message::Goodbye { reason, .. } => {
-                out.goodbye_and_out();
+                out.agree_to_goodbye();
                 Err(Lost::new(reason))
             }
             Message::Error { error, .. } => Err(Lost::new(error)),

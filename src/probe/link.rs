@@ -36,6 +36,8 @@ pub(super) struct Outgoing {
     outbound: Outbound,
     queue: Vec<u8>,
     requests: Id,
+    /// GOODBYE was sent.
+    is_leaving: bool,
     /// The task that reads; it also waits for room to write.
     reader: Option<Waker>,
 }
@@ -70,7 +72,7 @@ impl Link {
                 stream: connected.stream,
                 inbound: connected.inbound,
                 leftover: connected.leftover,
-                out: Outgoing { outbound: connected.outbound, queue: Vec::new(), requests: 0, reader: None },
+                out: Outgoing::new(connected.outbound),
                 welcome: Welcome::default(),
             };
             link.join(realm, buffer_bytes).await?;
@@ -190,6 +192,10 @@ impl Link {
 }
 
 impl Outgoing {
+    fn new(outbound: Outbound) -> Outgoing {
+        Outgoing { outbound, queue: Vec::new(), requests: 0, is_leaving: false, reader: None }
+    }
+
     /// Queues a message; it is written by the next flush.
     pub(super) fn send(&mut self, message: &Message) {
         let mut encoded = Vec::new();
@@ -206,11 +212,15 @@ impl Outgoing {
 
     /// Says that the session is to end; the router's GOODBYE comes back.
     pub(super) fn goodbye(&mut self) {
+        self.is_leaving = true;
         self.send(&Message::Goodbye { details: Dict::new(), reason: error::CLOSE_NORMAL.to_owned() });
     }
 
-    /// Agrees to the router's own GOODBYE.
-    pub(super) fn goodbye_and_out(&mut self) {
+    /// Agrees to the router's GOODBYE. Nothing is said to the one that answers our own.
+    pub(super) fn agree_to_goodbye(&mut self) {
+        if self.is_leaving {
+            return;
+        }
         self.send(&Message::Goodbye { details: Dict::new(), reason: error::CLOSE_GOODBYE_AND_OUT.to_owned() });
     }
 }

@@ -177,7 +177,7 @@ impl State {
             Message::Result { request, payload, .. } => self.handle_result(request, &payload, now_ns),
             Message::Error { request, error, .. } => self.handle_error(request, error, now_ns)?,
             Message::Goodbye { reason, .. } => {
-                out.goodbye_and_out();
+                out.agree_to_goodbye();
                 return Err(Lost::new(reason));
             }
             Message::Abort { reason, .. } => return Err(Lost::new(reason)),
