@@ -135,6 +135,17 @@ fn figures_add_up_over_processes_loops_and_strides() {
 }
 
 #[test]
+fn sessions_end_in_order() {
+    let router = router();
+    let (code, outcome) = outcome(&router, "--clients 2 --connections 30 --loops 1 --rate 1 --size 64 --duration 1");
+    assert_eq!((code, &outcome["sessions_absent"]), (0, &Value::from(0)), "{outcome}");
+    eventually("they are gone", || router.metric("crossbar_sessions{realm=\"realm1\"}") == 0);
+    for reason in ["protocol_violation", "peer_lost"] {
+        assert_eq!(router.drops(reason), 0, "{reason}");
+    }
+}
+
+#[test]
 fn two_probes_on_one_topic_do_not_disturb_each_other() {
     let router = router();
     std::thread::scope(|scope| {

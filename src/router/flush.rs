@@ -2,7 +2,6 @@
 
 use super::connection::Ending;
 use super::shard::{Shard, WRITE_CHUNK_BYTES};
-use crate::drop::DropReason;
 use crate::wamp::SessionKey;
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -109,7 +108,7 @@ impl Shard {
         let lost = self.write_out(key, &mut scratch);
         self.write_buffer = scratch;
         if lost {
-            self.kill(key, DropReason::PeerLost);
+            self.lose(key);
         }
     }
 

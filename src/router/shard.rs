@@ -314,6 +314,24 @@ impl Shard {
         self.leave(key);
     }
 
+    /// The peer has closed the transport, or it broke.
+    pub(super) fn lose(&mut self, key: SessionKey) {
+        let now = self.now();
+        let Some(connection) = self.connection(key) else { return };
+        if connection.ending == Ending::Dead {
+            return;
+        }
+        connection.ending = Ending::Dead;
+        connection.outbox.clear();
+        connection.wake();
+        let mut steps = Vec::new();
+        connection.speaker.handle_transport_closed(&mut steps);
+        self.work.extend(steps.into_iter().map(|step| Work::Step(key, step)));
+        self.work_off(now);
+        // Who was asked whether it may come in need not answer any more.
+        self.leave(key);
+    }
+
     /// Ends a connection in order: what waits is written, then our side is closed.
     pub(super) fn close(&mut self, key: SessionKey, farewell: Option<Bytes>) {
         let now = self.now();

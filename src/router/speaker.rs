@@ -36,6 +36,16 @@ impl Speaker {
         }
     }
 
+    /// The transport is gone.
+    pub fn handle_transport_closed(&mut self, out: &mut Vec<Step>) {
+        match self {
+            Speaker::Session(session) => session.handle_transport_closed(out),
+            Speaker::Uplink => {
+                out.extend([Step::Leave, Step::CloseTransport { reason: Some(DropReason::PeerLost) }]);
+            }
+        }
+    }
+
     pub fn handle_authenticator_answer(
         &mut self,
         cx: &Context,

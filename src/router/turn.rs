@@ -71,7 +71,7 @@ impl Shard {
             }
             match connection.stream.try_read(&mut buffer) {
                 Ok(0) => {
-                    self.kill(key, DropReason::PeerLost);
+                    self.lose(key);
                     break Read::Drained;
                 }
                 Ok(n) => {
@@ -85,8 +85,11 @@ impl Shard {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     // Only TLS finds fault with what it reads.
-                    let is_broken = error.kind() == io::ErrorKind::InvalidData;
-                    self.kill(key, if is_broken { DropReason::TransportViolation } else { DropReason::PeerLost });
+                    if error.kind() == io::ErrorKind::InvalidData {
+                        self.kill(key, DropReason::TransportViolation);
+                    } else {
+                        self.lose(key);
+                    }
                     break Read::Drained;
                 }
             }

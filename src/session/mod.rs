@@ -144,10 +144,17 @@ impl Session {
         }
     }
 
-    /// The transport is gone.
+    /// The peer has closed the transport, or it broke. A loss for a session that was open; one that we have ended has
+    /// ended for the reason that it was ended for, and where there is none nothing is lost.
     pub fn handle_transport_closed(&mut self, out: &mut Vec<Step>) {
         self.leave(out);
-        (self.state, self.deadline) = (State::Closed, None);
+        let reason = match self.state {
+            State::Established(_) => Some(DropReason::PeerLost),
+            State::Closing(reason) => Some(reason),
+            State::Opening | State::Handshake(_) | State::Refused(_) => None,
+            State::Closed => return,
+        };
+        self.close_transport(reason, out);
     }
 
     /// The time is `cx.now`; does nothing before the deadline.
