@@ -28,6 +28,7 @@ pub(super) async fn top(contact: &Contact, iterations: Option<u32>, is_json: boo
         }
         return Ok(());
     }
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(anyhow::Error::from)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(anyhow::Error::from)?;
     let mut screen = Screen::open().map_err(anyhow::Error::from)?;
     let mut watch = Watch { contact, asked: Some(asked), picture: String::new() };
@@ -35,7 +36,7 @@ pub(super) async fn top(contact: &Contact, iterations: Option<u32>, is_json: boo
         tokio::select! {
             () = watch.renew(&mut ticks) => {}
             () = screen.quit() => break,
-            _ = tokio::signal::ctrl_c() => break,
+            _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
         }
         screen.show(&watch.picture).map_err(anyhow::Error::from)?;
