@@ -157,7 +157,8 @@ impl Cluster {
             return Err(Refusal("a rebalance is already under way".to_owned()));
         }
         let serving = self.nodes.values().filter(|node| node.is_serving()).count();
-        if serving < 2 {
+        let coming = self.nodes.values().filter(|node| node.is_coming()).count();
+        if serving + coming < 2 {
             return Err(Refusal(format!("a rebalance needs two nodes that are up, there are {serving}")));
         }
         let mut rebalance = Rebalance::new(now, rate);

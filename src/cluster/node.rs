@@ -80,6 +80,11 @@ impl Node {
         self.state == State::Up
     }
 
+    /// Whether it will take clients in a moment, or is down in a moment.
+    pub(super) fn is_coming(&self) -> bool {
+        matches!(self.state, State::Joining | State::Late)
+    }
+
     /// Its sessions, as it said last.
     pub fn sessions(&self) -> usize {
         self.figures.as_ref().map_or(0, |figures| figures.sessions)

@@ -27,6 +27,16 @@ impl Rebalance {
 
     /// Looks how the sessions are spread, and asks for the next round. True when nothing more is to be done.
     pub(super) fn advance(&mut self, now: Now, nodes: &BTreeMap<String, Node>, out: &mut Vec<Action>) -> bool {
+        if now.uptime < self.started.uptime + RETURN_MAX
+            && let Some(node) = nodes.values().find(|node| node.is_coming())
+        {
+            // To be even without it would be to be uneven with it.
+            if now == self.started {
+                log(out, None, "rebalance", format!("waits for {}, which is {}", node.member.id, node.state.name()));
+            }
+            self.next = now.uptime + LOOK_AGAIN;
+            return false;
+        }
         let serving: Vec<&Node> = nodes.values().filter(|node| node.is_serving()).collect();
         let spread = Spread::of(&serving);
         if spread.is_even() {
@@ -91,6 +101,9 @@ const TOLERANCE: f64 = 0.025;
 /// How long a round lasts when nobody says how fast: long enough that no node feels it, short enough for two rounds
 /// within 30 s.
 const ROUND_SECONDS: f64 = 10.0;
+/// How long a node that is on its way to serve is waited for, a restart for example.
+const RETURN_MAX: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// Sessions a second at least, so that a few do not take long.
 const RATE_MIN: f64 = 20.0;
 /// Until those who were sent away are back, and heartbeats have told of it.

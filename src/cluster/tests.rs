@@ -189,6 +189,39 @@ fn a_rebalance_brings_every_node_within_five_percent() {
 }
 
 #[test]
+fn a_rebalance_waits_for_a_node_that_is_joining() {
+    let mut world = World::new(2);
+    world.sessions.insert("edge1".to_owned(), 100);
+    world.connect_all();
+    world.silent.push("edge2".to_owned());
+    let join = |cluster: &mut Cluster, now, is_joining, out: &mut Vec<Action>| {
+        cluster.handle_heartbeat(now, "edge2", Figures { is_joining, ..Figures::default() }, out);
+    };
+    world.with(|cluster, now, out| join(cluster, now, true, out));
+    world.with(|cluster, now, out| cluster.begin_rebalance(now, Some(50.0), out).unwrap());
+    world.beat();
+    assert_eq!(world.orders, [], "edge1 alone would be even");
+    assert_eq!(world.log.last().unwrap(), "waits for edge2, which is joining");
+    world.with(|cluster, now, out| join(cluster, now, false, out));
+    world.beat();
+    assert_eq!(world.orders, [("edge1".to_owned(), Order::Shed { sessions: 50, over: SECOND })]);
+
+    // But not for ever.
+    world.silent.clear();
+    for _ in 0..60 {
+        world.beat();
+    }
+    world.silent.push("edge2".to_owned());
+    world.with(|cluster, now, out| join(cluster, now, true, out));
+    world.with(|cluster, now, out| cluster.begin_rebalance(now, None, out).unwrap());
+    for _ in 0..11 {
+        world.with(|cluster, now, out| join(cluster, now, true, out));
+        world.beat();
+    }
+    assert!(world.cluster.rebalance().is_none(), "{:?}", world.log);
+}
+
+#[test]
 fn a_rebalance_that_nobody_follows_is_given_up() {
     let mut world = World::new(2);
     world.sessions.insert("edge1".to_owned(), 100);
