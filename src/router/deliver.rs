@@ -1,7 +1,7 @@
 //! Messages to outboxes: encoded once per serializer and wrapping, bounded per receiver.
 
 use super::connection::Ending;
-use super::shard::{RealmIndex, Shard, Work};
+use super::shard::{RealmIndex, Shard};
 use crate::config::resolved::SlowConsumer;
 use crate::drop::DropReason;
 use crate::limits::{OUTBOX_STALL_PERCENT, STALL_MAX};
@@ -178,16 +178,6 @@ impl Shard {
             self.stalled.push_back((until, source));
             self.wake_flusher();
         }
-    }
-
-    /// Ends a connection from within a delivery: its realm is told when the work at hand is done.
-    fn kill_later(&mut self, key: SessionKey, reason: DropReason) {
-        let Some(connection) = self.connection(key) else { return };
-        connection.ending = Ending::Dead;
-        connection.outbox.clear();
-        connection.wake();
-        self.stats.count_drop(reason);
-        self.work.push_back(Work::Step(key, crate::session::Step::Leave));
     }
 
     /// The receiver said that it takes no message of this size. Nothing may be lost silently that somebody waits for.

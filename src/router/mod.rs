@@ -6,6 +6,7 @@ pub mod connection;
 pub mod daemon;
 mod deliver;
 pub mod dial;
+mod endings;
 pub mod faces;
 pub mod flush;
 pub mod housekeeping;

@@ -11,7 +11,6 @@ use super::serve::{Answer, Served};
 use super::speaker::Speaker;
 use super::trace::Tracer;
 use crate::config::Realm as RealmSettings;
-use crate::drop::DropReason;
 use crate::limits::Limits;
 use crate::metrics::Stats;
 use crate::realm::Effect;
@@ -19,10 +18,9 @@ use crate::session::admission::{Admission, Peer};
 use crate::session::{Context, Session, Step};
 use crate::time::Now;
 use crate::transport::accept::Accepting;
-use crate::transport::{Class, Established, Frame, Inbound, Outbound, Stream};
-use crate::wamp::{Id, SessionKey, error};
+use crate::transport::{Established, Inbound, Outbound, Stream};
+use crate::wamp::{Id, SessionKey};
 use crate::wire::{Dict, Serializer};
-use bytes::Bytes;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use slab::Slab;
@@ -301,77 +299,6 @@ impl Shard {
         self.realms.get_mut(index.0)?.as_mut().map(|slot| &mut slot.realm)
     }
 
-    /// Ends a connection at once: nothing more is read or written. Its task removes it.
-    pub(super) fn kill(&mut self, key: SessionKey, reason: DropReason) {
-        let Some(connection) = self.connection(key) else { return };
-        if connection.ending == Ending::Dead {
-            return;
-        }
-        connection.ending = Ending::Dead;
-        connection.outbox.clear();
-        connection.wake();
-        self.stats.count_drop(reason);
-        self.leave(key);
-    }
-
-    /// The peer has closed the transport, or it broke.
-    pub(super) fn lose(&mut self, key: SessionKey) {
-        let now = self.now();
-        let Some(connection) = self.connection(key) else { return };
-        if connection.ending == Ending::Dead {
-            return;
-        }
-        connection.ending = Ending::Dead;
-        connection.outbox.clear();
-        connection.wake();
-        let mut steps = Vec::new();
-        connection.speaker.handle_transport_closed(&mut steps);
-        self.work.extend(steps.into_iter().map(|step| Work::Step(key, step)));
-        self.work_off(now);
-        // Who was asked whether it may come in need not answer any more.
-        self.leave(key);
-    }
-
-    /// Ends a connection in order: what waits is written, then our side is closed.
-    pub(super) fn close(&mut self, key: SessionKey, farewell: Option<Bytes>) {
-        let now = self.now();
-        let Some(connection) = self.connection(key) else { return };
-        if connection.ending != Ending::Open {
-            return;
-        }
-        let deadline = now.uptime + connection.listener.limits().close_timeout;
-        connection.ending = Ending::Closing { deadline, is_shut: false };
-        if let Some(bytes) = farewell {
-            connection.outbox.push(Frame { bytes, class: Class::Reply });
-        }
-        connection.wake();
-        self.touch(key);
-        self.leave(key);
-    }
-
-    /// Makes the realm forget the session, if it had joined one.
-    pub(super) fn leave(&mut self, key: SessionKey) {
-        let now = self.now();
-        let Some(connection) = self.connection(key) else { return };
-        connection.is_suspended = false;
-        let token = connection.authenticating.take();
-        let realm = connection.realm.take();
-        if let Some(token) = token {
-            self.authenticating.remove(&token);
-        }
-        if let Some(index) = realm {
-            self.with_realm(index, |realm, effects| realm.leave(now, key, effects));
-            self.work_off(now);
-        }
-    }
-
-    /// Forgets a dead connection. Its key may be used again at once.
-    pub(super) fn remove(&mut self, key: SessionKey) {
-        self.leave(key);
-        let connection = self.connections.remove(key.0 as usize);
-        connection.listener.connections.set(connection.listener.connections.get() - 1);
-    }
-
     /// A number that names a question to a dynamic authenticator.
     pub(super) fn token(&mut self) -> u64 {
         self.next_token += 1;
@@ -400,23 +327,6 @@ impl Shard {
             slot.is_clustered = false;
         }
         index
-    }
-
-    /// Ends a session in order, for a reason that its client is told.
-    pub fn goodbye(&mut self, key: SessionKey, reason: &str, message: &str, drop_reason: DropReason) {
-        let now = self.now();
-        self.end(now, key, reason, Some(message), drop_reason);
-        self.work_off(now);
-        self.wake_flusher();
-    }
-
-    /// Ends a session in order, whose client is to connect again and will come to another node.
-    pub fn send_elsewhere(&mut self, key: SessionKey, message: &str, drop_reason: DropReason) {
-        let now = self.now();
-        if let Some(index) = self.connection(key).and_then(|connection| connection.realm) {
-            self.with_realm(index, |realm, effects| realm.set_session_leaving(now, key, effects));
-        }
-        self.goodbye(key, error::CLOSE_SYSTEM_SHUTDOWN, message, drop_reason);
     }
 
     /// The id of the open session at this place.

@@ -1,0 +1,105 @@
+//! How connections end, at once or in order, and sessions with them.
+
+use super::connection::{Connection, Ending};
+use super::shard::{Shard, Work};
+use crate::drop::DropReason;
+use crate::session::Step;
+use crate::transport::{Class, Frame};
+use crate::wamp::{SessionKey, error};
+use bytes::Bytes;
+
+impl Shard {
+    /// Ends a session in order, for a reason that its client is told.
+    pub fn goodbye(&mut self, key: SessionKey, reason: &str, message: &str, drop_reason: DropReason) {
+        let now = self.now();
+        self.end(now, key, reason, Some(message), drop_reason);
+        self.work_off(now);
+        self.wake_flusher();
+    }
+
+    /// Ends a session in order, whose client is to connect again and will come to another node.
+    pub fn send_elsewhere(&mut self, key: SessionKey, message: &str, drop_reason: DropReason) {
+        let now = self.now();
+        if let Some(index) = self.connection(key).and_then(|connection| connection.realm) {
+            self.with_realm(index, |realm, effects| realm.set_session_leaving(now, key, effects));
+        }
+        self.goodbye(key, error::CLOSE_SYSTEM_SHUTDOWN, message, drop_reason);
+    }
+
+    /// Ends a connection at once: nothing more is read or written.
+    pub(super) fn kill(&mut self, key: SessionKey, reason: DropReason) {
+        if self.bury(key).is_some() {
+            self.stats.count_drop(reason);
+            self.leave(key);
+        }
+    }
+
+    /// The same from within a delivery: its realm is told when the work at hand is done.
+    pub(super) fn kill_later(&mut self, key: SessionKey, reason: DropReason) {
+        if self.bury(key).is_some() {
+            self.stats.count_drop(reason);
+            self.work.push_back(Work::Step(key, Step::Leave));
+        }
+    }
+
+    /// The peer has closed the transport, or it broke.
+    pub(super) fn lose(&mut self, key: SessionKey) {
+        let now = self.now();
+        let mut steps = Vec::new();
+        let Some(connection) = self.bury(key) else { return };
+        connection.speaker.handle_transport_closed(&mut steps);
+        self.work.extend(steps.into_iter().map(|step| Work::Step(key, step)));
+        self.work_off(now);
+        // Who was asked whether it may come in need not answer any more.
+        self.leave(key);
+    }
+
+    /// Declares a connection dead; its task removes it. None when it was dead before.
+    fn bury(&mut self, key: SessionKey) -> Option<&mut Connection> {
+        let connection = self.connection(key).filter(|connection| connection.ending != Ending::Dead)?;
+        connection.ending = Ending::Dead;
+        connection.outbox.clear();
+        connection.wake();
+        Some(connection)
+    }
+
+    /// Ends a connection in order: what waits is written, then our side is closed.
+    pub(super) fn close(&mut self, key: SessionKey, farewell: Option<Bytes>) {
+        let now = self.now();
+        let Some(connection) = self.connection(key) else { return };
+        if connection.ending != Ending::Open {
+            return;
+        }
+        let deadline = now.uptime + connection.listener.limits().close_timeout;
+        connection.ending = Ending::Closing { deadline, is_shut: false };
+        if let Some(bytes) = farewell {
+            connection.outbox.push(Frame { bytes, class: Class::Reply });
+        }
+        connection.wake();
+        self.touch(key);
+        self.leave(key);
+    }
+
+    /// Makes the realm forget the session, if it had joined one.
+    pub(super) fn leave(&mut self, key: SessionKey) {
+        let now = self.now();
+        let Some(connection) = self.connection(key) else { return };
+        connection.is_suspended = false;
+        let token = connection.authenticating.take();
+        let realm = connection.realm.take();
+        if let Some(token) = token {
+            self.authenticating.remove(&token);
+        }
+        if let Some(index) = realm {
+            self.with_realm(index, |realm, effects| realm.leave(now, key, effects));
+            self.work_off(now);
+        }
+    }
+
+    /// Forgets a dead connection. Its key may be used again at once.
+    pub(super) fn remove(&mut self, key: SessionKey) {
+        self.leave(key);
+        let connection = self.connections.remove(key.0 as usize);
+        connection.listener.connections.set(connection.listener.connections.get() - 1);
+    }
+}
