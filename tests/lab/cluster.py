@@ -5,10 +5,12 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import time
 
 import lab
+import yaml
 
 EDGES = {"edge1": ("brummer1", 1), "edge2": ("brummer1", 2), "edge3": ("brummer2", 3), "edge4": ("brummer2", 4)}
 EDGES_OF = {"brummer1": ["edge1", "edge2"], "brummer2": ["edge3", "edge4"]}
@@ -48,6 +50,20 @@ def playbook(name, *options, inventory="inventories/lab"):
         cwd=ANSIBLE, env=environment, capture_output=True, text=True, check=False, timeout=PLAY_MAX_S, stdin=subprocess.DEVNULL,
     )
     return Play(done.returncode, done.stdout + done.stderr, time.monotonic() - started)
+
+
+def changed_inventory(directory, change):
+    """A copy of the lab's inventory in which the groups are changed. Returns where it is."""
+    inventory = directory / "inventory"
+    shutil.copytree(ANSIBLE / "inventories/lab", inventory)
+    everything = inventory / "group_vars/all.yml"
+    everything.write_text(everything.read_text().replace("{{ inventory_dir }}/../../..", str(lab.ROOT)).replace(
+        "inventory_dir ~ '/../../../", f"'{lab.ROOT}/"))
+    file = inventory / "hosts.yml"
+    hosts = yaml.safe_load(file.read_text())
+    change(hosts["all"]["children"])
+    file.write_text(yaml.safe_dump(hosts))
+    return inventory
 
 
 def unit(edge):
@@ -208,8 +224,8 @@ class Remote:
     """A Python script of tests/lab under way on a host. It ends when its input does, and then prints what it has found."""
 
     def __init__(self, host, script, *arguments):
-        source = (lab.ROOT / "tests/lab" / script).read_text()
-        lab.ssh(host, f"cat >/root/{script}", input=source)
+        for file in ("wamp.py", script):
+            lab.ssh(host, f"cat >/root/{file}", input=(lab.ROOT / "tests/lab" / file).read_text())
         command = f"python3 /root/{script} {' '.join(map(str, arguments))}"
         self.process = subprocess.Popen(
             lab.ssh_command(host, command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -1,15 +1,14 @@
 """From three bare hosts to the running cluster, and what a playbook does when it has nothing to do or should do nothing."""
 
+import json
 import os
 import re
-import shutil
 import subprocess
 import time
 
 import lab
 import pytest
-import yaml
-from cluster import ANSIBLE, BIN, EDGES, Probe, eventually, haproxy, is_whole, on, playbook
+from cluster import ANSIBLE, BIN, EDGES, Probe, Remote, changed_inventory, eventually, haproxy, info, is_whole, on, page, playbook
 
 UP_WITHIN_S = 180
 
@@ -126,15 +125,7 @@ BAD = {
 def test_bad_inventory(whole, tmp_path, name):
     """It is refused before anything is changed, with host, file and key."""
     spoil, expected = BAD[name]
-    inventory = tmp_path / "inventory"
-    shutil.copytree(ANSIBLE / "inventories/lab", inventory)
-    text = (inventory / "group_vars/all.yml").read_text()
-    (inventory / "group_vars/all.yml").write_text(text.replace("{{ inventory_dir }}/../../..", str(lab.ROOT)).replace(
-        "inventory_dir ~ '/../../../", f"'{lab.ROOT}/"))
-    file = inventory / "hosts.yml"
-    hosts = yaml.safe_load(file.read_text())
-    spoil(hosts["all"]["children"])
-    file.write_text(yaml.safe_dump(hosts))
+    inventory = changed_inventory(tmp_path, spoil)
     before = snapshot()
     play = playbook("site", inventory=inventory)
     assert play.code != 0, play.text
@@ -181,3 +172,54 @@ def snapshot():
 
 def test_haproxy_knows_all(whole):
     assert {edge: state for edge, (state, _) in haproxy().items()} == {edge: "UP" for edge in EDGES}
+
+
+USERS = """
+[listen.auth.anonymous]
+role = "anonymous"
+
+[listen.auth.ticket.principals.alice]
+ticket = "open sesame"
+role = "anonymous"
+"""
+
+
+def test_tls_and_users(whole, tmp_path):
+    """Variables of the inventory give the listeners a certificate and users; HAProxy passes TLS on and its checks speak it."""
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    lab.run(
+        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+        "-subj", "/CN=matterhorn", "-addext", "subjectAltName=DNS:matterhorn", "-keyout", key, "-out", certificate, stderr=subprocess.DEVNULL,
+    )
+    wanted = {"crossbar_tls_certificate": str(certificate), "crossbar_tls_key": str(key), "crossbar_listen_auth": USERS}
+    pids = {edge: info(edge)["pid"] for edge in EDGES}
+    try:
+        playbook("site", "-e", json.dumps(wanted)).succeeded()
+        eventually("HAProxy to reach all edges by TLS", lambda: all(state == "UP" for state, _ in haproxy().values()))
+        lab.ssh("matterhorn", "cat >/root/certificate.pem", input=certificate.read_text())
+        visitor = Remote("matterhorn", "visitor.py", "matterhorn:8080", "/root/certificate.pem", "alice", "'open sesame'")
+        found = visitor.finish()
+        assert (found["details"]["authid"], found["details"]["authmethod"]) == ("alice", "ticket"), found
+        assert found["details"]["x_cb_node"] in EDGES and found["sessions"] == 1, found
+        assert found["refusal"][0] == 3 and found["refusal"][2] == "wamp.error.authentication_failed", found
+        assert page("brummer1", 8081, "/info") is None, "nobody is served without TLS"
+        assert playbook("site", "-e", json.dumps(wanted)).succeeded().changed == {host: 0 for host in lab.HOSTS}
+    finally:
+        playbook("site").succeeded()
+    eventually("the cluster to be whole without TLS", is_whole)
+    assert {edge: info(edge)["pid"] for edge in EDGES} == pids, "edges take over certificates and users while they run"
+
+
+def test_without_a_master(whole, tmp_path):
+    """Edges of an inventory that has no master know each other by their configurations, and need no master to be one router."""
+    inventory = changed_inventory(tmp_path, lambda groups: groups.pop("masters"))
+    try:
+        playbook("site", inventory=inventory).succeeded()
+        lab.ssh("matterhorn", "systemctl stop crossbar-master")
+        eventually("the edges to be one router", is_whole)
+        assert "[master]" not in on("edge1", "cat /etc/crossbar/edge-1.toml")
+        assert playbook("site", inventory=inventory).succeeded().changed == {host: 0 for host in lab.HOSTS}
+    finally:
+        lab.ssh("matterhorn", "systemctl start crossbar-master")
+        playbook("site").succeeded()
+    eventually("the master to know all", lambda: lab.ssh("matterhorn", "crossbarctl nodes").count(" up ") == len(EDGES))

@@ -8,8 +8,7 @@ import time
 
 import lab
 import pytest
-import yaml
-from cluster import ANSIBLE, EDGES, PLAY_MAX_S, Backends, Probe, Remote, eventually, haproxy, info, on, playbook, sessions
+from cluster import EDGES, PLAY_MAX_S, Backends, Probe, Remote, changed_inventory, eventually, haproxy, info, on, playbook, sessions
 
 
 def check_nothing_failed(outcome, restarted):
@@ -141,14 +140,8 @@ def test_rebalance(whole, figure):
 @pytest.fixture
 def larger(tmp_path):
     """The lab's inventory with a fifth edge, on brummer2."""
-    inventory = tmp_path / "inventory"
-    shutil.copytree(ANSIBLE / "inventories/lab", inventory)
-    everything = inventory / "group_vars/all.yml"
-    everything.write_text(everything.read_text().replace("{{ inventory_dir }}/../../..", str(lab.ROOT)).replace(
-        "inventory_dir ~ '/../../../", f"'{lab.ROOT}/"))
-    hosts = yaml.safe_load((inventory / "hosts.yml").read_text())
-    hosts["all"]["children"]["edges"]["hosts"]["brummer2"]["crossbar_edges"].append({"id": "edge5", "number": 5})
-    (inventory / "hosts.yml").write_text(yaml.safe_dump(hosts))
+    more = {"id": "edge5", "number": 5}
+    inventory = changed_inventory(tmp_path, lambda groups: groups["edges"]["hosts"]["brummer2"]["crossbar_edges"].append(more))
     yield inventory
     EDGES.pop("edge5", None)
     # What a playbook does not do: to end an edge that the inventory does not name any more is a decision.
