@@ -158,8 +158,9 @@ impl Dealer {
             Choice::Busy => {
                 registration.queue.insert(key);
             }
-            // They were let go in the moment in which the call came to them.
-            Choice::Nobody if may_wait && registration.callees.iter().all(|callee| callee.leaving) => {
+            // They were let go in the moment in which the call came to them; or somebody is about to come back on
+            // another node, where his registration has not taken effect yet.
+            Choice::Nobody if may_wait && (is_awaited || registration.callees.iter().all(|callee| callee.leaving)) => {
                 self.wait_for_return(cx, key);
             }
             Choice::Nobody => {
@@ -203,6 +204,7 @@ impl Dealer {
 
     /// Sends a call to the callee at place `index` of its registration.
     fn invoke(&mut self, cx: &mut Context, key: CallKey, index: usize) {
+        let is_awaited = self.calls.call(key).is_some_and(|call| self.is_awaited(cx, &call.procedure));
         let Some(call) = self.calls.call_mut(key) else { return };
         let Some(registration) = self.registrations.registration_mut(call.registration) else { return };
         let id = registration.id;
@@ -226,7 +228,7 @@ impl Dealer {
         };
         let to = callee.session;
         // With one callee, or parts still to come, it cannot go to another one.
-        let is_only = registration.callees.len() == 1 && !registration.callees[index].leaving;
+        let is_only = registration.callees.len() == 1 && !registration.callees[index].leaving && !is_awaited;
         let is_final_try = is_only || call.input_open;
         let payload = if is_final_try { call.payload.take() } else { call.payload.clone() };
         if is_forwarded {

@@ -106,6 +106,22 @@ fn a_call_that_comes_too_late_to_another_node_waits_as_well() {
 }
 
 #[test]
+fn who_is_back_on_another_node_but_not_yet_ready_there_is_waited_for() {
+    let mut world = world();
+    world.send(1, "[64, 1, {}, 'com.a']");
+    world.send_away(1);
+    world.leave(1);
+    assert_eq!(world.send(9, "[48, 1, {}, 'com.a']"), NOTHING);
+    let lines = world.send(3, "[64, 1, {'pending': true}, 'com.a']");
+    assert_eq!(invoked(&lines), [3], "{lines:?}");
+    assert_eq!(world.send(3, "[8, 68, 1, {}, 'wamp.error.unavailable']"), NOTHING);
+    let lines = world.send(3, "[64, 2, {}, 'com.a']");
+    assert_eq!(invoked(&lines), [3], "{lines:?}");
+    assert_eq!(world.send(3, "[70, 2, {}, ['late']]"), ["9 [50,1,{},['late']]"]);
+    world.end();
+}
+
+#[test]
 fn calls_of_other_nodes_wait_there() {
     let mut world = world();
     world.join(4, MemberKind::Uplink, EVERYTHING);
