@@ -47,7 +47,7 @@ drop_reasons! {
     OptionNotAllowed = "option_not_allowed", "A client that is no link set an option of links on a message that gets no answer.";
     Killed = "killed", "A session was ended through the meta API or by an operator.";
     Shutdown = "shutdown", "The node is draining or shutting down.";
-    PeerLost = "peer_lost", "The peer closed or reset the transport while its session was open.";
+    PeerLost = "peer_lost", "The peer closed or reset the transport in the middle of its handshake, or while its session was open.";
     CallerGone = "caller_gone", "A result arrived for a caller that has left or has cancelled.";
     PublishRefused = "publish_refused", "A PUBLISH without acknowledge was refused: its publisher asked not to be told.";
     PeerRemoved = "peer_removed", "The node at the other end of a link does not belong to the cluster any more.";

@@ -190,7 +190,7 @@ async fn handle_connection(shard: Rc<RefCell<Shard>>, state: Rc<ListenerState>, 
             // A task of its own: this one is as large as the handshake was.
             tokio::task::spawn_local(Driver { shard, key });
         }
-        Ok(Accepted::Served) => {}
+        Ok(Accepted::Served | Accepted::Gone) => {}
         Err(error) => shard.borrow().stats.count_drop(error.reason),
     }
 }

@@ -12,7 +12,7 @@ use crate::limits::Limits;
 use crate::wire::proxy::{self, ProxyHeader};
 use crate::wire::rawsocket::Refusal;
 use crate::wire::{Serializer, rawsocket};
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use rustls::ServerConfig;
 use std::cell::RefCell;
 use std::io;
@@ -62,6 +62,8 @@ pub enum Accepted {
     Established(Box<Established>),
     /// An HTTP request was answered; there is nothing more to do.
     Served,
+    /// Whoever connected has gone without having asked for anything, as checks of load balancers do.
+    Gone,
 }
 
 /// A transport on which WAMP (or echo) messages can flow.
@@ -96,58 +98,80 @@ impl HandshakeError {
 }
 
 impl From<io::Error> for HandshakeError {
+    /// Only TLS finds fault with what it reads; any other error says that the peer has gone.
     fn from(error: io::Error) -> HandshakeError {
-        HandshakeError { reason: DropReason::PeerLost, message: error.to_string() }
+        let is_fault = error.kind() == io::ErrorKind::InvalidData;
+        let reason = if is_fault { DropReason::TransportViolation } else { DropReason::PeerLost };
+        HandshakeError { reason, message: error.to_string() }
     }
 }
 
 /// Takes one accepted socket through its handshakes.
 pub async fn accept(accepting: &Accepting, mut socket: Socket, peer: Peer) -> Result<Accepted, HandshakeError> {
     let mode = if accepting.believes(&peer) { accepting.proxy } else { ProxyMode::Off };
-    let (peer, head) = read_proxy_header(mode, &mut socket, peer).await?;
-    let mut plumbing = Plumbing::Plain(Rewind { head, inner: socket });
+    let Some((peer, head)) = read_proxy_header(mode, &mut socket, peer).await? else { return Ok(Accepted::Gone) };
+    let mut plain = Rewind { head, inner: socket };
     let tls = accepting.tls.borrow().clone();
-    if let Some(config) = tls {
-        let Plumbing::Plain(plain) = plumbing else { unreachable!("plumbing was made plain above") };
-        let stream = TlsAcceptor::from(config).accept(plain).await;
-        plumbing = Plumbing::Tls(Box::new(stream.map_err(|error| HandshakeError::violation(format!("TLS: {error}")))?));
-    }
-    let mut first = [0; 1];
-    if plumbing.read(&mut first).await? == 0 {
-        return Err(HandshakeError { reason: DropReason::PeerLost, message: "closed without a byte".to_owned() });
-    }
-    if first[0] == rawsocket::MAGIC {
-        return accept_rawsocket(accepting, plumbing, peer, first[0]).await;
+    let mut plumbing = match tls {
+        None => Plumbing::Plain(plain),
+        Some(config) => {
+            let Some(first) = first_byte(&mut plain).await? else { return Ok(Accepted::Gone) };
+            plain.put_back(first);
+            Plumbing::Tls(Box::new(TlsAcceptor::from(config).accept(plain).await?))
+        }
+    };
+    let Some(first) = first_byte(&mut plumbing).await? else { return Ok(Accepted::Gone) };
+    if first == rawsocket::MAGIC {
+        return accept_rawsocket(accepting, plumbing, peer, first).await;
     }
     match &accepting.http {
         Some(settings) => {
-            let io = Rewind { head: Bytes::copy_from_slice(&first), inner: plumbing };
+            let io = Rewind { head: Bytes::copy_from_slice(&[first]), inner: plumbing };
             let limits = accepting.limits.borrow().clone();
             http::accept(settings, &limits, io, peer).await
         }
-        None => Err(HandshakeError::violation(format!("the first octet is 0x{:02x}, not RawSocket's 0x7f", first[0]))),
+        None => Err(HandshakeError::violation(format!("the first octet is 0x{first:02x}, not RawSocket's 0x7f"))),
     }
 }
 
-/// Reads the PROXY header where one is expected. Returns the real peer, and the bytes that were read behind the header.
-async fn read_proxy_header(mode: ProxyMode, socket: &mut Socket, peer: Peer) -> Result<(Peer, Bytes), HandshakeError> {
-    if mode == ProxyMode::Off {
-        return Ok((peer, Bytes::new()));
+/// The first byte that the peer sends; None when the peer goes without one. A reset is as good as a close: load
+/// balancers reset the connections of their checks.
+async fn first_byte(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<u8>> {
+    let mut byte = [0; 1];
+    match stream.read(&mut byte).await {
+        Ok(n) => Ok((n > 0).then_some(byte[0])),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(error),
+        Err(_) => Ok(None),
     }
+}
+
+/// Reads the PROXY header where one is expected. Returns the real peer, and the bytes that were read behind the header;
+/// None when the peer goes without a byte.
+async fn read_proxy_header(
+    mode: ProxyMode,
+    socket: &mut Socket,
+    peer: Peer,
+) -> Result<Option<(Peer, Bytes)>, HandshakeError> {
+    if mode == ProxyMode::Off {
+        return Ok(Some((peer, Bytes::new())));
+    }
+    let Some(first) = first_byte(socket).await? else { return Ok(None) };
     let mut head = BytesMut::with_capacity(PROXY_READ_BYTES);
+    head.put_u8(first);
     loop {
-        if socket.read_buf(&mut head).await? == 0 {
-            return Err(HandshakeError::violation("closed inside the PROXY header"));
-        }
         match proxy::parse(&head) {
             ProxyHeader::NeedMore => {}
             ProxyHeader::Done { consumed, source } => {
                 let rest = head.split_off(consumed).freeze();
-                return Ok((source.map_or(peer, Peer::Tcp), rest));
+                return Ok(Some((source.map_or(peer, Peer::Tcp), rest)));
             }
-            ProxyHeader::Absent if mode == ProxyMode::Optional => return Ok((peer, head.freeze())),
+            ProxyHeader::Absent if mode == ProxyMode::Optional => return Ok(Some((peer, head.freeze()))),
             ProxyHeader::Absent => return Err(HandshakeError::violation("the PROXY header is missing")),
             ProxyHeader::Invalid(what) => return Err(HandshakeError::violation(format!("PROXY header: {what}"))),
+        }
+        if socket.read_buf(&mut head).await? == 0 {
+            let message = "closed inside the PROXY header".to_owned();
+            return Err(HandshakeError { reason: DropReason::PeerLost, message });
         }
     }
 }

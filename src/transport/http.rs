@@ -16,7 +16,7 @@ use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use tokio_tungstenite::tungstenite::handshake::server::create_response;
 
@@ -111,6 +111,7 @@ pub async fn accept(
 ) -> Result<Accepted, HandshakeError> {
     let upgrade: RefCell<Option<(OnUpgrade, Negotiated)>> = RefCell::new(None);
     let refused: RefCell<Option<Refusal>> = RefCell::new(None);
+    let is_served = Cell::new(false);
     let service = service_fn(|mut request: Request<Incoming>| {
         let mut answer = if request.headers().contains_key(header::UPGRADE) {
             match negotiate(settings, &request) {
@@ -125,6 +126,7 @@ pub async fn accept(
                 }
             }
         } else {
+            is_served.set(true);
             serve_page(settings, &request, &peer)
         };
         // Not hyper's own `keep_alive(false)`: that says `connection: upgrade, close` to an upgrade, which some clients
@@ -134,18 +136,22 @@ pub async fn accept(
         }
         std::future::ready(Ok::<_, std::convert::Infallible>(answer))
     });
-    hyper::server::conn::http1::Builder::new()
+    let served = hyper::server::conn::http1::Builder::new()
         .half_close(true)
         .max_buf_size(limits.http_head_bytes_max.max(HYPER_BUF_MIN))
         .serve_connection(TokioIo::new(io), service)
         .with_upgrades()
-        .await
-        .map_err(|error| HandshakeError::violation(format!("HTTP: {error}")))?;
+        .await;
     if let Some(Refusal { reason, sentence, .. }) = refused.into_inner() {
         return Err(HandshakeError { reason, message: sentence });
     }
+    match served {
+        // A check of a load balancer that does not wait for the page has lost nothing.
+        Err(error) if is_served.get() && !error.is_parse() => return Ok(Accepted::Served),
+        served => served.map_err(failure)?,
+    }
     let Some((on_upgrade, negotiated)) = upgrade.into_inner() else { return Ok(Accepted::Served) };
-    let upgraded = on_upgrade.await.map_err(|error| HandshakeError::violation(format!("HTTP upgrade: {error}")))?;
+    let upgraded = on_upgrade.await.map_err(failure)?;
     let parts = upgraded.downcast::<TokioIo<Rewind<Plumbing>>>().expect("the connection was made of this very type");
     let (stream, _, channel_id) = parts.io.into_inner().inner.into_stream();
     let wrapping = if negotiated.batched { Wrapping::Batched } else { Wrapping::WebSocket };
@@ -161,6 +167,12 @@ pub async fn accept(
         kind: "websocket",
         protocol: negotiated.protocol,
     })))
+}
+
+/// What the end of an HTTP connection says of its peer: what was sent is no HTTP, or the peer has gone in the middle.
+fn failure(error: hyper::Error) -> HandshakeError {
+    let reason = if error.is_parse() { DropReason::TransportViolation } else { DropReason::PeerLost };
+    HandshakeError { reason, message: format!("HTTP: {error}") }
 }
 
 fn serve_page(settings: &HttpSettings, request: &Request<Incoming>, peer: &Peer) -> Answer {

@@ -13,6 +13,13 @@ pub struct Rewind<S> {
     pub inner: S,
 }
 
+impl<S> Rewind<S> {
+    /// Has this byte read again, before everything else.
+    pub fn put_back(&mut self, byte: u8) {
+        self.head = [&[byte], &self.head[..]].concat().into();
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Rewind<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.head.is_empty() {

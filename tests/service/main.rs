@@ -6,6 +6,7 @@ mod harness;
 mod compression;
 mod listeners;
 mod pages;
+mod passersby;
 mod proxy;
 mod reload;
 mod systemd;

@@ -12,14 +12,14 @@ use std::io::Write;
 use std::path::Path;
 
 /// Makes a certificate for `localhost` and writes it and its key into the directory.
-fn certify(directory: &Path) -> CertificateDer<'static> {
+pub(crate) fn certify(directory: &Path) -> CertificateDer<'static> {
     let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
     std::fs::write(directory.join("cert.pem"), certified.cert.pem()).expect("it is written");
     std::fs::write(directory.join("key.pem"), certified.signing_key.serialize_pem()).expect("it is written");
     certified.cert.der().clone()
 }
 
-const TLS: &str = "[listen.tls]\ncertificate = \"{dir}/cert.pem\"\nkey = \"{dir}/key.pem\"\n";
+pub(crate) const TLS: &str = "[listen.tls]\ncertificate = \"{dir}/cert.pem\"\nkey = \"{dir}/key.pem\"\n";
 
 /// A router with a universal TLS listener, with further lines for it; its endpoint, and its certificate.
 fn start(listen: &str, tables: &str) -> (Router, Endpoint, CertificateDer<'static>) {
