@@ -129,6 +129,11 @@ limits! {
     calls_queued_max: Realm Count = 10_000, 0, 10_000_000;
     /// Longest URI.
     uri_bytes_max: Realm Bytes = 1_024, 64, 64 << 10;
+    /// Components of a URI or a pattern.
+    uri_components_max: Realm Count = 64, 8, 1_024;
+    /// Different shapes (which components are given) of the wildcard patterns with the same number of components that
+    /// subscriptions may have, and registrations: a publication or a call is looked up once per shape.
+    wildcard_shapes_max: Realm Count = 256, 1, 100_000;
     /// Longest time that any call may run, zero for no bound but the caller's own.
     call_timeout_max: Realm Time = 0, 0, 24 * HOUR;
     /// Entries of each eligible/exclude list of a PUBLISH.

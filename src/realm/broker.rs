@@ -77,6 +77,11 @@ impl Broker {
         self.is_visible(place).then(|| &self.subscriptions[place])
     }
 
+    /// See `PatternTable::probes_with`.
+    pub(super) fn probes_with(&self, uri: &str, policy: Match) -> usize {
+        self.by_pattern.probes_with(uri, policy)
+    }
+
     /// The subscriptions of one member.
     pub fn held_by(&self, key: SessionKey) -> impl Iterator<Item = &Subscription> {
         self.held.get(&key).into_iter().flat_map(|held| held.keys()).map(|place| &self.subscriptions[*place])

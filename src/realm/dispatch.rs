@@ -10,7 +10,7 @@ use super::effect::CallError;
 use super::{Action, Context, Desks, Effect, MemberKind, meta};
 use crate::drop::DropReason;
 use crate::wamp::message::code;
-use crate::wamp::uri::{Match, is_reserved};
+use crate::wamp::uri::{Match, is_reserved, n_components};
 use crate::wamp::{Identity, Message, SessionKey, error};
 use crate::wire::{Dict, Payload};
 use std::time::Duration;
@@ -114,6 +114,9 @@ impl Desks {
             // Links are trusted: the node at the other end has authorized what its clients do.
             return self.execute(cx, key, message, true);
         }
+        if let Err(sentence) = self.check_shape(cx, action, uri, policy) {
+            return refuse(cx, key, &message, error::LIMIT_EXCEEDED, sentence);
+        }
         match self.authority.judge(cx, key, action, uri, policy) {
             Verdict::Granted { disclosed } => self.handle_granted(cx, key, message, disclosed),
             verdict => self.handle_verdict(cx, key, message, verdict),
@@ -121,6 +124,24 @@ impl Desks {
         if self.authority.is_asking(key) {
             cx.out.push(Effect::Suspend { session: key });
         }
+    }
+
+    /// Whether the realm has room for a pattern of this shape: each makes every search for a URI of as many components
+    /// a little longer, so their number is bounded. The error is a sentence for the sender.
+    fn check_shape(&self, cx: &Context, action: Action, uri: &str, policy: Match) -> Result<(), String> {
+        let probes = match action {
+            Action::Subscribe => self.broker.probes_with(uri, policy),
+            Action::Register => self.dealer.probes_with(uri, policy),
+            Action::Publish | Action::Call => 0,
+        };
+        let probes_max = cx.config.limits.wildcard_shapes_max;
+        if probes > probes_max {
+            return Err(format!(
+                "the wildcard patterns of {} components have wildcard_shapes_max = {probes_max} different shapes",
+                n_components(uri)
+            ));
+        }
+        Ok(())
     }
 
     /// The message's first demand was granted. Few calls of the meta API make a second one, on a URI in their
@@ -215,6 +236,13 @@ impl Desks {
 
     /// Carries out a SUBSCRIBE or REGISTER that was asked for at this wall time.
     pub(super) fn settle(&mut self, cx: &mut Context, key: SessionKey, message: Message, asked: Duration) {
+        if must_settle(cx, key)
+            && let Ok((action, uri, policy)) = demand_of(&message)
+            && let Err(sentence) = self.check_shape(cx, action, uri, policy)
+        {
+            // While the peers were asked, others have got what there was room for.
+            return refuse(cx, key, &message, error::LIMIT_EXCEEDED, sentence);
+        }
         match message {
             Message::Subscribe { request, options, topic } => {
                 let policy = policy_of(&options).expect("the match policy was checked with the URI");
@@ -289,6 +317,10 @@ fn check_uri(cx: &Context, kind: MemberKind, action: Action, uri: &str, policy: 
     let bytes_max = cx.config.limits.uri_bytes_max;
     if uri.len() > bytes_max {
         return Err(format!("the URI has {} bytes, uri_bytes_max is {bytes_max}", uri.len()));
+    }
+    let components_max = cx.config.limits.uri_components_max;
+    if n_components(uri) > components_max {
+        return Err(format!("the URI has {} components, uri_components_max is {components_max}", n_components(uri)));
     }
     if !cx.config.uri_check.is_pattern(uri, policy) {
         return Err(format!("{uri:?} is not a URI for match policy {}", policy.name()));

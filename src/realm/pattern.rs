@@ -11,19 +11,19 @@ mod tests;
 use crate::wamp::uri::Match;
 use prefix::PrefixTree;
 use std::collections::HashMap;
-use wildcard::WildcardTree;
+use wildcard::WildcardTable;
 
 /// Values by pattern; at most one per (uri, match policy).
 #[derive(Debug)]
 pub struct PatternTable<T> {
     exact: HashMap<String, T>,
     prefix: PrefixTree<T>,
-    wildcard: WildcardTree<T>,
+    wildcard: WildcardTable<T>,
 }
 
 impl<T> Default for PatternTable<T> {
     fn default() -> Self {
-        PatternTable { exact: HashMap::new(), prefix: PrefixTree::default(), wildcard: WildcardTree::default() }
+        PatternTable { exact: HashMap::new(), prefix: PrefixTree::default(), wildcard: WildcardTable::default() }
     }
 }
 
@@ -53,6 +53,12 @@ impl<T> PatternTable<T> {
             Match::Prefix => self.prefix.value(uri),
             Match::Wildcard => self.wildcard.value(uri),
         }
+    }
+
+    /// What this pattern makes of the cost of finding URIs: with how many hash look-ups wildcard patterns are searched
+    /// for a URI of as many components, once this one is in the table. Other policies cost one walk along the URI.
+    pub fn probes_with(&self, uri: &str, policy: Match) -> usize {
+        if policy == Match::Wildcard { self.wildcard.shapes_with(uri) } else { 0 }
     }
 
     /// Visits every pattern that covers `uri`: the exact one, prefixes from short to long, wildcards from more to less

@@ -80,6 +80,11 @@ pub fn is_reserved(uri: &str) -> bool {
     uri == "wamp" || uri.starts_with("wamp.")
 }
 
+/// How many components a URI or a pattern has, wildcards included.
+pub fn n_components(uri: &str) -> usize {
+    memchr::memchr_iter(b'.', uri.as_bytes()).count() + 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

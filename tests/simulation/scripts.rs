@@ -107,6 +107,25 @@ fn what_nobody_wants_any_more_leaves_nothing_behind() {
 }
 
 #[test]
+fn what_a_limit_refuses_leaves_nothing_on_the_peers() {
+    let mut world = world(2);
+    let a = world.join(0);
+    // All of them are put to the peer before the first is granted; the limit is 256 shapes of as many components.
+    let shape =
+        |number: usize| -> String { (0..9).map(|bit| if number >> bit & 1 == 1 { ".x" } else { "." }).collect() };
+    let requests: Vec<Id> =
+        (0..300).map(|number| world.subscribe(a, &shape(number), Dict::new().with("match", "wildcard"))).collect();
+    world.run(1_000);
+    let answers = requests.iter().map(|request| world.clients[a].answers(*request)[..].len());
+    assert!(answers.into_iter().all(|count| count == 1), "each is answered once");
+    let is_granted = |request: &&Id| matches!(world.clients[a].answers(**request)[..], [Message::Subscribed { .. }]);
+    assert_eq!(requests.iter().filter(is_granted).count(), 256);
+    let peer = world.realm(1).members().peers()[0];
+    let held = world.realm(1).broker().held_by(peer).filter(|found| found.policy.name() == "wildcard").count();
+    assert_eq!(held, 256, "the peer keeps what was granted and no more");
+}
+
+#[test]
 fn a_call_crosses_the_link_whole() {
     let mut world = world(3);
     let (caller, callee) = (world.join_as(0, "open"), world.join(2));

@@ -70,6 +70,11 @@ impl Dealer {
         self.registrations.lookup(uri, policy)
     }
 
+    /// See `PatternTable::probes_with`.
+    pub(in crate::realm) fn probes_with(&self, uri: &str, policy: Match) -> usize {
+        self.registrations.probes_with(uri, policy)
+    }
+
     /// The registration that a call of `uri` goes to.
     pub fn best_match(&self, uri: &str) -> Option<&Registration> {
         self.registrations.best_match(uri)

@@ -193,6 +193,10 @@ impl Registrations {
         self.by_id.get(self.by_pattern.value(uri, policy)?)
     }
 
+    pub(super) fn probes_with(&self, uri: &str, policy: Match) -> usize {
+        self.by_pattern.probes_with(uri, policy)
+    }
+
     pub(super) fn best_match(&self, uri: &str) -> Option<&Registration> {
         self.by_id.get(self.by_pattern.best_match(uri)?)
     }

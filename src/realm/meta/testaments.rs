@@ -3,7 +3,7 @@
 use super::{Answer, Arguments, MetaCall, Refusal, refusal};
 use crate::realm::testament::{Scope, Testament};
 use crate::wamp::message::code;
-use crate::wamp::uri::is_reserved;
+use crate::wamp::uri::{is_reserved, n_components};
 use crate::wamp::{SessionKey, error, options};
 use crate::wire::{Payload, Value};
 
@@ -12,7 +12,8 @@ pub(super) fn add(call: &mut MetaCall, arguments: &Arguments) -> Answer {
     let key = caller(call)?;
     let topic = arguments.string(0, "topic")?.to_owned();
     let limits = &call.cx.config.limits;
-    if !call.cx.config.uri_check.is_name(&topic) || is_reserved(&topic) || topic.len() > limits.uri_bytes_max {
+    let fits = topic.len() <= limits.uri_bytes_max && n_components(&topic) <= limits.uri_components_max;
+    if !fits || !call.cx.config.uri_check.is_name(&topic) || is_reserved(&topic) {
         return Err(refusal(error::INVALID_URI, format!("topic is {topic:?}, expected a URI outside of \"wamp\"")));
     }
     let args = arguments.optional_list(1, "args")?.unwrap_or_default().to_vec();

@@ -21,13 +21,66 @@ impl<T> Default for PrefixTree<T> {
     }
 }
 
+/// The depth of the tree follows the text of the prefixes, so nothing here recurses over it.
+impl<T> Drop for PrefixTree<T> {
+    fn drop(&mut self) {
+        let mut nodes = std::mem::take(&mut self.root.children);
+        while let Some(mut node) = nodes.pop() {
+            nodes.append(&mut node.children);
+        }
+    }
+}
+
 impl<T> PrefixTree<T> {
     pub(super) fn insert(&mut self, prefix: &str, value: T) -> Option<T> {
-        self.root.insert(prefix.as_bytes(), value)
+        let (mut node, mut rest) = (&mut self.root, prefix.as_bytes());
+        while !rest.is_empty() {
+            let index = match node.position(rest) {
+                Ok(index) => index,
+                Err(index) => {
+                    let leaf = Node { label: rest.into(), value: Some(value), children: Vec::new() };
+                    node.children.insert(index, leaf);
+                    return None;
+                }
+            };
+            node = &mut node.children[index];
+            let shared = node.label.iter().zip(rest).take_while(|(a, b)| a == b).count();
+            if shared < node.label.len() {
+                node.split(shared);
+            }
+            rest = &rest[shared..];
+        }
+        node.value.replace(value)
     }
 
     pub(super) fn remove(&mut self, prefix: &str) -> Option<T> {
-        self.root.remove(prefix.as_bytes())
+        let mut path = self.path_to(prefix)?;
+        let Some(last) = path.pop() else { return self.root.value.take() };
+        let is_root = path.is_empty();
+        let parent = path.into_iter().fold(&mut self.root, |node, index| &mut node.children[index]);
+        let child = &mut parent.children[last];
+        let removed = child.value.take()?;
+        if child.children.is_empty() {
+            parent.children.remove(last);
+            if !is_root {
+                parent.join_if_useless();
+            }
+        } else {
+            child.join_if_useless();
+        }
+        Some(removed)
+    }
+
+    /// Which child to take at each node on the way to the node of exactly this prefix.
+    fn path_to(&self, prefix: &str) -> Option<Vec<usize>> {
+        let (mut node, mut rest, mut path) = (&self.root, prefix.as_bytes(), Vec::new());
+        while !rest.is_empty() {
+            let index = node.position(rest).ok()?;
+            node = &node.children[index];
+            rest = rest.strip_prefix(&*node.label)?;
+            path.push(index);
+        }
+        Some(path)
     }
 
     pub(super) fn value(&self, prefix: &str) -> Option<&T> {
@@ -73,26 +126,6 @@ impl<T> Node<T> {
         self.children.binary_search_by_key(first, |child| child.label[0])
     }
 
-    fn insert(&mut self, rest: &[u8], value: T) -> Option<T> {
-        if rest.is_empty() {
-            return self.value.replace(value);
-        }
-        match self.position(rest) {
-            Err(index) => {
-                self.children.insert(index, Node { label: rest.into(), value: Some(value), children: Vec::new() });
-                None
-            }
-            Ok(index) => {
-                let child = &mut self.children[index];
-                let shared = child.label.iter().zip(rest).take_while(|(a, b)| a == b).count();
-                if shared < child.label.len() {
-                    child.split(shared);
-                }
-                child.insert(&rest[shared..], value)
-            }
-        }
-    }
-
     /// Makes the first `length` bytes of the label a node of their own above the rest.
     fn split(&mut self, length: usize) {
         let lower = Node {
@@ -104,28 +137,15 @@ impl<T> Node<T> {
         self.children = vec![lower];
     }
 
-    fn remove(&mut self, rest: &[u8]) -> Option<T> {
-        if rest.is_empty() {
-            return self.value.take();
-        }
-        let index = self.position(rest).ok()?;
-        let child = &mut self.children[index];
-        let removed = child.remove(rest.strip_prefix(&*child.label)?)?;
-        if child.value.is_none() {
-            match child.children.len() {
-                0 => drop(self.children.remove(index)),
-                1 => child.join(),
-                _ => {}
-            }
-        }
-        Some(removed)
-    }
-
     /// Undoes `split`: a node without a value and with one child becomes that child.
-    fn join(&mut self) {
-        let lower = self.children.pop().expect("a node is joined with its only child");
-        self.label = [&*self.label, &*lower.label].concat().into();
-        self.value = lower.value;
-        self.children = lower.children;
+    fn join_if_useless(&mut self) {
+        if self.value.is_none()
+            && self.children.len() == 1
+            && let Some(lower) = self.children.pop()
+        {
+            self.label = [&*self.label, &*lower.label].concat().into();
+            self.value = lower.value;
+            self.children = lower.children;
+        }
     }
 }

@@ -109,3 +109,38 @@ fn removing_leaves_nothing_behind() {
     let empty: PatternTable<()> = PatternTable::default();
     assert_eq!(format!("{table:?}"), format!("{empty:?}"));
 }
+
+/// What the search for a URI costs follows the shapes of the patterns, not their number.
+#[test]
+fn wildcard_patterns_of_one_shape_cost_one_probe() {
+    let mut table = PatternTable::default();
+    for number in 0..1_000 {
+        table.insert(&format!("com..n{number}"), Match::Wildcard, number);
+    }
+    assert_eq!(table.probes_with("com..x", Match::Wildcard), 1, "the same shape");
+    assert_eq!(table.probes_with("com.a.", Match::Wildcard), 2, "another shape of three components");
+    assert_eq!(table.probes_with("..", Match::Prefix), 0);
+    assert_eq!(table.probes_with("com...", Match::Wildcard), 1, "the first of four components");
+    assert_eq!(table.best_match("com.any.n7"), Some(&7));
+}
+
+/// Prefixes can nest in every byte of a long URI: no recursion follows its length.
+#[test]
+fn deep_patterns_do_not_exhaust_the_stack() {
+    const BYTES: usize = 4 << 10;
+    let run = || {
+        let mut table = PatternTable::default();
+        let long = "a".repeat(BYTES);
+        for length in (1..=BYTES).rev() {
+            table.insert(&long[..length], Match::Prefix, length);
+        }
+        let dots = ".".repeat(BYTES - 1);
+        table.insert(&dots, Match::Wildcard, 0);
+        assert_eq!(table.best_match(&long), Some(&BYTES));
+        assert_eq!(table.remove(&long[..BYTES / 2], Match::Prefix), Some(BYTES / 2));
+        assert_eq!(table.remove(&dots, Match::Wildcard), Some(0));
+        drop(table);
+    };
+    // A thread with little stack: what recursed over the length would end the process.
+    std::thread::Builder::new().stack_size(64 << 10).spawn(run).unwrap().join().unwrap();
+}

@@ -1,111 +1,108 @@
-//! A tree of URI components in which an empty component stands for any one.
+//! Wildcard patterns, by shape: the number of components, and which of them are given. Patterns of one shape differ in
+//! the text of the given components only, so one look-up by that text finds the one that covers a URI. Finding all
+//! matches costs one look-up per shape that has as many components as the URI, however many patterns there are.
 
-use std::collections::HashMap;
+use crate::wamp::uri::n_components;
+use std::collections::{BTreeMap, HashMap};
 
 /// Values by wildcard pattern.
 #[derive(Debug)]
-pub(super) struct WildcardTree<T> {
-    root: Node<T>,
+pub(super) struct WildcardTable<T> {
+    /// By the number of components; each list goes from the most to the least specific shape.
+    shapes: BTreeMap<usize, Vec<Shape<T>>>,
 }
 
 #[derive(Debug)]
-struct Node<T> {
-    value: Option<T>,
-    given: HashMap<Box<str>, Node<T>>,
-    any: Option<Box<Node<T>>>,
+struct Shape<T> {
+    /// For each component, whether it is given; a component that is not stands for any one.
+    given: Box<[bool]>,
+    patterns: HashMap<Box<str>, T>,
 }
 
-impl<T> Default for WildcardTree<T> {
+impl<T> Default for WildcardTable<T> {
     fn default() -> Self {
-        WildcardTree { root: Node::new() }
+        WildcardTable { shapes: BTreeMap::new() }
     }
 }
 
-impl<T> WildcardTree<T> {
+impl<T> WildcardTable<T> {
     pub(super) fn insert(&mut self, pattern: &str, value: T) -> Option<T> {
-        let mut node = &mut self.root;
-        for component in pattern.split('.') {
-            node = match component {
-                "" => node.any.get_or_insert_with(|| Box::new(Node::new())),
-                _ => node.given.entry(component.into()).or_insert_with(Node::new),
-            };
-        }
-        node.value.replace(value)
+        let given = given_components(pattern);
+        let shapes = self.shapes.entry(given.len()).or_default();
+        let index = position(shapes, &given).unwrap_or_else(|index| {
+            shapes.insert(index, Shape { given, patterns: HashMap::new() });
+            index
+        });
+        shapes[index].patterns.insert(pattern.into(), value)
     }
 
     pub(super) fn remove(&mut self, pattern: &str) -> Option<T> {
-        self.root.remove(Some(pattern))
+        let given = given_components(pattern);
+        let shapes = self.shapes.get_mut(&given.len())?;
+        let index = position(shapes, &given).ok()?;
+        let removed = shapes[index].patterns.remove(pattern)?;
+        if shapes[index].patterns.is_empty() {
+            shapes.remove(index);
+        }
+        if shapes.is_empty() {
+            self.shapes.remove(&given.len());
+        }
+        Some(removed)
     }
 
     pub(super) fn value(&self, pattern: &str) -> Option<&T> {
-        let mut node = &self.root;
-        for component in pattern.split('.') {
-            node = node.child(component)?;
-        }
-        node.value.as_ref()
+        let given = given_components(pattern);
+        let shapes = self.shapes.get(&given.len())?;
+        shapes[position(shapes, &given).ok()?].patterns.get(pattern)
+    }
+
+    /// How many shapes with as many components as this pattern there are once it is in the table: what a look-up of
+    /// such a URI costs.
+    pub(super) fn shapes_with(&self, pattern: &str) -> usize {
+        let given = given_components(pattern);
+        let Some(shapes) = self.shapes.get(&given.len()) else { return 1 };
+        shapes.len() + usize::from(position(shapes, &given).is_err())
     }
 
     pub(super) fn for_each_match<'a>(&'a self, uri: &str, visit: &mut impl FnMut(&'a T)) {
-        self.root.find(Some(uri), &mut |value| {
-            visit(value);
-            None::<()>
-        });
+        self.matches(uri).for_each(visit);
     }
 
-    /// The first that `find` comes to: it tries the given component before the wildcard, and of two patterns that cover
-    /// the same URI the one that is given where they first differ has the longer run before that wildcard.
     pub(super) fn best_match(&self, uri: &str) -> Option<&T> {
-        self.root.find(Some(uri), &mut Some)
+        self.matches(uri).next()
+    }
+
+    /// All matches, from the most to the least specific.
+    fn matches<'a>(&'a self, uri: &str) -> impl Iterator<Item = &'a T> {
+        let mut pattern = String::new();
+        self.shapes.get(&n_components(uri)).into_iter().flatten().filter_map(move |shape| {
+            shape.write_pattern(uri, &mut pattern);
+            shape.patterns.get(pattern.as_str())
+        })
     }
 }
 
-impl<T> Node<T> {
-    fn new() -> Node<T> {
-        Node { value: None, given: HashMap::new(), any: None }
-    }
-
-    fn child(&self, component: &str) -> Option<&Node<T>> {
-        match component {
-            "" => self.any.as_deref(),
-            _ => self.given.get(component),
-        }
-    }
-
-    /// Offers every value whose pattern covers `rest`, given components first, until `visit` has what it looked for.
-    /// `rest` is None below the last component. The depth of the recursion is bounded by that of the patterns in the
-    /// tree.
-    fn find<'a, R>(&'a self, rest: Option<&str>, visit: &mut impl FnMut(&'a T) -> Option<R>) -> Option<R> {
-        let Some(rest) = rest else { return self.value.as_ref().and_then(visit) };
-        if self.given.is_empty() && self.any.is_none() {
-            return None;
-        }
-        let (component, below) = first_component(rest);
-        let given = self.given.get(component).and_then(|node| node.find(below, visit));
-        given.or_else(|| self.any.as_ref().and_then(|node| node.find(below, visit)))
-    }
-
-    fn remove(&mut self, rest: Option<&str>) -> Option<T> {
-        let Some(rest) = rest else { return self.value.take() };
-        let (component, below) = first_component(rest);
-        if component.is_empty() {
-            let removed = self.any.as_mut()?.remove(below);
-            self.any.take_if(|node| node.is_unused());
-            removed
-        } else {
-            let node = self.given.get_mut(component)?;
-            let removed = node.remove(below);
-            if node.is_unused() {
-                self.given.remove(component);
+impl<T> Shape<T> {
+    /// Writes the only pattern of this shape that covers `uri`, which has as many components.
+    fn write_pattern(&self, uri: &str, pattern: &mut String) {
+        pattern.clear();
+        for (index, (component, given)) in uri.split('.').zip(&self.given).enumerate() {
+            if index > 0 {
+                pattern.push('.');
             }
-            removed
+            if *given {
+                pattern.push_str(component);
+            }
         }
-    }
-
-    fn is_unused(&self) -> bool {
-        self.value.is_none() && self.given.is_empty() && self.any.is_none()
     }
 }
 
-fn first_component(uri: &str) -> (&str, Option<&str>) {
-    uri.split_once('.').map_or((uri, None), |(component, below)| (component, Some(below)))
+/// Where the shape is in a list, or would be. Of two shapes that first differ in a component, the one that gives it has
+/// the longer run of given components before that wildcard, and so the specification's precedence.
+fn position<T>(shapes: &[Shape<T>], given: &[bool]) -> Result<usize, usize> {
+    shapes.binary_search_by(|shape| given.cmp(&shape.given))
+}
+
+fn given_components(pattern: &str) -> Box<[bool]> {
+    pattern.split('.').map(|component| !component.is_empty()).collect()
 }

@@ -272,6 +272,8 @@ fn config(name: &str) -> RealmConfig {
             config.limits.retained_bytes_max = 40;
             config.limits.testaments_per_session_max = 1;
             config.limits.uri_bytes_max = 40;
+            config.limits.uri_components_max = 8;
+            config.limits.wildcard_shapes_max = 2;
         }
         _ => panic!("no such configuration: {name}"),
     }

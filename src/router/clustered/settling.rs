@@ -106,7 +106,7 @@ impl ClusteredRealm {
             && self.uplinks.values().all(|uplink| uplink.mirror.is_settled(pattern))
         {
             let requests = self.settling.take(pattern);
-            self.carry_out(now, requests, out);
+            self.carry_out(now, pattern, requests, out);
         }
     }
 
@@ -131,17 +131,19 @@ impl ClusteredRealm {
                     self.settling.take(&pattern).into_iter().partition(is_due);
                 if !rest.is_empty() {
                     self.settling.deadlines.extend(rest.iter().map(|request| (request.deadline, pattern.clone())));
-                    self.settling.by_pattern.insert(pattern, rest);
+                    self.settling.by_pattern.insert(pattern.clone(), rest);
                 }
-                self.carry_out(now, due, out);
+                self.carry_out(now, &pattern, due, out);
             }
         }
     }
 
-    fn carry_out(&mut self, now: Now, requests: Vec<Request>, out: &mut Vec<Effect>) {
+    fn carry_out(&mut self, now: Now, pattern: &Pattern, requests: Vec<Request>, out: &mut Vec<Effect>) {
         for Request { session, message, asked, .. } in requests {
             self.realm.handle_settled(now, session, message, asked, out);
         }
+        // A limit of the realm may have refused it after the peers were asked: they are not to keep the interest.
+        self.mirror(pattern, out);
     }
 
     /// A client has left and waits for nothing any more.
