@@ -25,6 +25,7 @@ pub use master::MasterConfig;
 pub use mistake::{Mistake, Mistakes};
 pub use reference::{master_reference, reference};
 pub use resolved::{Address, Config, Listener, Realm};
+pub use value::check_log_filter;
 
 use crate::auth::Secret;
 use crate::session::admission::{self, Admission};

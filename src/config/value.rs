@@ -1,6 +1,7 @@
 //! The values of the configuration: how each is written and what it is. Parsing is all the validation there is, so a
 //! value that was read can be relied on.
 
+use super::mistake::{nearest, one_of};
 use super::origin::OriginPattern;
 use super::resolved::{Address, LogFormat, ProxyProtocol, Purpose, SlowConsumer, Transport};
 use super::table::{Scalar, string_literal};
@@ -198,7 +199,7 @@ strings! {
         |text| u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777).map(Mode),
         |mode| format!("{:04o}", mode.0);
     LogLevel: "a filter such as \"info\" or \"info,crossbar_cluster::session=debug\"",
-        |text| text.split(',').all(is_log_directive).then(|| LogLevel(text.to_owned())),
+        |text| check_log_filter(text).is_ok().then(|| LogLevel(text.to_owned())),
         |level| level.0;
     Address: "\"host:port\", \"[ipv6]:port\" or \"unix:/path\"",
         |text| parse_address(text),
@@ -210,7 +211,7 @@ strings! {
         |text| is_websocket_url(text).then(|| WebSocketUrl(text.to_owned())),
         |url| url.0;
     IpAddr: "an IP address",
-        |text| text.parse().ok(),
+        |text| text.parse().map(|address: IpAddr| address.to_canonical()).ok(),
         |address| address.to_string();
     PublicKey: "a public key of 64 hex digits",
         |text| text.parse().ok(),
@@ -329,11 +330,20 @@ fn is_plain(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
+/// Whether `text` is a filter of log lines: a level, or a list of `module=level`. The error is one sentence.
+pub fn check_log_filter(text: &str) -> Result<(), String> {
+    let Some(wrong) = text.split(',').find(|directive| !is_log_directive(directive)) else { return Ok(()) };
+    let hint =
+        nearest(wrong, LOG_LEVELS.into_iter()).map_or_else(String::new, |level| format!(" (did you mean '{level}'?)"));
+    let levels = one_of(LOG_LEVELS);
+    Err(format!("{wrong:?} is no log level{hint}, it must be {levels}, or a list of module=level"))
+}
+
 /// `level` or `module::path=level`
 fn is_log_directive(text: &str) -> bool {
     let (target, level) = text.split_once('=').map_or((None, text), |(target, level)| (Some(target), level));
     target.is_none_or(|target| is_plain(&target.replace("::", "_")))
-        && ["off", "error", "warn", "info", "debug", "trace"].contains(&level)
+        && LOG_LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level))
 }
 
 fn is_http_path(text: &str) -> bool {
@@ -366,6 +376,9 @@ const SOCKET_MODE: u32 = 0o660;
 
 /// The kernel's `sun_path`, without the zero at its end.
 const UNIX_PATH_BYTES_MAX: usize = 107;
+
+/// From none to all.
+const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// Largest first, so that the first that divides a size prints it shortest.
 const SIZES: [(&str, u64); 6] =
@@ -457,6 +470,7 @@ mod tests {
         assert_eq!(printed::<LogLevel>("\"info,hyper=warn\""), "\"info,hyper=warn\"");
         assert_eq!(printed::<LogLevel>("\"info,a::b=debug\""), "\"info,a::b=debug\"");
         assert_eq!(printed::<LogLevel>("\"loud\""), "");
+        assert_eq!(printed::<IpAddr>("\"::ffff:127.0.0.1\""), "\"127.0.0.1\"");
         assert_eq!(printed::<LogLevel>("\"info,\""), "");
         assert_eq!(printed::<HttpPath>("\"ws\""), "");
         assert_eq!(printed::<WebSocketUrl>("\"ws://matterhorn:9000/ws\""), "\"ws://matterhorn:9000/ws\"");

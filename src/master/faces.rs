@@ -9,19 +9,18 @@ use std::rc::Rc;
 
 /// The pages.
 pub(super) fn pages(steward: Rc<Steward>) -> Pages {
-    Rc::new(move |request| match (request.method, request.path) {
-        ("GET" | "HEAD", "/api/cluster") => json(&steward.status()),
-        ("GET" | "HEAD", "/api/history") => {
+    Rc::new(move |request| match request.path {
+        "/api/cluster" => json(&steward.status()),
+        "/api/history" => {
             let cluster = steward.cluster.borrow();
-            json(&steward.recorder.borrow().history(cluster.nodes().map(|node| node.member.id.as_str())))
+            json(&steward.recorder.borrow().history(steward.now(), cluster.nodes().map(|node| node.member.id.as_str())))
         }
-        ("GET" | "HEAD", "/metrics") => Page::new(CONTENT_TYPE, metrics::render(&steward.status())),
-        ("GET" | "HEAD", "/healthz" | "/readyz") => Page::new(TEXT, "ok\n"),
-        ("GET" | "HEAD", path) => match dashboard::asset(path) {
+        "/metrics" => Page::new(CONTENT_TYPE, metrics::render(&steward.status())),
+        "/healthz" | "/readyz" => Page::new(TEXT, "ok\n"),
+        path => match dashboard::asset(path) {
             Some(asset) => Page { policy: Some(dashboard::POLICY), ..Page::new(asset.content_type, asset.text) },
             None => Page { status: 404, ..Page::new(TEXT, "there is no such page\n") },
         },
-        _ => Page { status: 405, ..Page::new(TEXT, "only GET is answered here\n") },
     })
 }
 

@@ -229,7 +229,7 @@ impl Steward {
             let known = known.get(&node.member.id)?;
             Some((node.member.id.clone(), (known.heartbeat.status.sessions as u64, known.rates.events_out)))
         });
-        self.recorder.borrow_mut().record(now.wall, point.collect());
+        self.recorder.borrow_mut().record(now, point.collect());
     }
 
     /// What cannot be kept is forgotten at the next start; now it changes nothing.

@@ -29,14 +29,14 @@ const TEXT: &str = "text/plain; charset=utf-8";
 pub fn client_pages(shard: Rc<RefCell<Shard>>, websocket_path: String) -> Pages {
     Rc::new(move |request| {
         let shard = shard.borrow();
-        match (request.method, request.path) {
-            ("GET" | "HEAD", path) if path == "/" || path == websocket_path => {
+        match request.path {
+            path if path == "/" || path == websocket_path => {
                 html(pages::status_page(&shard.status(), &request.peer.to_string(), &websocket_path))
             }
-            ("GET" | "HEAD", "/info") => info(&shard, request),
+            "/info" => info(&shard, request),
             // Here as well, so that a load balancer asks on the very port that it sends clients to.
-            ("GET" | "HEAD", path) if HEALTH_PATHS.contains(&path) => health(&shard, path),
-            _ => refused(&shard, request),
+            path if HEALTH_PATHS.contains(&path) => health(&shard, path),
+            path => not_found(&shard, path),
         }
     })
 }
@@ -45,11 +45,11 @@ pub fn client_pages(shard: Rc<RefCell<Shard>>, websocket_path: String) -> Pages 
 pub fn admin_pages(shard: Rc<RefCell<Shard>>) -> Pages {
     Rc::new(move |request| {
         let shard = shard.borrow();
-        match (request.method, request.path) {
-            ("GET" | "HEAD", "/" | "/info") => info(&shard, request),
-            ("GET" | "HEAD", path) if HEALTH_PATHS.contains(&path) => health(&shard, path),
-            ("GET" | "HEAD", "/metrics") => Page::new(metrics::CONTENT_TYPE, shard.metrics()),
-            _ => refused(&shard, request),
+        match request.path {
+            "/" | "/info" => info(&shard, request),
+            path if HEALTH_PATHS.contains(&path) => health(&shard, path),
+            "/metrics" => Page::new(metrics::CONTENT_TYPE, shard.metrics()),
+            path => not_found(&shard, path),
         }
     })
 }
@@ -103,11 +103,8 @@ fn info(shard: &Shard, request: &PageRequest<'_>) -> Page {
     }
 }
 
-fn refused(shard: &Shard, request: &PageRequest<'_>) -> Page {
-    match request.method {
-        "GET" | "HEAD" => Page { status: 404, ..html(pages::not_found_page(&shard.status(), request.path)) },
-        _ => text(405, "only GET is answered here\n"),
-    }
+fn not_found(shard: &Shard, path: &str) -> Page {
+    Page { status: 404, ..html(pages::not_found_page(&shard.status(), path)) }
 }
 
 fn html(body: String) -> Page {

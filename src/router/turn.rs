@@ -9,6 +9,7 @@ use crate::transport::{Broken, Class, Incoming, Wrapping};
 use crate::wamp::{SessionKey, codec};
 use crate::wire::Serializer;
 use crate::wire::batch::{Batch, Batching, SEPARATOR_DEPLOYED};
+use crate::wire::websocket::CloseCode;
 use std::io;
 use std::task::Poll;
 
@@ -158,7 +159,8 @@ impl Shard {
             }
             Incoming::Pong => connection.round_trip = Some(now.uptime.saturating_sub(connection.ping_sent)),
             Incoming::Close { code } => {
-                let farewell = connection.outbound.close(code, "");
+                // A browser takes an empty answer to its empty close (its 1005) for a lost connection.
+                let farewell = connection.outbound.close(code.or(Some(CloseCode::NORMAL)), "");
                 self.close(key, farewell);
             }
             Incoming::Message { bytes, is_text } => match connection.serializer {

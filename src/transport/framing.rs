@@ -82,7 +82,7 @@ pub enum Incoming<'a> {
     },
     Ping(Cow<'a, [u8]>),
     Pong,
-    /// The peer closes a WebSocket, with the code to answer with.
+    /// The peer closes a WebSocket, with the code of its close frame.
     Close {
         code: Option<u16>,
     },

@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
-use hyper::{Request, Response, StatusCode, Version};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -29,7 +29,6 @@ pub type OriginCheck = Box<dyn Fn(Option<&str>) -> bool>;
 /// What a page may depend on.
 pub struct PageRequest<'r> {
     pub path: &'r str,
-    pub method: &'r str,
     /// Whether the client prefers JSON over HTML.
     pub wants_json: bool,
     pub peer: &'r Peer,
@@ -113,7 +112,7 @@ pub async fn accept(
     let refused: RefCell<Option<Refusal>> = RefCell::new(None);
     let is_served = Cell::new(false);
     let service = service_fn(|mut request: Request<Incoming>| {
-        let mut answer = if request.headers().contains_key(header::UPGRADE) {
+        let mut answer = if wants_websocket(request.headers()) {
             match negotiate(settings, &request) {
                 Ok((answer, negotiated)) => {
                     *upgrade.borrow_mut() = Some((hyper::upgrade::on(&mut request), negotiated));
@@ -175,12 +174,26 @@ fn failure(error: hyper::Error) -> HandshakeError {
     HandshakeError { reason, message: format!("HTTP: {error}") }
 }
 
+/// Whether the client asks for a WebSocket. Offers of other protocols (`h2c`, which curl and Java's client make by
+/// themselves) are ignored, as RFC 9110 has it.
+fn wants_websocket(headers: &HeaderMap) -> bool {
+    let offers = headers.get_all(header::UPGRADE).iter().filter_map(|value| value.to_str().ok());
+    offers.flat_map(|value| value.split(',')).any(|offer| offer.trim().eq_ignore_ascii_case(WEBSOCKET))
+}
+
 fn serve_page(settings: &HttpSettings, request: &Request<Incoming>, peer: &Peer) -> Answer {
+    if request.method() == Method::OPTIONS {
+        // What HAProxy's plain `option httpchk` asks.
+        return allowing(Response::new(Full::default()), StatusCode::NO_CONTENT);
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let refusal = Full::new(Bytes::from_static(b"only GET, HEAD and OPTIONS are answered here\n"));
+        return allowing(Response::new(refusal), StatusCode::METHOD_NOT_ALLOWED);
+    }
     let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
     let position = |needle: &str| accepts.find(needle).unwrap_or(usize::MAX);
     let page = (settings.pages)(&PageRequest {
         path: request.uri().path(),
-        method: request.method().as_str(),
         wants_json: position("application/json") < position("text/html"),
         peer,
     });
@@ -192,6 +205,13 @@ fn serve_page(settings: &HttpSettings, request: &Request<Incoming>, peer: &Peer)
     }
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// An answer that names the methods of all pages.
+fn allowing(mut answer: Answer, status: StatusCode) -> Answer {
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+    answer
 }
 
 /// Checks an upgrade and agrees on subprotocol and compression, or says why not.
@@ -213,6 +233,8 @@ fn negotiate(settings: &HttpSettings, request: &Request<Incoming>) -> Result<(An
     *head.method_mut() = request.method().clone();
     *head.version_mut() = request.version();
     *head.headers_mut() = request.headers().clone();
+    // The handshake wants to see this protocol alone.
+    head.headers_mut().insert(header::UPGRADE, HeaderValue::from_static(WEBSOCKET));
     let accepted = create_response(&head).map_err(|error| {
         let speaks_other_version = request.version() == Version::HTTP_11
             && request.headers().get(header::SEC_WEBSOCKET_VERSION).is_some_and(|version| version != "13");
@@ -272,5 +294,7 @@ fn negotiate_subprotocol(
     Err(Refusal::violation(StatusCode::BAD_REQUEST, sentence))
 }
 
+/// The name of the protocol in `Upgrade:`.
+const WEBSOCKET: &str = "websocket";
 /// hyper refuses to be built with a smaller read buffer.
 const HYPER_BUF_MIN: usize = 8_192;

@@ -99,6 +99,8 @@ fn a_node_logs_what_it_is_told_to() {
     assert_eq!(whom.text("log-level edge1 debug"), "edge1 logs debug now, until it is started again\n");
     assert_eq!(whom.json("log-level edge2 warn"), serde_json::json!({"node": "edge2", "level": "warn"}));
     fails(&whom.run("log-level edge1 a=b=c"), "is no log level");
+    fails(&whom.run("log-level edge1 degub"), "\"degub\" is no log level, it must be 'off', ");
+    fails(&whom.run("log-level edge1 info,"), "is no log level");
     fails(&whom.run("log-level edge9 debug"), "there is no node \"edge9\"; there are: edge1, edge2");
 }
 

@@ -75,13 +75,56 @@ fn what_is_not_there_is_not_found_and_only_get_is_answered() {
         let mut io = endpoint.connect();
         io.write_all(b"POST /info HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody")
             .expect("open");
-        assert_eq!(http::read_head(&mut io).expect("an answer").status, 405);
+        let refusal = http::read_head(&mut io).expect("an answer");
+        assert_eq!((refusal.status, refusal.header("allow")), (405, Some("GET, HEAD, OPTIONS")));
         let mut io = endpoint.connect();
         io.write_all(b"HEAD /info HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("open");
         let head = http::read_head(&mut io).expect("an answer");
         assert_eq!(head.status, 200);
         assert!(head.body.is_empty() && io.read_to_close().is_empty(), "HEAD has no body");
     }
+}
+
+/// HAProxy's plain `option httpchk` asks like this.
+#[test]
+fn options_are_answered_on_every_face() {
+    let router = Router::start(&Setup::default());
+    for scheme in ["ws", "http"] {
+        let endpoint = endpoint_of(router.edge.url(scheme));
+        for request in ["OPTIONS / HTTP/1.0\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"] {
+            let mut io = endpoint.connect();
+            io.write_all(request.as_bytes()).expect("open");
+            let answer = http::read_head(&mut io).expect("an answer");
+            let (status, allow) = (answer.status, answer.header("allow"));
+            assert_eq!((status, allow), (204, Some("GET, HEAD, OPTIONS")), "{scheme}: {request}");
+        }
+    }
+}
+
+/// Clients offer other protocols of their own accord: curl and Java's client HTTP/2, browsers nothing.
+#[test]
+fn offers_of_other_protocols_do_not_matter() {
+    let router = Router::start(&Setup::default());
+    let h2c =
+        [("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", "h2c"), ("HTTP2-Settings", "AAMAAABkAAQAoAAAAAIAAAAA")];
+    for scheme in ["ws", "http"] {
+        let endpoint = endpoint_of(router.edge.url(scheme));
+        for path in ["/healthz", "/readyz", "/info", "/"] {
+            for offer in [&h2c[..], &[("Upgrade", "TLS/1.0")], &[("Upgrade", "websockets")], &[("Upgrade", "")]] {
+                assert_eq!(fetch(&endpoint, path, offer).status, 200, "{scheme} {path} {offer:?}");
+            }
+        }
+        assert_eq!(fetch(&endpoint, "/nowhere", &h2c).status, 404);
+    }
+    // A WebSocket that is offered among others is one.
+    let endpoint = endpoint_of(router.edge.url("ws"));
+    let mut io = endpoint.connect();
+    let several = crate::harness::client::UPGRADE.map(|(name, value)| match name {
+        "Upgrade" => (name, "h2c, WebSocket"),
+        _ => (name, value),
+    });
+    http::request(&mut io, "/ws", &[&several[..], &[("Sec-WebSocket-Protocol", "wamp.2.json")]].concat());
+    assert_eq!(http::read_head(&mut io).expect("an answer").status, 101);
 }
 
 /// Only whoever has the node's key opens a session on the admin port, and no browser does.

@@ -6,7 +6,7 @@ use crate::wire::utf8;
 /// Why a peer closes the connection, as its close frame says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Close {
-    /// `None` if the frame was empty; answer it with an empty one.
+    /// `None` if the frame was empty; it is answered with 1000.
     pub code: Option<u16>,
     pub reason: String,
 }

@@ -20,7 +20,8 @@ pub enum Incoming<'i> {
     /// To be answered by a pong with the same payload, at most 125 bytes.
     Ping(Cow<'i, [u8]>),
     Pong(Cow<'i, [u8]>),
-    /// The last thing that a peer says. To be answered by a close frame with the same code, unless it answers ours.
+    /// The last thing that a peer says. To be answered by a close frame with the same code (1000 where it names none),
+    /// unless it answers ours.
     Close(Close),
 }
 
