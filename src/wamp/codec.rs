@@ -159,22 +159,29 @@ impl Reader<'_> {
     }
 
     fn dict_unless_empty(&mut self, field: &str) -> Result<Dict, ProtocolError> {
-        if self.at == self.elements.len() { Ok(Dict::new()) } else { self.dict(field) }
+        match self.elements.kind(self.at) {
+            None => Ok(Dict::new()),
+            Some(Kind::Null) => self.next(field).map(|_| Dict::new()),
+            Some(_) => self.dict(field),
+        }
     }
 
+    /// Arguments and ArgumentsKw, each of which may be absent. Null is absent, too: clients in Go and others send it for
+    /// what a call does not have.
     fn payload(&mut self, field: &str) -> Result<Payload, ProtocolError> {
         let (args, kwargs) = (self.at, self.at + 1);
         self.at = self.elements.len().min(self.at + 2);
-        match (self.elements.kind(args), self.elements.kind(kwargs)) {
-            (None, _) | (Some(Kind::List), None | Some(Kind::Dict)) => {}
+        let present = |index| self.elements.kind(index).filter(|kind| *kind != Kind::Null);
+        match (present(args), present(kwargs)) {
+            (None | Some(Kind::List), None | Some(Kind::Dict)) => {}
             // JSON has no binary, and not every client that sends a string there begins it with U+0000.
             (Some(Kind::Bytes | Kind::String), None) if self.passthru => {}
-            (Some(Kind::List), Some(_)) => {
+            (None | Some(Kind::List), Some(_)) => {
                 return Err(self.wrong("ArgumentsKw", "dict", self.kind_name(kwargs)));
             }
             (Some(_), _) => return Err(self.wrong(field, "list", self.kind_name(args))),
         }
-        let raw = |index| self.elements.raw(index).unwrap_or_default();
+        let raw = |index| present(index).and_then(|_| self.elements.raw(index)).unwrap_or_default();
         Ok(Payload::from_raw(self.elements.serializer(), raw(args), raw(kwargs)))
     }
 

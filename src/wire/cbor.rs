@@ -25,6 +25,9 @@ pub(super) fn split<'a>(message: &'a [u8], depth_max: usize, found: &mut Element
 
 /// The kind of a value that has passed `split`. Tags hide what they hold: the envelope has none.
 pub(super) fn kind(raw: &[u8]) -> Kind {
+    if let [NULL | UNDEFINED] = raw {
+        return Kind::Null;
+    }
     match raw.first().map_or(SIMPLE, |byte| byte >> 5) {
         UINT | NEGATIVE => Kind::Integer,
         BYTES => Kind::Bytes,
@@ -249,3 +252,5 @@ const DICT: u8 = 5;
 const TAG: u8 = 6;
 const SIMPLE: u8 = 7;
 const BREAK: u8 = 0xff;
+const NULL: u8 = 0xf6;
+const UNDEFINED: u8 = 0xf7;

@@ -16,6 +16,8 @@ pub enum Kind {
     Bytes,
     List,
     Dict,
+    /// Null, and what CBOR calls undefined.
+    Null,
     Other,
 }
 

@@ -35,6 +35,7 @@ pub(super) fn kind(raw: &[u8]) -> Kind {
         Some(b'"') => Kind::String,
         Some(b'[') => Kind::List,
         Some(b'{') => Kind::Dict,
+        Some(b'n') => Kind::Null,
         Some(b'-' | b'0'..=b'9') if !raw.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) => Kind::Integer,
         _ => Kind::Other,
     }

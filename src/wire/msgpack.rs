@@ -24,6 +24,9 @@ pub(super) fn split<'a>(message: &'a [u8], depth_max: usize, found: &mut Element
 
 /// The kind of a value that has passed `split`.
 pub(super) fn kind(raw: &[u8]) -> Kind {
+    if raw == [NIL] {
+        return Kind::Null;
+    }
     match (Scanner { bytes: raw, at: 0, depth_max: 0 }).head() {
         Ok(Head::Uint(_) | Head::Int) => Kind::Integer,
         Ok(Head::Text(_)) => Kind::String,
@@ -204,4 +207,5 @@ fn invalid(offset: usize, what: &'static str) -> WireError {
     WireError::Invalid { serializer: "msgpack", offset, what }
 }
 
+const NIL: u8 = 0xc0;
 const MEMORY: &str = "writing to memory does not fail";

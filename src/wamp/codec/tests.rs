@@ -136,7 +136,10 @@ fn mistakes_are_named() {
         (&format!("[16,{id_max},{{}},\"t\"]"), "PUBLISH.Request must be an id from 1 to 2^53, got 9007199254740993"),
         ("[16,1,{},\"t\",1]", "PUBLISH.Arguments must be list, got integer"),
         ("[16,1,{},\"t\",\"binary\"]", "PUBLISH.Arguments must be list, got string"),
-        ("[16,1,{},\"t\",null]", "PUBLISH.Arguments must be list, got null"),
+        ("[16,1,null,\"t\"]", "PUBLISH.Options must be dict, got null"),
+        ("[50,1,null]", "RESULT.Details must be dict, got null"),
+        ("[16,1,{},\"t\",null,[]]", "PUBLISH.ArgumentsKw must be dict, got list"),
+        ("[16,1,{},\"t\",false,null]", "PUBLISH.Arguments must be list, got bool"),
         ("[16,1,{},\"t\",{}]", "PUBLISH.Arguments must be list, got dict"),
         ("[16,1,{},\"t\",[],[]]", "PUBLISH.ArgumentsKw must be dict, got list"),
         ("[16,1,{},\"t\",[],{},1]", "PUBLISH has 7 elements, at most 6"),
@@ -193,6 +196,55 @@ fn passed_through_payloads_keep_their_place() {
             assert_eq!(String::from_utf8_lossy(&encoded(&there, Serializer::Json)), text, "{serializer:?}");
         }
     }
+}
+
+#[test]
+fn null_is_what_is_absent() {
+    let (list, dict) = (Value::List(vec![7_u64.into()]), Value::Dict(Dict::new().with("a", 1_u64)));
+    let sent_and_meant = [
+        (vec![Value::Null], vec![]),
+        (vec![Value::Null, Value::Null], vec![]),
+        (vec![list.clone(), Value::Null], vec![list]),
+        (vec![Value::Null, dict.clone()], vec![Value::List(Vec::new()), dict]),
+    ];
+    let (id, none, uri) = (|| Value::from(1_u64), || Value::from(Dict::new()), || Value::from("com.a"));
+    let heads = [
+        (code::ABORT, vec![none(), uri()]),
+        (code::ERROR, vec![code::INVOCATION.into(), id(), none(), uri()]),
+        (code::PUBLISH, vec![id(), none(), uri()]),
+        (code::EVENT, vec![id(), id(), none()]),
+        (code::CALL, vec![id(), none(), uri()]),
+        (code::RESULT, vec![id(), none()]),
+        (code::INVOCATION, vec![id(), id(), none()]),
+        (code::YIELD, vec![id(), none()]),
+    ];
+    for serializer in Serializer::ALL {
+        for (code, head) in &heads {
+            for (sent, meant) in &sent_and_meant {
+                let [sent, meant] = [sent, meant].map(|arguments| {
+                    let message = read_again(serializer, *code, &[&head[..], arguments].concat()).expect("a message");
+                    encoded(&message, serializer)
+                });
+                assert_eq!(sent, meant, "{serializer:?} {code}");
+            }
+        }
+        for code in [code::UNSUBSCRIBE, code::UNREGISTER] {
+            let message = read_again(serializer, code, &[1_u64.into(), 2_u64.into(), Value::Null]).expect("a message");
+            assert_eq!(encoded(&message, Serializer::Json), format!("[{code},1,2]").as_bytes());
+        }
+    }
+}
+
+/// The message that these elements are, after a code.
+fn read_again(serializer: Serializer, code: Code, elements: &[Value]) -> Result<Message, ProtocolError> {
+    let mut bytes = Vec::new();
+    let mut writer = Writer::list(serializer, elements.len() + 1, &mut bytes);
+    writer.uint(code);
+    for element in elements {
+        writer.value(element);
+    }
+    writer.finish();
+    decode(serializer, &bytes, DEPTH)
 }
 
 #[test]

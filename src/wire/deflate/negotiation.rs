@@ -37,10 +37,10 @@ pub fn client_offer(config: &DeflateConfig) -> String {
     let client_window_bits = (config.client_window_bits_max < WINDOW_BITS_MAX).then_some(config.client_window_bits_max);
     write_flag(&mut offer, SERVER_NO_CONTEXT_TAKEOVER, config.server_no_context_takeover);
     write_flag(&mut offer, CLIENT_NO_CONTEXT_TAKEOVER, config.client_no_context_takeover);
-    write_window_bits(&mut offer, SERVER_MAX_WINDOW_BITS, config.server_window_bits_max);
+    write_window_bits(&mut offer, SERVER_MAX_WINDOW_BITS, config.server_window_bits_max, false);
     // Without a value it says that the server may choose, which older servers insist on.
     write_flag(&mut offer, CLIENT_MAX_WINDOW_BITS, client_window_bits.is_none());
-    write_window_bits(&mut offer, CLIENT_MAX_WINDOW_BITS, config.client_window_bits_max);
+    write_window_bits(&mut offer, CLIENT_MAX_WINDOW_BITS, config.client_window_bits_max, false);
     offer
 }
 
@@ -91,8 +91,12 @@ fn accept(offer: &[Parameter<'_>], config: &DeflateConfig) -> Option<(DeflatePar
     let mut answer = String::from(EXTENSION);
     write_flag(&mut answer, SERVER_NO_CONTEXT_TAKEOVER, !params.outbound.takeover);
     write_flag(&mut answer, CLIENT_NO_CONTEXT_TAKEOVER, !params.inbound.takeover);
-    write_window_bits(&mut answer, SERVER_MAX_WINDOW_BITS, server_window_bits);
-    write_window_bits(&mut answer, CLIENT_MAX_WINDOW_BITS, client_window_bits);
+    // Who has offered a value is answered with one, also where it says no more than the default: RFC 7692, section
+    // 7.1.2.1, wants it of the server's window, and some clients fail the connection without it.
+    let is_server_window_offered = wishes.server_window_bits.is_some();
+    let is_client_window_offered = matches!(wishes.client_window_bits, Some(Some(_)));
+    write_window_bits(&mut answer, SERVER_MAX_WINDOW_BITS, server_window_bits, is_server_window_offered);
+    write_window_bits(&mut answer, CLIENT_MAX_WINDOW_BITS, client_window_bits, is_client_window_offered);
     Some((params, answer))
 }
 
@@ -129,9 +133,9 @@ fn write_flag(header: &mut String, name: &str, is_set: bool) {
     }
 }
 
-/// Says how large a window is unless it is as large as it can be, which needs no saying.
-fn write_window_bits(header: &mut String, name: &str, bits: u8) {
-    if bits < WINDOW_BITS_MAX {
+/// Writes the size of a window. The largest is the default, and written only where it `is_due` all the same.
+fn write_window_bits(header: &mut String, name: &str, bits: u8, is_due: bool) {
+    if is_due || bits < WINDOW_BITS_MAX {
         let _ = write!(header, "; {name}={bits}");
     }
 }

@@ -66,6 +66,38 @@ fn an_offer_is_met_in_what_it_asks() {
     }
 }
 
+/// RFC 7692, 7.1: each parameter that was offered with a value is in the answer, with the same or a smaller one.
+#[test]
+fn every_offered_value_is_answered_with_the_same_or_a_smaller_one() {
+    for bits_max in 9..=15 {
+        let config = DeflateConfig { server_window_bits_max: bits_max, client_window_bits_max: bits_max, ..WILLING };
+        for (server, client) in (9..=15).flat_map(|server| (8..=15).map(move |client| (server, client))) {
+            let values = format!("server_max_window_bits={server}; client_max_window_bits={client}");
+            let expected = format!(
+                "permessage-deflate; server_max_window_bits={}; client_max_window_bits={}",
+                server.min(bits_max),
+                client.min(bits_max)
+            );
+            let (says, outbound, inbound) = answer(&format!("permessage-deflate; {values}"), &config).expect(&values);
+            assert_eq!(says, expected, "{values}, at most {bits_max}");
+            assert_eq!((outbound.window_bits, inbound.window_bits), (server.min(bits_max), client.min(bits_max)));
+        }
+    }
+    let cases = [
+        ("server_max_window_bits=15", "; server_max_window_bits=15"),
+        ("client_max_window_bits=15", "; client_max_window_bits=15"),
+        ("client_max_window_bits; server_max_window_bits=15", "; server_max_window_bits=15"),
+        (
+            "server_no_context_takeover; server_max_window_bits=15",
+            "; server_no_context_takeover; server_max_window_bits=15",
+        ),
+    ];
+    for (offered, answered) in cases {
+        let says = answer(&format!("permessage-deflate; {offered}"), &WILLING).expect(offered).0;
+        assert_eq!(says, format!("permessage-deflate{answered}"));
+    }
+}
+
 #[test]
 fn an_offer_with_a_wrong_parameter_is_declined() {
     let parameters = [
