@@ -16,6 +16,9 @@ pub const MESSAGE_DEPTH_CEILING: usize = 100;
 /// The most that `authid` and `authextra` of a HELLO may take, because they are echoed and kept. Certificates still
 /// fit.
 pub const AUTHEXTRA_BYTES_MAX: usize = 16 << 10;
+/// How many progressive calls of one session may wait for their next part; those of a link are of all clients of its
+/// node. An id is kept for each.
+pub const OPEN_INPUTS_MAX: usize = 4_096;
 
 /// What a limit is measured in, and so how the configuration spells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -226,8 +226,10 @@ tables! {
         name: At<Text>;
         /// Which URIs are well-formed: `strict` allows only lower-case letters, digits and `_` between the dots.
         uri_check: At<UriCheck> = "\"loose\"";
-        /// How request ids are checked: `strict` ends sessions whose ids do not count up from 1.
-        request_ids: At<RequestIds> = "\"strict\"";
+        /// How request ids are checked: `lenient` takes every id that is not in use, in any order, as clients that send
+        /// from several threads need it; `strict` ends sessions whose ids do not count up from 1, as the specification
+        /// has it.
+        request_ids: At<RequestIds> = "\"lenient\"";
         /// Whether calls go to a callee on the caller's node where there is one, before the registration's policy looks
         /// at other nodes.
         local_first: At<bool> = "false";

@@ -27,7 +27,7 @@ impl Desks {
                 self.handle_request(cx, key, kind, message);
             }
             Message::Call { request, options, procedure, payload } => {
-                if self.dealer.begins_call(cx, key, request) {
+                if self.dealer.begins_call(key, request, &options) {
                     self.handle_request(cx, key, kind, Message::Call { request, options, procedure, payload });
                 } else {
                     self.dealer.handle_continuation(cx, key, request, options, procedure, payload);

@@ -55,7 +55,7 @@ pub struct Realm {
 pub enum RequestIds {
     /// As specified: 1, 2, 3, … over all requests of a session; anything else ends the session.
     Strict,
-    /// Any id in range, for clients that count in their own way.
+    /// Any id in range that is not in use, in any order: clients that send from several threads have it so.
     Lenient,
 }
 

@@ -4,7 +4,7 @@ use super::admission::RequestIds;
 use crate::drop::DropReason;
 use crate::limits::ID_MAX;
 use crate::wamp::message::code::{self, CALL};
-use crate::wamp::{Code, Id, Message, error, feature::Features};
+use crate::wamp::{Code, Id, Message, error, feature::Features, parts::OpenInputs};
 
 /// What the session remembers from WELCOME on. All else about the peer is kept by its realm.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub(super) struct Established {
     request_ids: RequestIds,
     /// The next request id in strict order. All requests of a session share this count.
     request_next: Id,
+    /// Kept in strict order only.
+    inputs: OpenInputs,
     trusted_link: bool,
 }
 
@@ -32,7 +34,7 @@ pub(super) enum Verdict {
 
 impl Established {
     pub(super) fn new(session: Id, features: Features, request_ids: RequestIds, trusted_link: bool) -> Established {
-        Established { session, features, request_ids, request_next: 1, trusted_link }
+        Established { session, features, request_ids, request_next: 1, inputs: OpenInputs::default(), trusted_link }
     }
 
     /// Whether `message` may be sent now, and what is to become of it. Counts its request id.
@@ -65,7 +67,7 @@ impl Established {
             );
         }
         if let Some(request) = request
-            && let Err(sentence) = self.count_request(code, request)
+            && let Err(sentence) = self.count_request(code, request, options.bool("progress") == Some(true))
         {
             return Verdict::Violation(format!("{name} {sentence}"));
         }
@@ -75,18 +77,21 @@ impl Established {
         Verdict::Route(message)
     }
 
-    /// Checks the id of a request, and counts it. The error completes a sentence that starts with the message's name.
-    fn count_request(&mut self, code: Code, request: Id) -> Result<(), String> {
+    /// Checks the id of a request, and counts it; `has_more` says that a CALL is to be continued. The error completes a
+    /// sentence that starts with the message's name.
+    fn count_request(&mut self, code: Code, request: Id, has_more: bool) -> Result<(), String> {
         if self.request_ids == RequestIds::Lenient {
             return Ok(());
         }
-        if request == self.request_next {
-            self.request_next = if request == ID_MAX { 1 } else { request + 1 };
-            return Ok(());
-        }
-        // It may continue a progressive call; which ones are still going on is known to the dealer.
-        let continues = code == CALL && self.features.caller_progressive_invocations;
-        if continues && (1..self.request_next).contains(&request) {
+        let is_next = request == self.request_next;
+        let continues = code == CALL && self.inputs.contains(request);
+        if is_next || continues {
+            if is_next {
+                self.request_next = if request == ID_MAX { 1 } else { request + 1 };
+            }
+            if code == CALL {
+                self.inputs.handle_call(request, has_more);
+            }
             return Ok(());
         }
         Err(format!("has request id {request}, expected {}", self.request_next))

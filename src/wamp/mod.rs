@@ -6,6 +6,7 @@ pub mod feature;
 pub mod identity;
 pub mod message;
 pub mod options;
+pub mod parts;
 pub mod uri;
 
 pub use identity::{Identity, SessionKey};

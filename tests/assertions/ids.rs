@@ -7,7 +7,7 @@ use crossbar_cluster::wire::Serializer;
 /// Row 9.
 #[test]
 fn request_ids_count_up_from_one_over_all_requests() {
-    everywhere(|mut router| {
+    everywhere_with(&strict(), |mut router| {
         let mut a = router.join("a");
         a.send(r#"[32, 1, {}, "com.topic"]"#);
         a.expect("[33, 1, $sub]");
@@ -26,8 +26,8 @@ fn request_ids_count_up_from_one_over_all_requests() {
 
 /// Row 9.
 #[test]
-fn a_gap_or_a_repetition_of_request_ids_is_a_violation() {
-    everywhere(|mut router| {
+fn a_gap_or_a_repetition_of_request_ids_is_a_violation_in_a_strict_realm() {
+    everywhere_with(&strict(), |mut router| {
         for (first, second) in [(2, None), (1, Some(3)), (1, Some(1)), (1_u64 << 53, None)] {
             let mut a = router.join_with(NO_FEATURES, "a");
             a.send(&format!(r#"[32, {first}, {{}}, "com.topic"]"#));
@@ -41,27 +41,81 @@ fn a_gap_or_a_repetition_of_request_ids_is_a_violation() {
     });
 }
 
-/// Row 9: the switch for clients that count in their own way.
+/// Without a word in the configuration.
 #[test]
-fn a_lenient_realm_takes_any_request_id() {
-    everywhere_with(&Setup { realm: "request_ids = \"lenient\"", ..Setup::default() }, |mut router| {
+fn every_request_id_that_is_not_in_use_is_answered() {
+    everywhere(|mut router| {
         let mut a = router.join("a");
-        for id in [123, 789, 1_u64 << 53] {
+        for id in [123, 789, 1_u64 << 53, 5] {
             a.send(&format!(r#"[32, {id}, {{}}, "com.topic"]"#));
             a.expect(&format!("[33, {id}, $sub]"));
+            a.send(&format!(r#"[16, {id}, {{"acknowledge": true}}, "com.other"]"#));
+            a.expect(&format!("[17, {id}, $_]"));
+            a.send(&format!(r#"[64, {id}, {{}}, "com.procedure"]"#));
+            a.expect(&format!("[65, {id}, $reg]"));
+            a.send(&format!("[66, {id}, $reg]"));
+            a.expect(&format!("[67, {id}]"));
+            a.unbind(&["reg"]);
         }
         let mut b = router.join_with(NO_FEATURES, "b");
-        for id in [500, 2, 2] {
-            b.send(&format!(r#"[48, {id}, {{}}, "wamp.session.count"]"#));
-            b.expect(&format!("[50, {id}, {{}}, [2]]"));
+        for session in [&mut a, &mut b] {
+            for id in [500, 2, 2, 499] {
+                session.send(&format!(r#"[48, {id}, {{}}, "wamp.session.count"]"#));
+                session.expect(&format!("[50, {id}, {{}}, [2]]"));
+            }
         }
     });
 }
 
-/// Row 10, in lenient realms too.
+/// As callers that can send parts of calls do it on several threads: the callee answers in its own order, too.
+#[test]
+fn calls_whose_ids_come_out_of_order_are_all_answered() {
+    everywhere(|mut router| {
+        let (mut caller, mut callee) = (router.join("caller"), router.join("callee"));
+        callee.register("com.procedure", "{}", "reg");
+        let calls = [(1, 7), (2, 3), (3, 9), (4, 1), (5, 8), (6, 2)];
+        for (_, id) in calls {
+            caller.send(&format!(r#"[48, {id}, {{}}, "com.procedure", [{id}]]"#));
+        }
+        for (n, id) in calls {
+            callee.expect(&format!("[68, {n}, $reg, {{}}, [{id}]]"));
+        }
+        for (n, id) in calls.into_iter().rev() {
+            callee.send(&format!("[70, {n}, {{}}, [{id}]]"));
+            caller.expect(&format!("[50, {id}, {{}}, [{id}]]"));
+        }
+    });
+}
+
+/// An id that is in use is taken for a part of its call only if that has more parts to come.
+#[test]
+fn a_part_continues_an_open_call_and_nothing_else() {
+    everywhere(|mut router| {
+        let (mut caller, mut callee) = (router.join("caller"), router.join("callee"));
+        callee.register("com.procedure", "{}", "reg");
+        caller.send(r#"[48, 9, {"progress": true}, "com.procedure", [1]]"#);
+        callee.expect(r#"[68, 1, $reg, {"progress": true}, [1]]"#);
+        caller.send(r#"[48, 4, {}, "com.procedure", [2]]"#);
+        callee.expect("[68, 2, $reg, {}, [2]]");
+        callee.send(r#"[8, 68, 1, {}, "com.error"]"#);
+        caller.expect(r#"[8, 48, 9, {}, "com.error"]"#);
+        // These were on their way while the call ended; they have their answer.
+        caller.send(r#"[48, 9, {"progress": true}, "com.procedure", [3]]"#);
+        caller.send(r#"[48, 9, {}, "com.procedure", [4]]"#);
+        callee.expect_nothing();
+        caller.expect_nothing();
+        // So the id is free again.
+        caller.send(r#"[48, 9, {}, "com.procedure", [5]]"#);
+        callee.expect("[68, 3, $reg, {}, [5]]");
+        caller.send(r#"[48, 4, {}, "com.procedure", [6]]"#);
+        assert!(caller.expect_violation().contains("CALL 4 is still open"));
+    });
+}
+
+/// Row 10.
 #[test]
 fn request_ids_that_are_none_are_violations() {
-    let router = Router::start(&Setup { realm: "request_ids = \"lenient\"", ..Setup::default() });
+    let router = Router::start(&Setup::default());
     for via in [
         Via::new(Carrier::WebSocket, Serializer::Json),
         Via::new(Carrier::RawSocket, Serializer::Cbor),
@@ -115,4 +169,8 @@ fn the_routers_ids_are_in_range() {
         let publications = &ids[2..];
         assert!(publications.iter().any(|id| *id > 1 << 45), "publication ids are random: {publications:?}");
     });
+}
+
+fn strict() -> Setup {
+    Setup { realm: "request_ids = \"strict\"", ..Setup::default() }
 }

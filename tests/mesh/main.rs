@@ -10,3 +10,4 @@ mod events;
 mod failure;
 mod identity;
 mod meta;
+mod threads;

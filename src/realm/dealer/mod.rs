@@ -19,6 +19,7 @@ mod tests;
 pub use registrations::{Invoke, LocalCallees, Registration};
 
 use super::{Context, MemberKind};
+use crate::wamp::parts::OpenInputs;
 use crate::wamp::uri::Match;
 use crate::wamp::{Id, SessionKey, error};
 use awaited::{AWAITED, Awaited};
@@ -37,8 +38,8 @@ pub struct Dealer {
     calls: Calls,
     /// Calls of procedures whose callees are about to come back.
     awaited: Awaited,
-    /// The highest CALL id of each session that may send parts of progressive calls: a CALL up to it begins nothing.
-    last_call_ids: HashMap<SessionKey, Id>,
+    /// The calls of each session that have more parts to come.
+    inputs: HashMap<SessionKey, OpenInputs>,
     /// For `Callee::serial`.
     n_callees_added: u64,
     /// The clients of this node are being let go.
@@ -116,7 +117,7 @@ impl Dealer {
 
     /// Ends all that `key` had as a caller and as a callee. It must still be in `cx.members`; nothing is sent to it.
     pub fn handle_leave(&mut self, cx: &mut Context, key: SessionKey) {
-        self.last_call_ids.remove(&key);
+        self.inputs.remove(&key);
         let caller = Caller::Session(key);
         for call in self.calls.of_caller(caller) {
             let Some(call) = self.take(call) else { continue };
@@ -202,6 +203,6 @@ impl Dealer {
 
     /// Whether nothing is registered and nobody waits for anything.
     pub fn is_empty(&self) -> bool {
-        self.registrations.iter().next().is_none() && self.calls.is_empty() && self.last_call_ids.is_empty()
+        self.registrations.iter().next().is_none() && self.calls.is_empty() && self.inputs.is_empty()
     }
 }

@@ -7,29 +7,35 @@ use super::registrations::{Callee, Registration};
 use super::select::Choice;
 use super::{Caller, Dealer};
 use crate::realm::{Context, Effect, MemberKind, Origin};
+use crate::wamp::parts::OpenInputs;
 use crate::wamp::uri::Match;
 use crate::wamp::{Id, Message, SessionKey, error, options::is_passthru};
 use crate::wire::{Dict, Payload};
 use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
 use std::ops::Bound;
 use std::time::Duration;
 
 impl Dealer {
     /// Whether a CALL of `key` begins a call. If not, it continues one that is progressive (or has ended), and goes
     /// to `handle_continuation` without any check of its URI and of the right to call, so that no call gets a second
-    /// answer.
+    /// answer. Ids need not count up: every id that is not in use begins a call.
     ///
-    /// To be asked once for every CALL of a session, before anything else is checked: it counts the request id.
-    pub fn begins_call(&mut self, cx: &Context, key: SessionKey, request: Id) -> bool {
-        let Some(member) = cx.members.member(key) else { return false };
-        // Who cannot continue a call begins one with every CALL: in realms with lenient ids, in any order of ids.
-        if !member.identity.features.caller_progressive_invocations {
-            return self.calls.of_request(Caller::Session(key), request).is_none();
-        }
-        let last = self.last_call_ids.entry(key).or_default();
-        let begins = request > *last;
-        *last = request.max(*last);
-        begins
+    /// To be asked once for every CALL of a session, before anything else is checked: it notes whether more parts come.
+    pub fn begins_call(&mut self, key: SessionKey, request: Id, options: &Dict) -> bool {
+        let has_more = options.bool("progress") == Some(true);
+        let continues = match self.inputs.entry(key) {
+            Entry::Occupied(mut inputs) => {
+                let continues = inputs.get_mut().handle_call(request, has_more);
+                if inputs.get().is_empty() {
+                    inputs.remove();
+                }
+                continues
+            }
+            Entry::Vacant(inputs) if has_more => inputs.insert(OpenInputs::default()).handle_call(request, has_more),
+            Entry::Vacant(_) => false,
+        };
+        !continues && self.calls.of_request(Caller::Session(key), request).is_none()
     }
 
     /// Routes a new call. `disclosed` says that the caller's role discloses callers to callees.
@@ -110,7 +116,7 @@ impl Dealer {
         procedure: String,
         payload: Payload,
     ) {
-        // A part that comes after the final answer was on its way when the caller could not know of it.
+        // A part that comes after the final answer was sent before the caller could know of that.
         let Some(call) = self.calls.of_request(Caller::Session(key), request) else { return };
         let Some(call) = self.calls.call_mut(call) else { return };
         if !call.input_open || call.procedure != procedure {
@@ -285,10 +291,9 @@ fn why_nobody(call: &Call, registration: &Registration) -> (&'static str, String
 fn invocation_details(cx: &Context, call: &Call, registration: &Registration, callee: &Callee) -> Dict {
     let (options, features) = (&call.options, &callee.features);
     let mut details = Dict::new();
-    if options.bool("receive_progress") == Some(true)
-        && features.callee_progressive_results
-        && features.callee_call_canceling
-    {
+    // The specification wants callees to announce call_canceling as well; autobahn-js has progressive results without
+    // it, and they are worth more than an INTERRUPT that it would not understand.
+    if options.bool("receive_progress") == Some(true) && features.callee_progressive_results {
         details.set("receive_progress", true);
     }
     if call.input_open {

@@ -84,12 +84,20 @@ fn parts_of_a_result_go_to_a_caller_that_asked() {
 }
 
 #[test]
-fn receive_progress_is_for_callees_that_can_be_stopped() {
-    let without = [
-        Features { callee_progressive_results: false, ..EVERYTHING },
-        Features { callee_call_canceling: false, ..EVERYTHING },
-    ];
-    for features in without {
+fn receive_progress_is_for_callees_that_announced_it() {
+    // autobahn-js announces progressive results, but not that its calls can be cancelled.
+    let mut world = World::of(2);
+    world.join(3, MemberKind::Client, Features { callee_call_canceling: false, ..EVERYTHING });
+    world.send(3, "[64, 1, {}, 'com.a']");
+    let lines = world.send(2, "[48, 1, {'receive_progress': true}, 'com.a']");
+    assert_eq!(lines, ["3 [68,1,#com.a,{'receive_progress':true}]"]);
+    assert_eq!(world.send(3, "[70, 1, {'progress': true}, [1]]"), ["2 [50,1,{'progress':true},[1]]"]);
+    assert_eq!(world.send(3, "[70, 1, {}, [2]]"), ["2 [50,1,{},[2]]"]);
+    world.end();
+
+    let without_cancelling = Features { callee_call_canceling: false, ..EVERYTHING };
+    for features in [EVERYTHING, without_cancelling] {
+        let features = Features { callee_progressive_results: false, ..features };
         let mut world = World::of(2);
         world.join(3, MemberKind::Client, features);
         world.send(3, "[64, 1, {}, 'com.a']");

@@ -22,7 +22,7 @@ pub(super) struct Session {
     pub(super) last_request: Id,
     /// Its calls without a final answer.
     pub(super) open: BTreeMap<Id, OpenCall>,
-    /// Its progressive calls that have ended.
+    /// Its calls that have ended before it has sent their last part.
     pub(super) ended: BTreeSet<Id>,
     pub(super) last_invocation: Id,
     /// Invocations that it has not given a final answer to.

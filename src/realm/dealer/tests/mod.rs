@@ -95,7 +95,7 @@ impl World {
                 dealer.handle_unregister(cx, key, request, registration);
             }
             Message::Call { request, options, procedure, payload } => {
-                if dealer.begins_call(cx, key, request) {
+                if dealer.begins_call(key, request, &options) {
                     dealer.handle_call(cx, Caller::Session(key), request, options, procedure, payload, false);
                 } else {
                     dealer.handle_continuation(cx, key, request, options, procedure, payload);

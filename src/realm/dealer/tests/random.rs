@@ -119,7 +119,11 @@ impl History {
             }
             Deed::ContinueLate { pick } => {
                 let Some(request) = session.ended.iter().nth(pick % 3).copied() else { return };
-                let (options, procedure) = (Dict::new(), URIS[0].to_owned());
+                let is_last = pick % 2 == 0;
+                if is_last {
+                    session.ended.remove(&request);
+                }
+                let (options, procedure) = (Dict::new().with("progress", !is_last), URIS[0].to_owned());
                 let message = Message::Call { request, options, procedure, payload: Payload::empty() };
                 let effects = self.world.handle(key, message);
                 assert!(effects.is_empty(), "{effects:?}");
