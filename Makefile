@@ -32,8 +32,9 @@ run_test: build  ## The original's small test against these
 test: clients  ## Passes all tests: units, transcripts, real binaries with real clients
 	tests/run
 
-clients:  ## Installs the real clients that the tests use (Python, Node, Chromium) below target/
+clients:  ## Installs the real clients that the tests use (Python, Node, Chromium), and HAProxy, below target/
 	tests/clients/setup
+	tests/failover/setup
 	tests/autobahn/setup
 
 conformance: clients  ## All 517 cases of the Autobahn WebSocket testsuite (ten minutes)

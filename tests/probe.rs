@@ -9,6 +9,7 @@ use harness::{haproxy, in_target};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -305,10 +306,11 @@ fn a_run_that_cannot_begin_says_why() {
 
 #[test]
 fn haproxy_takes_the_shipped_configuration_without_a_warning() {
-    let Some(haproxy) = haproxy::program() else { return };
+    let programs: Vec<PathBuf> = haproxy::VERSIONS.iter().filter_map(|version| haproxy::program_of(version)).collect();
     let hosts = [("BRUMMER1", "127.0.0.1"), ("BRUMMER2", "127.0.0.1")];
-    for environment in [&[("CROSSBAR_LOCAL", "1")][..], &hosts] {
-        let output = Command::new(haproxy)
+    let environments = [&[("CROSSBAR_LOCAL", "1")][..], &hosts];
+    for (program, environment) in programs.iter().flat_map(|program| environments.map(|these| (program, these))) {
+        let output = Command::new(program)
             .args(["-c", "-f", "haproxy/haproxy.cfg"])
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .envs(environment.iter().copied())

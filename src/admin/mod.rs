@@ -11,4 +11,4 @@ pub mod node_status;
 pub mod pages;
 pub mod report;
 
-pub use node_status::{LinkStatus, ListenerStatus, MeshStatus, NodeStatus, RealmStatus};
+pub use node_status::{BalancerStatus, LinkStatus, ListenerStatus, MeshStatus, NodeStatus, RealmStatus};

@@ -24,6 +24,22 @@ pub struct NodeStatus {
     pub listeners: Vec<ListenerStatus>,
     pub realms: Vec<RealmStatus>,
     pub mesh: MeshStatus,
+    /// Of an edge that has an agent port. Nodes of earlier versions do not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balancer: Option<BalancerStatus>,
+}
+
+/// How an edge stands with the load balancers that ask its agent port.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BalancerStatus {
+    /// How many questions were answered.
+    pub answers: u64,
+    /// The last answer; None where nobody has asked yet.
+    pub answer: Option<String>,
+    /// How long ago that was.
+    pub answered_seconds: Option<f64>,
+    /// Why no clients are sent to this edge, as far as it can know; None where they are.
+    pub not_offered: Option<String>,
 }
 
 /// The links of the node.

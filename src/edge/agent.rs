@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 pub(super) async fn run_agent(shard: Rc<RefCell<Shard>>, listener: Listener) {
     loop {
         let (socket, _) = listener.accept().await;
-        let line = answer(&shard.borrow());
+        let line = answer(&mut shard.borrow_mut());
         tokio::task::spawn_local(async move {
             // A balancer that does not take the line asks again.
             let _ = tokio::time::timeout(ANSWER_MAX, write(socket, line)).await;
@@ -26,22 +26,24 @@ async fn write(mut socket: Socket, line: String) -> std::io::Result<()> {
     socket.shutdown().await
 }
 
-fn answer(shard: &Shard) -> String {
-    let connections: usize = shard.listeners.iter().map(|listener| listener.connections.get()).sum();
-    let connections_max: usize = shard.listeners.iter().map(|listener| listener.limits().connections_max).sum();
-    let descriptors_max = usize::try_from(shard.node.descriptors_max).unwrap_or(usize::MAX);
-    line(shard.is_draining, connections, connections_max.min(descriptors_max))
+fn answer(shard: &mut Shard) -> String {
+    let uptime = shard.now().uptime;
+    let room = (!shard.is_draining && !shard.is_joining).then(|| room(shard));
+    shard.balancer.get_or_insert_default().answer(uptime, room)
 }
 
-/// What the balancer is told. `ready` takes back an earlier `drain`.
-fn line(is_draining: bool, connections: usize, connections_max: usize) -> String {
-    if is_draining {
-        return "drain\n".to_owned();
-    }
-    // In steps, so that the weights of nodes that are far from full are equal and only their connections count. A
-    // weight of zero would be a drain.
-    let tenths = (connections_max.saturating_sub(connections) * 10).div_ceil(connections_max.max(1));
-    format!("ready up {}%\n", (tenths * 10).max(1))
+/// How much of what this node can take is free, in percent: on the listener for clients that is fullest, or of its
+/// descriptors.
+fn room(shard: &Shard) -> u32 {
+    let clients = shard.listeners.iter().filter(|listener| !listener.is_mesh);
+    let listeners = clients.map(|listener| free(listener.connections.get(), listener.limits().connections_max));
+    let descriptors_max = usize::try_from(shard.node.descriptors_max).unwrap_or(usize::MAX);
+    listeners.chain([free(shard.connections.len(), descriptors_max)]).min().unwrap_or(100)
+}
+
+fn free(used: usize, max: usize) -> u32 {
+    let free = max.saturating_sub(used).saturating_mul(100).div_ceil(max.max(1));
+    u32::try_from(free).unwrap_or(100)
 }
 
 /// A balancer takes one line at once.
@@ -52,12 +54,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_weight_follows_the_room_that_is_left() {
-        assert_eq!(line(false, 0, 1_000), "ready up 100%\n");
-        assert_eq!(line(false, 99, 1_000), "ready up 100%\n");
-        assert_eq!(line(false, 250, 1_000), "ready up 80%\n");
-        assert_eq!(line(false, 2_000, 1_000), "ready up 1%\n");
-        assert_eq!(line(false, 0, 0), "ready up 1%\n");
-        assert_eq!(line(true, 0, 1_000), "drain\n");
+    fn room_is_what_is_free() {
+        assert_eq!(free(0, 1_000), 100);
+        assert_eq!(free(10, 1_000), 99);
+        assert_eq!(free(999, 1_000), 1);
+        assert_eq!(free(1_000, 1_000), 0);
+        assert_eq!(free(2_000, 1_000), 0);
+        assert_eq!(free(0, 0), 0);
     }
 }

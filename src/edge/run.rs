@@ -8,6 +8,7 @@ use super::report::Reporter;
 use crate::auth::cryptosign::PublicKey;
 use crate::config::{Address, Config, node_key};
 use crate::drop::DropReason;
+use crate::router::balancer::Balancer;
 use crate::router::daemon::{self, Daemon, RunError, Signals};
 use crate::router::faces;
 use crate::router::flush::run_flusher;
@@ -106,6 +107,7 @@ impl Edge {
             serve_operators(&shard, &config, &control, public_key, listener);
         }
         if let Some(listener) = agent {
+            shard.borrow_mut().balancer = Some(Balancer::default());
             tokio::task::spawn_local(run_agent(shard.clone(), listener));
         }
         if let Some(reporter) = reporter {

@@ -87,8 +87,10 @@ pub fn control_state(
 /// Whether the loop that routes is alive, and whether new clients are welcome.
 fn health(shard: &Shard, path: &str) -> Page {
     match path {
-        "/readyz" if shard.is_draining => text(503, "draining\n"),
-        "/readyz" => text(200, "ready\n"),
+        "/readyz" => match shard.state_name() {
+            "up" => text(200, "ready\n"),
+            state => text(503, &format!("{state}\n")),
+        },
         _ => text(200, "ok\n"),
     }
 }
@@ -152,6 +154,7 @@ impl Shard {
                 })
                 .collect(),
             mesh: self.mesh_status(now.uptime),
+            balancer: self.balancer.as_ref().map(|balancer| balancer.status(now.uptime)),
         }
     }
 

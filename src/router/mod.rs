@@ -1,6 +1,7 @@
 //! A running router: one shard's event loop with its connections, realms, links and pages. What a program makes of it
 //! (an edge, a master) is assembled one layer above.
 
+pub mod balancer;
 pub mod clustered;
 pub mod connection;
 pub mod daemon;

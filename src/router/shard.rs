@@ -3,6 +3,7 @@
 //! Everything on the message path happens in here, on one thread, without a lock: `read` finds messages in the bytes,
 //! `route` lets session and realm decide, `deliver` encodes and queues, `flush` writes at the end of the turn.
 
+use super::balancer::Balancer;
 use super::clustered::ClusteredRealm;
 use super::connection::{Connection, Ending};
 use super::dial::{LinkName, LinkState};
@@ -160,6 +161,8 @@ pub struct Shard {
     pub stats: Stats,
     /// Descriptors that are no connections, as last counted.
     pub(super) other_files: Cell<u64>,
+    /// What load balancers are told, where there is a port on which they ask.
+    pub balancer: Option<Balancer>,
     /// The node has been started, and waits for its links before it lets clients in.
     pub is_joining: bool,
     /// Clients are asked to go elsewhere.
@@ -204,6 +207,7 @@ impl Shard {
             ticked: Duration::ZERO,
             stats: Stats::default(),
             other_files: Cell::new(0),
+            balancer: None,
             is_joining: false,
             is_draining: false,
             is_closed: false,

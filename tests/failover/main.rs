@@ -4,6 +4,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod balancer;
 mod calls;
 mod haproxy;
 mod links;

@@ -2,11 +2,12 @@
 
 use crate::harness::client::{Carrier, Client, Via};
 use crate::harness::cluster::Cluster;
-use crate::harness::haproxy::{Haproxy, free_ports};
+use crate::harness::haproxy::{Haproxy, free_ports, program};
 use crate::harness::probe::Probe;
 use crate::harness::router::{ALL_ROLES, Router, Setup, eventually};
 use crossbar_cluster::wire::{Dict, Serializer, Value};
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,7 @@ pub(crate) fn all_sessions() -> u64 {
 pub(crate) struct Stack {
     pub(crate) haproxy: Haproxy,
     pub(crate) cluster: Cluster,
-    _alone: MutexGuard<'static, ()>,
+    pub(crate) _alone: MutexGuard<'static, ()>,
 }
 
 impl Stack {
@@ -42,17 +43,22 @@ impl Stack {
 
     /// The same with a master, and with agents that tell HAProxy who wants clients.
     pub(crate) fn start_mastered(setup: Setup) -> Option<Stack> {
+        Some(Stack::start_with_agents(&program()?, setup))
+    }
+
+    /// The same behind this HAProxy.
+    pub(crate) fn start_with_agents(program: &Path, setup: Setup) -> Stack {
         let alone = alone();
         let ports: [u16; 4] = free_ports();
-        let cluster = Cluster::start_mastered(ports.to_vec(), behind_haproxy(setup));
+        let cluster = Cluster::start_with_agents(ports.to_vec(), behind_haproxy(setup));
         let agents: Vec<(String, String)> = (1..)
             .zip(&cluster.agents)
             .map(|(n, port)| (format!("agent-port 918{n}"), format!("agent-port {port}")))
             .collect();
         let changes: Vec<(&str, &str)> = agents.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
-        let haproxy = Haproxy::start(&ports, &changes)?;
+        let haproxy = Haproxy::start_program(program, &ports, &changes);
         eventually("the master knows all edges", || cluster.master().status()["totals"]["nodes_up"] == 4);
-        Some(Stack { haproxy, cluster, _alone: alone })
+        Stack { haproxy, cluster, _alone: alone }
     }
 
     /// Starts the load, and waits until it is spread evenly and flows.

@@ -42,14 +42,22 @@ impl Cluster {
         Cluster::start_at(ports, addresses, setup, directory)
     }
 
-    /// As `start_on`, with a master from which the edges learn of each other, and with agents for HAProxy.
+    /// As `start_on`, with a master from which the edges learn of each other.
     pub fn start_mastered(ports: Vec<u16>, setup: Setup) -> Cluster {
+        Cluster::start_under(Vec::new(), ports, setup)
+    }
+
+    /// As `start_mastered`, with agents for HAProxy.
+    pub fn start_with_agents(ports: Vec<u16>, setup: Setup) -> Cluster {
+        Cluster::start_under(ports.iter().map(|_| free_port()).collect(), ports, setup)
+    }
+
+    fn start_under(agents: Vec<u16>, ports: Vec<u16>, setup: Setup) -> Cluster {
         let (addresses, directory) = socket_files(ports.len());
-        let mut cluster = Cluster::prepare(ports, addresses, setup, directory);
+        let mut cluster = Cluster { agents, ..Cluster::prepare(ports, addresses, setup, directory) };
         let mut master = Master::prepare(cluster.directory.path(), free_port());
         for node in 1..=cluster.keys.len() {
             master.configure_node(&name(node), &cluster.addresses[node - 1], &cluster.keys[node - 1]);
-            cluster.agents.push(free_port());
         }
         master.start();
         cluster.master = Some(master);
@@ -149,7 +157,6 @@ impl Cluster {
         self.addresses.push(format!("unix:{}/link{node}.sock", self.directory.path().display()));
         self.keys.push(make_key(self.directory.path(), node, &self.addresses));
         self.ports.push(0);
-        self.agents.push(free_port());
         self.routers.push(None);
         (name(node), self.addresses[node - 1].clone(), self.keys[node - 1].clone())
     }

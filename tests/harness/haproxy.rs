@@ -4,11 +4,13 @@
 use super::http::fetch;
 use super::io::Endpoint;
 use super::router::eventually;
-use super::{in_package, signal};
+use super::{in_package, in_target, signal};
 use rand::RngExt;
 use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::path::Path;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// A running HAProxy. It is ended when this is dropped.
@@ -20,16 +22,24 @@ pub struct Haproxy {
     directory: tempfile::TempDir,
 }
 
+/// The versions of HAProxy that the shipped configuration is for, as `tests/failover/setup` fetches them.
+pub const VERSIONS: [&str; 2] = ["2.6", "3.0"];
+
 impl Haproxy {
     /// Starts it in front of edges on these ports of this machine, `edge1` first, and waits until it has found all of
     /// them. `changes` are further lines of the configuration and what they are to be instead. None where HAProxy is
     /// not installed, unless the environment says that all that tests need has to be there.
     pub fn start(edges: &[u16], changes: &[(&str, &str)]) -> Option<Haproxy> {
-        let program = program()?;
+        Some(Haproxy::start_program(&program()?, edges, changes))
+    }
+
+    /// As `start`, of this program.
+    pub fn start_program(program: &Path, edges: &[u16], changes: &[(&str, &str)]) -> Haproxy {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let [door, statistics] = free_ports();
         let file = directory.path().join("haproxy.cfg");
-        fs::write(&file, configuration(edges, door, statistics, changes)).expect("the configuration is written");
+        fs::write(&file, configuration(edges, door, statistics, directory.path(), changes))
+            .expect("the configuration is written");
         let log = File::create(directory.path().join("log")).expect("the log is created");
         let process = Command::new(program)
             .arg("-f")
@@ -43,7 +53,17 @@ impl Haproxy {
         let haproxy = Haproxy { process, door, statistics, directory };
         eventually("HAProxy listens", || std::net::TcpStream::connect(("127.0.0.1", statistics)).is_ok());
         eventually("HAProxy sees all edges", || (1..=edges.len()).all(|edge| haproxy.is_up(edge)));
-        Some(haproxy)
+        haproxy
+    }
+
+    /// Gives it an operator's command, and returns what it answers.
+    pub fn command(&self, command: &str) -> String {
+        let mut socket =
+            UnixStream::connect(socket(self.directory.path())).expect("HAProxy has a socket for operators");
+        socket.write_all(format!("{command}\n").as_bytes()).expect("it takes a command");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).expect("it answers");
+        answer
     }
 
     /// Where a WebSocket client connects.
@@ -85,11 +105,31 @@ impl Drop for Haproxy {
 }
 
 /// Where HAProxy is. It has to be somewhere when the environment says so.
-pub fn program() -> Option<&'static str> {
-    let found = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy"].into_iter().find(|path| Path::new(path).exists());
-    let is_required = std::env::var_os("CROSSBAR_TEST_CLIENTS").is_some_and(|value| value == "required");
-    assert!(found.is_some() || !is_required, "no haproxy");
+pub fn program() -> Option<PathBuf> {
+    let found =
+        ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy"].map(PathBuf::from).into_iter().find(|path| path.exists());
+    assert!(found.is_some() || !is_required(), "no haproxy");
     found
+}
+
+/// One of `VERSIONS`. It has to be there when the environment says so.
+pub fn program_of(version: &str) -> Option<PathBuf> {
+    let program = in_target("test-haproxy").join(format!("haproxy-{version}"));
+    if program.exists() {
+        return Some(program);
+    }
+    assert!(!is_required(), "no HAProxy {version}: run tests/failover/setup");
+    println!("skipped: HAProxy {version} is not there (tests/failover/setup fetches it)");
+    None
+}
+
+fn is_required() -> bool {
+    std::env::var_os("CROSSBAR_TEST_CLIENTS").is_some_and(|value| value == "required")
+}
+
+/// Where a running HAProxy takes commands.
+fn socket(directory: &Path) -> PathBuf {
+    directory.join("admin.sock")
 }
 
 /// Ports that nobody listens on and that the kernel gives to nobody who connects: an edge that was killed has to find
@@ -105,8 +145,8 @@ pub fn free_ports<const N: usize>() -> [u16; N] {
     std::array::from_fn(|n| taken[n].local_addr().expect("it is bound").port())
 }
 
-/// The shipped configuration with these addresses.
-fn configuration(edges: &[u16], door: u16, statistics: u16, changes: &[(&str, &str)]) -> String {
+/// The shipped configuration with these addresses, and with a socket for operators.
+fn configuration(edges: &[u16], door: u16, statistics: u16, directory: &Path, changes: &[(&str, &str)]) -> String {
     let mut text = fs::read_to_string(in_package("haproxy/haproxy.cfg")).expect("it is shipped");
     let mut change = |from: &str, to: &str| {
         assert_eq!(text.matches(from).count(), 1, "{from:?} is once in haproxy.cfg");
@@ -114,6 +154,8 @@ fn configuration(edges: &[u16], door: u16, statistics: u16, changes: &[(&str, &s
     };
     change("bind *:8080", &format!("bind 127.0.0.1:{door}"));
     change("bind 127.0.0.1:1936", &format!("bind 127.0.0.1:{statistics}"));
+    let local = "    presetenv BRUMMER2 127.0.0.1\n";
+    change(local, &format!("{local}    stats socket {} level admin\n", socket(directory).display()));
     for (n, port) in (1..).zip(edges) {
         let host = if n <= 2 { "${BRUMMER1}" } else { "${BRUMMER2}" };
         change(&format!("\"{host}:808{n}\""), &format!("\"{host}:{port}\""));

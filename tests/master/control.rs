@@ -98,7 +98,7 @@ fn the_log_level_changes_while_it_runs() {
 
 #[test]
 fn a_drained_node_lets_its_clients_go_one_by_one_and_can_be_taken_back() {
-    let mut cluster = Cluster::start_mastered(vec![0; 2], Setup::default());
+    let mut cluster = Cluster::start_with_agents(vec![0; 2], Setup::default());
     let mut callee = cluster.node(1).join("callee");
     callee.register("com.shared", r#"{"invoke": "roundrobin"}"#, "one");
     let mut other = cluster.node(2).join("other");
@@ -142,7 +142,7 @@ fn a_drained_node_lets_its_clients_go_one_by_one_and_can_be_taken_back() {
     refused.expect_abort("wamp.close.system_shutdown");
 
     cluster.master().command("undrain", &json!({"id": "edge1"})).expect("it is taken back");
-    eventually("the balancer is told", || agent(&cluster, 0) == "ready up 100%\n");
+    eventually("the balancer is told", || agent(&cluster, 0).starts_with("ready up"));
     eventually("the master sees it", || cluster.master().state("edge1") == "up");
     let mut back = cluster.node(1).join("back");
     back.register("com.back", "{}", "back_reg");

@@ -64,9 +64,10 @@ impl Look {
         self.lines.iter().find(|line| line.id == id).with_context(|| format!("there is no node {id:?} any more"))
     }
 
-    /// Whether every node serves and is linked with all others.
+    /// Whether every node serves, is offered clients and is linked with all others.
     pub(super) fn is_whole(&self) -> bool {
-        !self.lines.is_empty() && self.lines.iter().all(|line| line.is_up() && line.is_linked())
+        let is_well = |line: &NodeLine| line.is_up() && line.is_linked() && line.not_offered().is_none();
+        !self.lines.is_empty() && self.lines.iter().all(is_well)
     }
 
     /// One sentence.
@@ -93,6 +94,10 @@ impl Look {
         let mut found = Vec::new();
         for line in self.lines.iter().filter(|line| !line.is_up()) {
             found.push(format!("{} is {}: {}", line.id, line.state, line.reason));
+        }
+        for line in self.lines.iter().filter(|line| line.is_up()) {
+            let not_offered = line.not_offered();
+            found.extend(not_offered.map(|why| format!("{} is not offered clients: {why}", line.id)));
         }
         for line in self.lines.iter().filter(|line| line.status.is_some()) {
             for (peer, _) in line.peers.iter().filter(|(_, is_up)| !is_up) {
@@ -242,6 +247,11 @@ impl NodeLine {
 
     pub(super) fn is_draining(&self) -> bool {
         self.state == State::Draining.name()
+    }
+
+    /// Why its load balancer sends nobody to it, if it does not.
+    fn not_offered(&self) -> Option<&str> {
+        self.status.as_ref()?.balancer.as_ref()?.not_offered.as_deref()
     }
 
     fn is_linked(&self) -> bool {

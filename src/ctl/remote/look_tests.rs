@@ -67,6 +67,22 @@ edge1  up     3m12s  0.1.0      1/1     1,200    12,346   3.1      0  1.5 KiB   
     assert!(look.long_table().to_string().starts_with(expected), "{}", look.long_table());
 }
 
+/// What a load balancer was last told is part of how a node is; a node of an earlier version does not tell it.
+#[test]
+fn a_node_that_is_not_offered_clients_makes_the_cluster_less_than_whole() {
+    let mut nodes =
+        [node("edge1", "up", 1, &[("edge2", true, true)]), node("edge2", "up", 1, &[("edge1", true, true)])];
+    let balancer =
+        |why: Option<&str>| json!({"answers": 9, "answer": "up", "answered_seconds": 0.4, "not_offered": why});
+    nodes[0]["heartbeat"]["status"]["balancer"] = balancer(None);
+    assert!(look(&nodes, None, &[]).is_whole());
+    nodes[0]["heartbeat"]["status"]["balancer"] = balancer(Some("no load balancer has asked its agent port for 9 s"));
+    let look = look(&nodes, None, &[]);
+    assert_eq!(look.headline(), "the cluster is not whole: 2 of 2 nodes up, 2 sessions");
+    let expected = "edge1 is not offered clients: no load balancer has asked its agent port for 9 s";
+    assert_eq!(look.warnings(), [expected]);
+}
+
 #[test]
 fn everything_that_is_wrong_has_a_sentence() {
     let nodes = [

@@ -58,6 +58,11 @@ export function lostLinks(status) {
     return links(status).filter((link) => !link.is_up && !link.isExcused);
 }
 
+// Why the load balancer sends nobody to a node that is up; null where it does, or where nobody knows.
+export function notOffered(node) {
+    return node.state === 'up' ? (node.heartbeat?.status.balancer?.not_offered ?? null) : null;
+}
+
 // How far the busiest and the idlest of the nodes that take clients are from the fair share, as a fraction of it;
 // null where there is nothing to share.
 export function unevenness(status) {
@@ -79,7 +84,16 @@ export function headline(status) {
             .filter((node) => node.state === state)
             .map((node) => node.id);
     const lost = lostLinks(status);
-    const clauses = [...are(named('down'), 'down'), ...are(named('late'), 'late'), ...lostClause(lost)];
+    const unoffered = sortedNodes(status).filter((node) => notOffered(node) !== null);
+    const clauses = [
+        ...are(named('down'), 'down'),
+        ...are(named('late'), 'late'),
+        ...lostClause(lost),
+        ...are(
+            unoffered.map((node) => node.id),
+            'not offered clients',
+        ),
+    ];
     const mood = named('down').length + lost.length > 0 ? 'bad' : clauses.length > 0 ? 'warn' : 'busy';
     clauses.push(...are(named('joining'), 'joining'), ...are(named('draining'), 'draining'));
     const edges = plural(total, 'edge');

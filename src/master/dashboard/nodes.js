@@ -1,6 +1,6 @@
 // The upper half of the page: the headline with its totals and notices, and one card per edge under its host.
 
-import { headline, hosts, isHeard, linkCount, seriesOf, unevenness } from './cluster.js';
+import { headline, hosts, isHeard, linkCount, notOffered, seriesOf, unevenness } from './cluster.js';
 import {
     brief,
     bytes,
@@ -198,7 +198,9 @@ function explain(node) {
         : node.silent_seconds > 2
           ? ` · silent for ${duration(node.silent_seconds)}`
           : '';
-    return `${node.reason ? `${node.reason} · ` : ''}${since}${silence}`;
+    const why = notOffered(node);
+    const offer = why ? `not offered clients: ${why} · ` : '';
+    return `${offer}${node.reason ? `${node.reason} · ` : ''}${since}${silence}`;
 }
 
 // The figures of a card. Those that come close to a limit are marked, and those with a limit have a bar.
@@ -286,6 +288,8 @@ function details(node) {
     for (const { address, connections, handshakes } of status.listeners) {
         found.push([`Listener ${address}`, `${plural(connections, 'connection')}, ${plural(handshakes, 'handshake')}`]);
     }
+    const { answer, answered_seconds: age } = status.balancer ?? {};
+    if (answer) found.push(['Load balancer was told', `“${answer}” ${duration(age)} ago`]);
     for (const { name, sessions, subscriptions, registrations } of status.realms) {
         const kept = `${plural(subscriptions, 'subscription')}, ${plural(registrations, 'registration')}`;
         found.push([`Realm ${name}`, `${plural(sessions, 'session')}, ${kept}`]);
