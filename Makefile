@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help build run demo install_haproxy run_haproxy run_test run_ha_node1 run_ha_node2 run_ha_node3 run_ha_node4 test conformance clients fuzz bench bench_edge deb lab lint check clean
+.PHONY: help build run demo install_haproxy run_haproxy run_test run_ha_node1 run_ha_node2 run_ha_node3 run_ha_node4 test suites conformance clients fuzz bench bench_edge deb lab lint check clean
 
 help:  ## Shows this list
 	@grep -E '^[a-z_0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -32,8 +32,12 @@ run_test: build  ## The original's small test against these
 test: clients  ## Passes all tests: units, transcripts, real binaries with real clients
 	tests/run
 
+suites: clients  ## Passes other makers' programs and test suites, on one edge and through HAProxy on four
+	CROSSBAR_TEST_CLIENTS=required tests/run --test suites --test clients --test autobahn
+
 clients:  ## Installs the real clients that the tests use (Python, Node, Chromium), and HAProxy, below target/
 	tests/clients/setup
+	tests/suites/setup
 	tests/failover/setup
 	tests/autobahn/setup
 
@@ -51,7 +55,7 @@ bench_edge:  ## CPU per event of one edge against a bare epoll program, and memo
 	$(CARGO) bench --bench fanout -- idle
 
 deb:  ## The Debian package, with its debug symbols beside it, in target/debian/
-	debian/build --dbgsym
+	debian/build
 
 lab:  ## Boots three Debian hosts on this machine, deploys to them, breaks them, and says what came of it (as root; a quarter of an hour)
 	tests/lab/run

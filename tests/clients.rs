@@ -186,52 +186,8 @@ fn config() -> String {
     format!("{LISTENERS}{REALM}")
 }
 
-/// The key is that of RFC 8032, section 7.1, test 1; the secret of petra is PBKDF2 of `secret123` with her salt.
-const LISTENERS: &str = r#"
-[[listen]]
-type = "websocket"
-address = "127.0.0.1:0"
-allowed_origins = ["http://127.0.0.1:*"]
-compression = {}
-limits = { authentication_delay = "50ms" }
-
-[listen.auth.anonymous]
-role = "anonymous"
-
-[listen.auth.ticket.principals]
-joe = { ticket = "secret!!!", role = "user" }
-lim = { ticket = "limit!!!", role = "limited" }
-judy = { ticket = "judge!!!", role = "judged" }
-
-[listen.auth.wampcra.users]
-peter = { secret = "secret1", role = "user" }
-petra = { secret = "Eu7CQLfR+/Ffb+275A4s9/6H/RGKYxM4s6IMrsNKzC8=", salt = "salt123", role = "user" }
-
-[listen.auth.cryptosign.principals.client01]
-authorized_keys = ["d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"]
-role = "user"
-
-[[listen]]
-type = "websocket"
-address = "127.0.0.1:0"
-limits = { authentication_delay = "50ms" }
-
-[listen.auth.ticket]
-authenticator = "com.example.authenticate.ticket"
-authenticator_realm = "realm1"
-
-[listen.auth.wampcra]
-authenticator = "com.example.authenticate.wampcra"
-authenticator_realm = "realm1"
-
-[listen.auth.cryptosign]
-authenticator = "com.example.authenticate.cryptosign"
-authenticator_realm = "realm1"
-
-[[listen]]
-type = "rawsocket"
-address = "127.0.0.1:0"
-"#;
+const LISTENERS: &str = include_str!("clients/listeners.toml");
+const REALM: &str = include_str!("clients/realm.toml");
 
 const SECURE_LISTENERS: &str = r#"
 [[listen]]
@@ -248,44 +204,4 @@ tls = { certificate = "{dir}/certificate.pem", key = "{dir}/key.pem" }
 [[listen]]
 type = "rawsocket"
 address = "unix:{dir}/edge.sock"
-"#;
-
-const REALM: &str = r#"
-[[realm]]
-name = "realm1"
-
-[[realm.history]]
-uri = "com.example.history."
-match = "prefix"
-entries_max = 100
-
-[[realm.role]]
-name = "anonymous"
-[[realm.role.permission]]
-uri = ""
-match = "prefix"
-allow = ["call", "register", "publish", "subscribe"]
-[[realm.role.permission]]
-uri = "com.example.disclosed."
-match = "prefix"
-allow = ["call", "register", "publish", "subscribe"]
-disclose = ["caller", "publisher"]
-
-[[realm.role]]
-name = "user"
-[[realm.role.permission]]
-uri = ""
-match = "prefix"
-allow = ["call", "register", "publish", "subscribe"]
-
-[[realm.role]]
-name = "limited"
-[[realm.role.permission]]
-uri = "com.example.open."
-match = "prefix"
-allow = ["call", "register", "publish", "subscribe"]
-
-[[realm.role]]
-name = "judged"
-authorizer = "com.example.authorize"
 "#;

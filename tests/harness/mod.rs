@@ -221,6 +221,13 @@ fn keep(stderr: impl Read + Send + 'static, log: Arc<Mutex<Vec<u8>>>) -> JoinHan
 /// Runs a program to its end and asserts that it succeeds; what it printed is printed when it does not. A program that
 /// takes longer than `within` is ended, with all that it started.
 pub fn run(command: &mut Command, within: Duration) -> String {
+    let (status, stdout, stderr) = output_of(command, within);
+    assert!(status.success(), "{command:?}\nended with {status}; it printed:\n{stdout}\nand to stderr:\n{stderr}");
+    stdout
+}
+
+/// As `run`, however it ends: its status, what it printed, and what it printed to standard error.
+pub fn output_of(command: &mut Command, within: Duration) -> (ExitStatus, String, String) {
     let mut guarded = Command::new("timeout");
     guarded.arg("--kill-after=10").arg(within.as_secs().to_string());
     guarded.arg(command.get_program()).args(command.get_args());
@@ -234,10 +241,8 @@ pub fn run(command: &mut Command, within: Duration) -> String {
         guarded.current_dir(directory);
     }
     let output = guarded.stdin(Stdio::null()).output().expect("timeout is a program of every Debian");
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    let status = output.status;
-    assert!(status.success(), "{command:?}\nended with {status}; it printed:\n{stdout}\nand to stderr:\n{stderr}");
-    stdout.into_owned()
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status, text(&output.stdout), text(&output.stderr))
 }
 
 /// Where the clients are; None, with a word on it, where they are not installed and need not be.

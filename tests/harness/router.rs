@@ -45,6 +45,8 @@ pub struct Setup {
     pub rules: &'static str,
     /// Whole `[[realm]]` tables.
     pub realms: &'static str,
+    /// All `[[listen]]` and `[[realm]]` tables, instead of those that most tests want.
+    pub served: Option<&'static str>,
 }
 
 impl Default for Setup {
@@ -58,6 +60,7 @@ impl Default for Setup {
             realm: "",
             rules: "",
             realms: "",
+            served: None,
         }
     }
 }
@@ -65,7 +68,20 @@ impl Default for Setup {
 impl Setup {
     /// The configuration file.
     pub fn to_text(&self) -> String {
-        let Setup { node, admin, limits, listen, listeners, realm, rules, realms } = self;
+        let Setup { node, admin, limits, listeners, .. } = self;
+        let served = self.served.map_or_else(|| self.usually_served(), str::to_owned);
+        format!(
+            "[node]\nid = \"edge1\"\nstate_dir = \"{{dir}}/state\"\nshards = 1\n{node}\n\
+             [admin]\n{admin}\n\
+             [limits]\n{limits}\n\
+             {served}\n\
+             {listeners}\n"
+        )
+    }
+
+    /// A WebSocket and a RawSocket listener and `realm1`, whose roles may do everything.
+    fn usually_served(&self) -> String {
+        let Setup { listen, realm, rules, realms, .. } = self;
         let users: String = USERS
             .map(|(name, role)| format!("{name} = {{ ticket = \"{name}-ticket\", role = \"{role}\" }}\n"))
             .concat();
@@ -73,12 +89,8 @@ impl Setup {
         let everything = ["anonymous", "frontend", "backend"].map(|role| role_that_may(role, "")).concat();
         let known = role_that_may("known", "disclose = [\"caller\", \"publisher\"]");
         format!(
-            "[node]\nid = \"edge1\"\nstate_dir = \"{{dir}}/state\"\nshards = 1\n{node}\n\
-             [admin]\n{admin}\n\
-             [limits]\n{limits}\n\
-             [[listen]]\ntype = \"websocket\"\naddress = \"127.0.0.1:0\"\n{listen}\n{auth}\n\
+            "[[listen]]\ntype = \"websocket\"\naddress = \"127.0.0.1:0\"\n{listen}\n{auth}\n\
              [[listen]]\ntype = \"rawsocket\"\naddress = \"127.0.0.1:0\"\n{listen}\n{auth}\n\
-             {listeners}\n\
              [[realm]]\nname = \"realm1\"\n{realm}\n{everything}{known}{GUEST}\n{rules}\n\
              {realms}\n"
         )
