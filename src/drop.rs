@@ -51,6 +51,7 @@ drop_reasons! {
     CallerGone = "caller_gone", "A result arrived for a caller that has left or has cancelled.";
     PublishRefused = "publish_refused", "A PUBLISH without acknowledge was refused: its publisher asked not to be told.";
     PeerRemoved = "peer_removed", "The node at the other end of a link does not belong to the cluster any more.";
+    Revoked = "revoked", "What a session was admitted by holds no more: its key, ticket, principal, role or realm is gone or another.";
     Rebalanced = "rebalanced", "A session was ended so that its client goes to an emptier node.";
     LinkQueueFull = "link_queue_full", "The queue towards a peer node was full.";
 }

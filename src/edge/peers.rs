@@ -94,7 +94,7 @@ impl Peers {
         let listeners = self.shard.borrow().listeners.clone();
         for (state, settings) in listeners.iter().zip(&config.listeners) {
             if settings.purpose == Purpose::Mesh {
-                *state.admission.borrow_mut() = self.admission(&config, settings);
+                self.shard.borrow_mut().set_admission(state, self.admission(&config, settings));
             }
         }
         if let Some(dialer) = &self.dialer {

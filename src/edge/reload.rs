@@ -47,7 +47,8 @@ fn apply(edge: &mut Edge, new: &Config) {
     // Listeners cannot move live; the one with the same address gets its new certificates and principals.
     for (n, state) in states.into_iter().enumerate() {
         let Some(settings) = config::counterpart(&edge.config.listeners, n, &new.listeners) else { continue };
-        *state.admission.borrow_mut() = edge.peers.admission(new, settings);
+        let admission = edge.peers.admission(new, settings);
+        edge.shard.borrow_mut().set_admission(&state, admission);
         *state.accepting.limits.borrow_mut() = settings.limits.clone();
         match load_tls(settings) {
             Ok(tls) => *state.accepting.tls.borrow_mut() = tls,

@@ -9,10 +9,9 @@ use crate::admin::command::{NodeCommand, ON_EVENT, ON_MEMBERSHIP, node_prefix};
 use crate::admin::json;
 use crate::admin::report::Heartbeat;
 use crate::cluster::{Action, Cluster, Figures, Member, Membership, Order};
-use crate::drop::DropReason;
 use crate::router::shard::{ListenerState, RealmIndex, Shard};
 use crate::time::Now;
-use crate::wamp::{Id, SessionKey, error};
+use crate::wamp::{Id, SessionKey};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
@@ -124,11 +123,6 @@ impl Steward {
     pub(super) fn dismiss_node(&self, id: &str) -> Result<(), String> {
         self.with(|cluster, _, out| cluster.remove(id, out)).map_err(|refusal| refusal.to_string())?;
         self.known.borrow_mut().remove(id);
-        let key = self.node_sessions().into_iter().find(|(node, ..)| node == id).map(|(_, key, _)| key);
-        if let Some(key) = key {
-            let message = "this node does not belong to the cluster any more";
-            self.shard.borrow_mut().goodbye(key, error::NOT_AUTHORIZED, message, DropReason::PeerRemoved);
-        }
         Ok(())
     }
 
@@ -136,9 +130,9 @@ impl Steward {
     pub(super) fn apply_access(&self) {
         let membership = self.cluster.borrow().membership();
         let access = self.access.borrow();
-        *self.listener.admission.borrow_mut() = access.admission(&membership);
         let settings = access.realm(&membership);
         let mut shard = self.shard.borrow_mut();
+        shard.set_admission(&self.listener, access.admission(&membership));
         let (now, core) = (shard.now(), (*settings.core).clone());
         shard.with_realm(self.realm, |realm, effects| realm.reconfigure(now, core, effects));
         shard.work_off(now);
@@ -149,8 +143,9 @@ impl Steward {
             Action::Publish => {
                 let membership = self.cluster.borrow().membership();
                 self.keep(self.store.keep_membership(&membership));
-                self.apply_access();
+                // Who is removed is told before its session ends.
                 self.shard.borrow_mut().publish(self.realm, ON_MEMBERSHIP, json::to_args(&membership));
+                self.apply_access();
             }
             Action::Log { node, kind, text } => self.log(now, node, kind, text),
             Action::Order { node, order } => self.order(node, order),

@@ -16,6 +16,7 @@ pub mod members;
 pub mod meta;
 pub mod pattern;
 pub mod permission;
+mod revocation;
 pub mod testament;
 pub mod timestamp;
 
@@ -102,8 +103,8 @@ impl Realm {
         realm
     }
 
-    /// Takes over a changed configuration. Sessions, subscriptions and registrations stay as they are; what they do
-    /// from now on is judged by the new rules.
+    /// Takes over a changed configuration. What sessions do from now on is judged by the new rules; what they hold is
+    /// looked at by `revoke_unpermitted`.
     pub fn reconfigure(&mut self, now: Now, config: RealmConfig) {
         self.desks.authority.configure(&config);
         self.desks.broker.configure(now, &config);

@@ -143,7 +143,8 @@ async fn dial(dialer: &Dialer, peer: &Peer, realm: &str) -> Result<Dialed, Strin
 }
 
 impl Shard {
-    /// Ends every link, in both directions, with a node that is none of these.
+    /// Ends every link that was dialed to a node that is none of these. Those that have dialed in are ended by
+    /// `set_admission`.
     fn unlink_others(&mut self, peers: &[Peer]) {
         let is_peer = |peer: &Peer| peers.contains(peer);
         let gone: Vec<LinkName> =
@@ -152,12 +153,7 @@ impl Shard {
             let Some(link) = self.links.remove(&name) else { continue };
             link.is_wanted.set(false);
             tracing::info!(peer = name.0, realm = name.1, "unlinked: it is not a peer any more");
-            let index = self.realm_names.get(&name.1).copied();
-            let realm = index.and_then(|index| self.realms.get(index.0)?.as_ref());
-            // One that only has another address stays welcome.
-            let is_stranger = !peers.iter().any(|peer| peer.id == name.0 && peer.public_key == link.peer.public_key);
-            let inbound = realm.and_then(|slot| slot.realm.peer_key(&name.0)).filter(|_| is_stranger);
-            for key in link.key.into_iter().chain(inbound) {
+            if let Some(key) = link.key {
                 self.kill(key, DropReason::PeerRemoved);
             }
         }

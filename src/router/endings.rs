@@ -1,12 +1,14 @@
 //! How connections end, at once or in order, and sessions with them.
 
 use super::connection::{Connection, Ending};
-use super::shard::{Shard, Work};
+use super::shard::{ListenerState, Shard, Work};
 use crate::drop::DropReason;
 use crate::session::Step;
+use crate::session::admission::Admission;
 use crate::transport::{Class, Frame};
 use crate::wamp::{SessionKey, error};
 use bytes::Bytes;
+use std::rc::Rc;
 
 impl Shard {
     /// Ends a session in order, for a reason that its client is told.
@@ -24,6 +26,35 @@ impl Shard {
             self.with_realm(index, |realm, effects| realm.set_session_leaving(now, key, effects));
         }
         self.goodbye(key, error::CLOSE_SYSTEM_SHUTDOWN, message, drop_reason);
+    }
+
+    /// Replaces what a listener admits, and ends every session there that it would not admit any more: links at once,
+    /// all others in order.
+    pub fn set_admission(&mut self, listener: &Rc<ListenerState>, admission: Admission) {
+        *listener.admission.borrow_mut() = admission;
+        let keys: Vec<SessionKey> = self.connections.iter().map(|(key, _)| SessionKey(key as u32)).collect();
+        for key in keys.into_iter().filter(|key| self.is_revoked(*key, listener)).collect::<Vec<_>>() {
+            let peer = self.connections.get(key.0 as usize).map_or("", |connection| connection.peer.name.as_str());
+            tracing::warn!(peer, listener = listener.name, "a session is ended: what it was admitted by holds no more");
+            if listener.is_mesh {
+                self.kill(key, DropReason::PeerRemoved);
+            } else {
+                let message = "what this session was admitted by holds no more";
+                self.goodbye(key, error::NOT_AUTHORIZED, message, DropReason::Revoked);
+            }
+        }
+    }
+
+    /// Whether this is a session that its listener, which is this one, would not admit any more.
+    fn is_revoked(&self, key: SessionKey, listener: &Rc<ListenerState>) -> bool {
+        let session = || {
+            let connection = self.connections.get(key.0 as usize)?;
+            let slot = self.realms.get(connection.realm?.0)?.as_ref()?;
+            let identity = &slot.realm.members().member(key)?.identity;
+            let is_here = Rc::ptr_eq(&connection.listener, listener);
+            Some(is_here && !connection.speaker.is_covered(&listener.admission.borrow(), slot.name(), identity))
+        };
+        session().unwrap_or(false)
     }
 
     /// Ends a connection at once: nothing more is read or written.

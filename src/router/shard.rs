@@ -49,7 +49,7 @@ pub struct RealmIndex(pub usize);
 pub struct ListenerState {
     pub name: String,
     pub accepting: Accepting,
-    /// Replaced on reload; who is in keeps what was granted.
+    /// Replaced by `Shard::set_admission` alone, which ends the sessions that the new one does not cover.
     pub admission: RefCell<Admission>,
     pub pings: Pings,
     /// It carries links between nodes.

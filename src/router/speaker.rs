@@ -2,8 +2,9 @@
 //! whose messages all go to the realm.
 
 use crate::drop::DropReason;
+use crate::session::admission::Admission;
 use crate::session::{Context, Session, Step};
-use crate::wamp::{Message, error};
+use crate::wamp::{Identity, Message, error};
 use crate::wire::{Dict, Value};
 use rand::CryptoRng;
 use std::time::Duration;
@@ -56,6 +57,15 @@ impl Speaker {
     ) {
         if let Speaker::Session(session) = self {
             session.handle_authenticator_answer(cx, attempt, answer, rng, out);
+        }
+    }
+
+    /// Whether what the listener admits now still covers the session, see `Session::is_covered`. Whom we have dialed the
+    /// listener does not admit.
+    pub fn is_covered(&self, admission: &Admission, realm: &str, identity: &Identity) -> bool {
+        match self {
+            Speaker::Session(session) => session.is_covered(admission, realm, identity),
+            Speaker::Uplink => true,
         }
     }
 

@@ -1,5 +1,5 @@
 //! What one listener admits: its realms, its authentication methods and who is known to them. Plain data that the
-//! configuration builds; a reload replaces it, and sessions that are already open keep what they were granted.
+//! configuration builds. A reload replaces it; sessions that the new one would not admit are ended, see `standing`.
 
 use crate::auth::{
     Secret,

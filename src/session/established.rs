@@ -1,6 +1,7 @@
 //! What an established session may send: which messages at all, under which request ids, with which options.
 
 use super::admission::RequestIds;
+use super::standing::Fingerprint;
 use crate::drop::DropReason;
 use crate::limits::ID_MAX;
 use crate::wamp::message::code::{self, CALL};
@@ -17,6 +18,8 @@ pub(super) struct Established {
     /// Kept in strict order only.
     inputs: OpenInputs,
     trusted_link: bool,
+    /// The credential by which it was opened, see `standing`.
+    pub(super) proved: Option<Box<Fingerprint>>,
 }
 
 /// What is to become of a message.
@@ -33,8 +36,22 @@ pub(super) enum Verdict {
 }
 
 impl Established {
-    pub(super) fn new(session: Id, features: Features, request_ids: RequestIds, trusted_link: bool) -> Established {
-        Established { session, features, request_ids, request_next: 1, inputs: OpenInputs::default(), trusted_link }
+    pub(super) fn new(
+        session: Id,
+        features: Features,
+        request_ids: RequestIds,
+        trusted_link: bool,
+        proved: Option<Box<Fingerprint>>,
+    ) -> Established {
+        Established {
+            session,
+            features,
+            request_ids,
+            request_next: 1,
+            inputs: OpenInputs::default(),
+            trusted_link,
+            proved,
+        }
     }
 
     /// Whether `message` may be sent now, and what is to become of it. Counts its request id.
@@ -132,7 +149,7 @@ mod tests {
 
     #[test]
     fn request_ids_start_over_after_the_largest() {
-        let mut established = Established::new(1, Features::default(), RequestIds::Strict, false);
+        let mut established = Established::new(1, Features::default(), RequestIds::Strict, false, None);
         established.request_next = ID_MAX;
         for request in [ID_MAX, 1, 2] {
             assert_eq!(established.judge(publish(request)), Verdict::Route(publish(request)));

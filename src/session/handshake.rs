@@ -4,6 +4,7 @@
 use super::admission::{Anonymous, Authenticator, Grant, Principal, Source};
 use super::authenticator::{Answer, Question};
 use super::challenge::{Challenge, Claim, Proof, cryptosign_principal, wampcra_principal};
+use super::standing::{DYNAMIC, Fingerprint, STATIC};
 use super::{Context, Session, State, Step};
 use crate::auth::{Secret, wampcra};
 use crate::limits::{AUTHEXTRA_BYTES_MAX, ID_MAX};
@@ -23,6 +24,8 @@ pub(super) struct Handshake {
     pub(super) authprovider: &'static str,
     pub(super) authextra: Dict,
     pub(super) features: Features,
+    /// What was proved, of a principal.
+    pub(super) proved: Option<Box<Fingerprint>>,
     stage: Stage,
 }
 
@@ -100,7 +103,7 @@ impl Session {
     ) {
         match std::mem::replace(&mut self.state, State::Opening) {
             State::Handshake(mut handshake) if matches!(handshake.stage, Stage::Challenged { .. }) => {
-                let next = handshake.take_authenticate(signature);
+                let next = handshake.take_authenticate(cx, signature);
                 self.proceed(cx, handshake, next, rng, out);
             }
             _ => self.violation("AUTHENTICATE came without a CHALLENGE", out),
@@ -198,9 +201,10 @@ impl Handshake {
             session: rng.random_range(1..=ID_MAX),
             method: Method::Anonymous,
             authid: authid.map(str::to_owned),
-            authprovider: "static",
+            authprovider: STATIC,
             authextra,
             features,
+            proved: None,
             stage: Stage::Fresh,
         });
         let offered = details.list("authmethods").filter(|methods| !methods.is_empty());
@@ -235,7 +239,7 @@ impl Handshake {
                 Ok(Next::Challenge(match source {
                     Source::Static(principals) => Challenge::ticket(principals, authid),
                     Source::Dynamic(authenticator) => {
-                        self.authprovider = "dynamic";
+                        self.authprovider = DYNAMIC;
                         Challenge::ticket_at(authenticator.clone())
                     }
                 }))
@@ -272,7 +276,7 @@ impl Handshake {
     }
 
     fn ask(&mut self, authenticator: &Authenticator) -> Next {
-        self.authprovider = "dynamic";
+        self.authprovider = DYNAMIC;
         Next::Ask { authenticator: authenticator.clone(), ticket: None }
     }
 
@@ -296,16 +300,15 @@ impl Handshake {
     }
 
     /// AUTHENTICATE has come; `handle_authenticate` has made sure that it is due.
-    fn take_authenticate(&mut self, signature: String) -> Next {
+    fn take_authenticate(&mut self, cx: &Context, signature: String) -> Next {
         match std::mem::replace(&mut self.stage, Stage::Fresh) {
-            Stage::Challenged { proof: Proof::TicketAt(authenticator), .. } => {
+            Stage::Challenged { proof: Proof::TicketAt(authenticator), .. } if self.is_still_dynamic(cx) => {
                 Next::Ask { authenticator, ticket: Some(Secret::new(signature)) }
             }
-            Stage::Challenged { proof, grant } => match (proof.verify(&signature), grant) {
-                (true, Some(grant)) => Next::Admit(grant),
-                _ => Next::Fail,
-            },
-            Stage::Fresh | Stage::Asking { .. } => Next::Fail,
+            Stage::Challenged { proof, grant: Some(grant) } if proof.verify(&signature) => {
+                self.confirm(cx, &proof, grant).map_or(Next::Fail, Next::Admit)
+            }
+            Stage::Challenged { .. } | Stage::Fresh | Stage::Asking { .. } => Next::Fail,
         }
     }
 
@@ -329,6 +332,9 @@ impl Handshake {
 
     /// The authenticator has answered the question that `stage` waits for.
     fn take_answer(&mut self, cx: &Context, answer: Result<Value, String>, rng: &mut dyn CryptoRng) -> Next {
+        if !self.is_still_dynamic(cx) {
+            return Next::Deny;
+        }
         let read = answer.map_err(|uri| format!("it answered {uri}")).and_then(|value| {
             let (answer, grant) = Answer::read(value)?;
             self.next_after_answer(cx, &answer, grant, rng).map_err(str::to_owned)
@@ -377,7 +383,7 @@ impl Method {
         }
     }
 
-    fn from_name(name: &str) -> Option<Method> {
+    pub(super) fn from_name(name: &str) -> Option<Method> {
         Method::ALL.into_iter().find(|method| method.name() == name)
     }
 }

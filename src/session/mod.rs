@@ -6,6 +6,7 @@ mod authenticator;
 mod challenge;
 mod established;
 mod handshake;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod welcome;
@@ -94,6 +95,15 @@ impl Session {
     /// The id of the established session.
     pub fn id(&self) -> Option<Id> {
         if let State::Established(established) = &self.state { Some(established.session) } else { None }
+    }
+
+    /// Whether what this listener admits now still covers the session, which is in this realm and is `identity` there.
+    /// A session that is not open has nothing to lose: its handshake looks for itself.
+    pub fn is_covered(&self, admission: &Admission, realm: &str, identity: &Identity) -> bool {
+        match &self.state {
+            State::Established(established) => admission.covers(realm, identity, established.proved.as_deref()),
+            _ => true,
+        }
     }
 
     /// The uptime at which `handle_timeout` wants to be called.

@@ -29,6 +29,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 mod invariants;
+mod standing;
 
 macro_rules! transcripts {
     ($($name:ident)*) => {

@@ -3,6 +3,7 @@
 use super::admission::Grant;
 use super::established::Established;
 use super::handshake::{Handshake, Method, Refusal, no_such_realm};
+use super::standing::STATIC;
 use super::{Context, Join};
 use crate::auth::anonymous::random_authid;
 use crate::wamp::{Identity, Message, error, feature::Features};
@@ -27,7 +28,7 @@ impl Handshake {
             Method::Cryptosign => self.authextra.str("pubkey").unwrap_or_default().to_owned(),
             _ => random_authid(rng),
         });
-        let echoed = self.method == Method::Anonymous && self.authprovider == "static";
+        let echoed = self.method == Method::Anonymous && self.authprovider == STATIC;
         let authextra = if echoed { self.authextra } else { grant.authextra };
         let identity = Identity {
             session: self.session,
@@ -40,7 +41,8 @@ impl Handshake {
             features: self.features,
         };
         let welcome = welcome(cx, &realm_name, &identity);
-        let established = Established::new(self.session, self.features, realm.request_ids, grant.trusted_link);
+        let established =
+            Established::new(self.session, self.features, realm.request_ids, grant.trusted_link, self.proved);
         let join = Join { realm: realm_name, identity, trusted_link: grant.trusted_link, welcome };
         Ok((established, Box::new(join)))
     }

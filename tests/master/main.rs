@@ -7,4 +7,5 @@ mod absence;
 mod admission;
 mod control;
 mod dashboard;
+mod revocation;
 mod states;

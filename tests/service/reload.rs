@@ -42,6 +42,30 @@ fn permissions_change_live() {
 }
 
 #[test]
+fn what_is_taken_away_ends_what_rests_on_it() {
+    let mut router = Router::start(&Setup::default());
+    let mut alice = router.join_as("alice");
+    let mut bob = router.join_as("bob");
+    let mut guest = router.join_as("dave");
+    guest.subscribe("com.open.topic", "{}", "open");
+    bob.subscribe("com.open.topic", "{}", "other");
+    bob.register("com.procedure", "{}", "reg");
+    let text = Setup::default().to_text().replace("{dir}", &router.edge.directory().display().to_string());
+    let without_alice = text.replace("alice = { ticket = \"alice-ticket\", role = \"frontend\" }\n", "");
+    assert_ne!(text, without_alice);
+    let narrowed = without_alice.replace("allow = [\"call\", \"subscribe\"]", "allow = [\"call\"]");
+    assert_ne!(narrowed, without_alice);
+    reload_text(&router, &narrowed, RELOADED);
+    alice.expect(r#"[6, {...}, "wamp.error.not_authorized"]"#);
+    alice.send(r#"[6, {}, "wamp.close.goodbye_and_out"]"#);
+    guest.expect(r#"[35, 0, {"subscription": $open, "reason": "wamp.error.not_authorized"}]"#);
+    bob.publish("com.open.topic", r#"{"exclude_me": false}"#, "[1]");
+    bob.expect("[36, $other, $_, {...}, [1]]");
+    guest.expect_nothing();
+    router.await_drops("revoked", 1);
+}
+
+#[test]
 fn realms_and_users_can_be_added_live() {
     let mut router = Router::start(&Setup::default());
     let mut a = router.join("a");

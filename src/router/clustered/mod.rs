@@ -57,8 +57,10 @@ impl ClusteredRealm {
 
     /// Takes over a changed configuration, see `Realm::reconfigure`.
     pub fn reconfigure(&mut self, now: Now, config: RealmConfig, out: &mut Vec<Effect>) {
+        let first = out.len();
         self.realm.reconfigure(now, config);
-        self.finish(now, out, out.len());
+        self.realm.revoke_unpermitted(now, out);
+        self.finish(now, out, first);
     }
 
     /// A session has been welcomed: a client's, a peer's that has dialed in (`Peer`), or ours at a peer that we have
