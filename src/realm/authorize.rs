@@ -11,8 +11,9 @@ mod rules;
 pub use question::Question;
 
 use super::{Action, CallError, Context, RealmConfig};
+use crate::time::Now;
 use crate::wamp::uri::Match;
-use crate::wamp::{Message, SessionKey, error};
+use crate::wamp::{Identity, SessionKey, error};
 use crate::wire::Payload;
 use cache::{AnswerCache, CacheKey};
 use question::Questions;
@@ -67,11 +68,11 @@ impl Authority {
         }
     }
 
-    /// Whether the member may do `action` to `uri`, which is a pattern when `policy` says so. Without a rule that says
+    /// Whether somebody may do `action` to `uri`, which is a pattern when `policy` says so. Without a rule that says
     /// yes the answer is no.
-    pub fn judge(&mut self, cx: &Context, key: SessionKey, action: Action, uri: &str, policy: Match) -> Verdict {
-        let Some(member) = cx.members.member(key) else { return refused(action, uri) };
-        match self.roles.get(&member.identity.authrole) {
+    pub fn judge(&mut self, now: Now, asker: Option<&Identity>, action: Action, uri: &str, policy: Match) -> Verdict {
+        let Some(asker) = asker else { return refused(action, uri) };
+        match self.roles.get(&asker.authrole) {
             None => refused(action, uri),
             Some(RoleAuthority::Rules(rules)) => match rules.grant(action, uri, policy) {
                 Some(disclosed) => Verdict::Granted { disclosed },
@@ -79,7 +80,7 @@ impl Authority {
             },
             Some(RoleAuthority::Authorizer(procedure)) => {
                 let demand = Demand { action, uri: uri.to_owned(), policy };
-                match self.cache.answer(&CacheKey::of(&member.identity, &demand), cx.now) {
+                match self.cache.answer(&CacheKey::of(asker, &demand), now) {
                     Some(answer) => answer.verdict(&demand),
                     None => Verdict::Ask { procedure: procedure.clone(), demand },
                 }
@@ -88,8 +89,8 @@ impl Authority {
     }
 
     /// Keeps the message of a session until its authorizer has answered. Gives the token of the call.
-    pub fn ask(&mut self, session: SessionKey, message: Message, demand: Demand) -> u64 {
-        self.questions.ask(Question { session, message, demand })
+    pub fn ask(&mut self, question: Question) -> u64 {
+        self.questions.ask(question)
     }
 
     /// Whether `token` is that of a call to an authorizer.
@@ -115,7 +116,8 @@ impl Authority {
         result: Result<Payload, CallError>,
     ) -> Option<(Question, Verdict)> {
         let question = self.questions.take(token)?;
-        let identity = &cx.members.member(question.session)?.identity;
+        let own = &cx.members.member(question.session)?.identity;
+        let identity = question.asker.as_deref().unwrap_or(own);
         let verdict = match question::Answer::from_result(result) {
             Ok(answer) => {
                 if answer.cache {

@@ -4,7 +4,7 @@
 //! place when the answer has come. The sessions that answer for an authorizer need a role of their own with static
 //! rules.
 
-use super::authorize::{Demand, Verdict};
+use super::authorize::{Demand, Question, Verdict};
 use super::dealer::Caller;
 use super::effect::CallError;
 use super::{Action, Context, Desks, Effect, MemberKind, meta};
@@ -92,9 +92,9 @@ impl Desks {
         let session = question.session;
         match verdict {
             Verdict::Granted { disclosed } if question.demand.action == first_action(&question.message) => {
-                self.handle_granted(cx, session, question.message, disclosed);
+                self.handle_granted(cx, session, question.asker, question.message, disclosed);
             }
-            verdict => self.handle_verdict(cx, session, question.message, verdict),
+            verdict => self.handle_verdict(cx, session, question.asker, question.message, verdict),
         }
         if !self.authority.is_asking(session) {
             cx.out.push(Effect::Resume { session });
@@ -110,18 +110,29 @@ impl Desks {
         if let Err(sentence) = check_uri(cx, kind, action, uri, policy) {
             return refuse(cx, key, &message, error::INVALID_URI, sentence);
         }
-        if kind != MemberKind::Client {
-            // Links are trusted: the node at the other end has authorized what its clients do.
-            return self.execute(cx, key, message, true);
-        }
+        let asker = match (&message, kind) {
+            (_, MemberKind::Client) => None,
+            // What the meta API tells or does here, this node has to permit.
+            (Message::Call { options, procedure, .. }, _) if is_reserved(procedure) => {
+                match on_behalf_of(cx, key, options) {
+                    None => {
+                        let sentence = "forward_for of a link does not name the client that asks".to_owned();
+                        return refuse(cx, key, &message, error::NOT_AUTHORIZED, sentence);
+                    }
+                    asker => asker,
+                }
+            }
+            // The node at the other end has authorized what its clients publish and call.
+            _ => return self.execute(cx, key, message, true),
+        };
         if let Err(sentence) = self.check_shape(cx, action, uri, policy) {
             return refuse(cx, key, &message, error::LIMIT_EXCEEDED, sentence);
         }
-        match self.authority.judge(cx, key, action, uri, policy) {
-            Verdict::Granted { disclosed } => self.handle_granted(cx, key, message, disclosed),
-            verdict => self.handle_verdict(cx, key, message, verdict),
+        match self.judge(cx, key, asker.as_deref(), action, uri, policy) {
+            Verdict::Granted { disclosed } => self.handle_granted(cx, key, asker, message, disclosed),
+            verdict => self.handle_verdict(cx, key, asker, message, verdict),
         }
-        if self.authority.is_asking(key) {
+        if kind == MemberKind::Client && self.authority.is_asking(key) {
             cx.out.push(Effect::Suspend { session: key });
         }
     }
@@ -144,9 +155,30 @@ impl Desks {
         Ok(())
     }
 
+    /// What the role of `asker`, the client for which a link asks, or else of the session itself says to a demand.
+    pub(super) fn judge(
+        &mut self,
+        cx: &Context,
+        key: SessionKey,
+        asker: Option<&Identity>,
+        action: Action,
+        uri: &str,
+        policy: Match,
+    ) -> Verdict {
+        let own = || cx.members.member(key).map(|member| &member.identity);
+        self.authority.judge(cx.now, asker.or_else(own), action, uri, policy)
+    }
+
     /// The message's first demand was granted. Few calls of the meta API make a second one, on a URI in their
     /// arguments.
-    fn handle_granted(&mut self, cx: &mut Context, key: SessionKey, message: Message, disclosed: bool) {
+    fn handle_granted(
+        &mut self,
+        cx: &mut Context,
+        key: SessionKey,
+        asker: Option<Box<Identity>>,
+        message: Message,
+        disclosed: bool,
+    ) {
         let further = match &message {
             Message::Call { procedure, payload, .. } if is_reserved(procedure) => {
                 meta::further_demand(&self.broker, procedure, payload)
@@ -156,22 +188,37 @@ impl Desks {
         match further {
             None => self.execute(cx, key, message, disclosed),
             Some(demand) => {
-                let verdict = self.authority.judge(cx, key, demand.action, &demand.uri, demand.policy);
-                self.handle_verdict(cx, key, message, verdict);
+                let verdict = self.judge(cx, key, asker.as_deref(), demand.action, &demand.uri, demand.policy);
+                self.handle_verdict(cx, key, asker, message, verdict);
             }
         }
     }
 
-    fn handle_verdict(&mut self, cx: &mut Context, key: SessionKey, message: Message, verdict: Verdict) {
+    fn handle_verdict(
+        &mut self,
+        cx: &mut Context,
+        key: SessionKey,
+        asker: Option<Box<Identity>>,
+        message: Message,
+        verdict: Verdict,
+    ) {
         match verdict {
             Verdict::Granted { disclosed } => self.execute(cx, key, message, disclosed),
             Verdict::Refused { error, sentence } => refuse(cx, key, &message, error, sentence),
-            Verdict::Ask { procedure, demand } => self.ask(cx, key, message, procedure, demand),
+            Verdict::Ask { procedure, demand } => self.ask(cx, key, asker, message, procedure, demand),
         }
     }
 
     /// Keeps the message and calls the authorizer.
-    fn ask(&mut self, cx: &mut Context, key: SessionKey, message: Message, procedure: String, demand: Demand) {
+    fn ask(
+        &mut self,
+        cx: &mut Context,
+        key: SessionKey,
+        asker: Option<Box<Identity>>,
+        message: Message,
+        procedure: String,
+        demand: Demand,
+    ) {
         let registration = self.dealer.best_match(&procedure);
         if registration.is_some_and(|registration| registration.client_callees().eq([key])) {
             // It would wait for its own answer, which is not read while it waits.
@@ -180,12 +227,12 @@ impl Desks {
         }
         let Some(member) = cx.members.member(key) else { return };
         let args = vec![
-            meta::session_details(&member.identity).into(),
+            meta::session_details(asker.as_deref().unwrap_or(&member.identity)).into(),
             demand.uri.as_str().into(),
             demand.action.name().into(),
             options_of(&message).clone().into(),
         ];
-        let token = self.authority.ask(key, message, demand);
+        let token = self.authority.ask(Question { session: key, asker, message, demand });
         let timeout = cx.config.limits.authorizer_timeout;
         self.handle_router_call(cx, token, &procedure, Payload::from_values(args, Dict::new()), timeout);
     }

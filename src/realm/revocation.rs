@@ -7,8 +7,8 @@ use crate::wamp::uri::Match;
 use crate::wamp::{Id, SessionKey};
 
 impl Realm {
-    /// Takes the subscriptions and registrations away that their clients might not make any more under the rules as they
-    /// are now. What an authorizer has permitted stays: it can only be asked about what is new.
+    /// Takes the subscriptions and registrations away that their clients might not make any more under the rules as
+    /// they are now. What an authorizer has permitted stays: it can only be asked about what is new.
     pub fn revoke_unpermitted(&mut self, now: Now, out: &mut Vec<Effect>) {
         let first = out.len();
         let (mut cx, desks) = self.enter(now, out);
@@ -24,14 +24,14 @@ impl Desks {
             let held: Vec<(Id, String, Match)> =
                 self.broker.held_by(key).map(|found| (found.id, found.uri.clone(), found.policy)).collect();
             for (id, uri, policy) in held {
-                if let Verdict::Refused { error, .. } = self.authority.judge(cx, key, Action::Subscribe, &uri, policy) {
+                if let Verdict::Refused { error, .. } = self.judge(cx, key, None, Action::Subscribe, &uri, policy) {
                     self.broker.revoke(cx, id, key, Some(error));
                 }
             }
             let held: Vec<(Id, String, Match)> =
                 self.dealer.held_by(key).map(|found| (found.id, found.uri.clone(), found.policy)).collect();
             for (id, uri, policy) in held {
-                if let Verdict::Refused { error, .. } = self.authority.judge(cx, key, Action::Register, &uri, policy) {
+                if let Verdict::Refused { error, .. } = self.judge(cx, key, None, Action::Register, &uri, policy) {
                     self.dealer.revoke(cx, id, key, error);
                 }
             }

@@ -60,8 +60,8 @@ impl Speaker {
         }
     }
 
-    /// Whether what the listener admits now still covers the session, see `Session::is_covered`. Whom we have dialed the
-    /// listener does not admit.
+    /// Whether what the listener admits now still covers the session, see `Session::is_covered`. Whom we have dialed
+    /// the listener does not admit.
     pub fn is_covered(&self, admission: &Admission, realm: &str, identity: &Identity) -> bool {
         match self {
             Speaker::Session(session) => session.is_covered(admission, realm, identity),

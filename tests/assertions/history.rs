@@ -206,6 +206,8 @@ role = "reader"
         let mut reader = Client::open(endpoint.connect(), via, router.scope.clone());
         reader.hello(crate::harness::router::ALL_ROLES, "reader");
         reader.call_fails("wamp.subscription.get_events", "[$sub]", "wamp.error.not_authorized");
+        // Nor is it told what only another node could know.
+        reader.call_fails("wamp.subscription.get_events", "[4711]", "wamp.error.not_authorized");
         reader.call("wamp.session.count", "", "[2]");
     });
 }

@@ -161,6 +161,11 @@ impl Cluster {
         (name(node), self.addresses[node - 1].clone(), self.keys[node - 1].clone())
     }
 
+    /// Where a node listens for links.
+    pub fn link_address(&self, node: usize) -> &str {
+        &self.addresses[node - 1]
+    }
+
     /// The key of a node.
     pub fn node_key(&self, node: usize) -> SecretKey {
         let state_dir = self.directory.path().join(format!("node{node}"));

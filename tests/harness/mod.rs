@@ -11,6 +11,7 @@ pub mod io;
 pub mod master;
 pub mod pattern;
 pub mod probe;
+pub mod rogue;
 pub mod router;
 
 use std::io::{BufRead, BufReader, Read};

@@ -11,3 +11,4 @@ mod failure;
 mod identity;
 mod meta;
 mod threads;
+mod trust;

@@ -2,14 +2,17 @@
 
 use super::{Demand, Verdict, refused};
 use crate::realm::effect::CallError;
-use crate::wamp::{Message, SessionKey};
+use crate::wamp::{Identity, Message, SessionKey};
 use crate::wire::{Payload, Value};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-/// A message that waits for the answer of an authorizer. Its session is suspended meanwhile, so it has only one.
+/// A message that waits for the answer of an authorizer. A client is suspended meanwhile, so it has only one; a link
+/// may ask for many clients at once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Question {
     pub session: SessionKey,
+    /// The client of another node for which a link asks.
+    pub asker: Option<Box<Identity>>,
     pub message: Message,
     /// What was asked about the message. A message may make more than one demand, one after the other.
     pub demand: Demand,
@@ -19,7 +22,7 @@ pub struct Question {
 #[derive(Debug, Default)]
 pub(super) struct Questions {
     by_token: HashMap<u64, Question>,
-    token_of: HashMap<SessionKey, u64>,
+    by_session: BTreeSet<(SessionKey, u64)>,
     /// Calls that have not been answered, those included whose question is no longer of interest.
     calls_open: usize,
     number_next: u64,
@@ -38,8 +41,7 @@ impl Questions {
         let token = self.number_next | OWN_TOKEN;
         self.number_next += 1;
         self.calls_open += 1;
-        let old = self.token_of.insert(question.session, token);
-        debug_assert!(old.is_none(), "a suspended session sends nothing");
+        self.by_session.insert((question.session, token));
         self.by_token.insert(token, question);
         token
     }
@@ -49,7 +51,7 @@ impl Questions {
     }
 
     pub(super) fn is_asking(&self, session: SessionKey) -> bool {
-        self.token_of.contains_key(&session)
+        self.tokens_of(session).next().is_some()
     }
 
     pub(super) fn is_waiting(&self) -> bool {
@@ -59,13 +61,21 @@ impl Questions {
     pub(super) fn take(&mut self, token: u64) -> Option<Question> {
         self.calls_open -= 1;
         let question = self.by_token.remove(&token)?;
-        self.token_of.remove(&question.session);
+        self.by_session.remove(&(question.session, token));
         Some(question)
     }
 
     pub(super) fn forget(&mut self, session: SessionKey) -> bool {
-        let question = self.token_of.remove(&session).and_then(|token| self.by_token.remove(&token));
-        question.is_some()
+        let tokens: Vec<u64> = self.tokens_of(session).collect();
+        for token in &tokens {
+            self.by_session.remove(&(session, *token));
+            self.by_token.remove(token);
+        }
+        !tokens.is_empty()
+    }
+
+    fn tokens_of(&self, session: SessionKey) -> impl Iterator<Item = u64> {
+        self.by_session.range((session, 0)..=(session, u64::MAX)).map(|(_, token)| *token)
     }
 }
 

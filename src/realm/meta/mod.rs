@@ -118,9 +118,13 @@ pub(super) fn further_demand(broker: &Broker, procedure: &str, payload: &Payload
         let uri = arguments.string(0, "topic").ok()?.to_owned();
         return Some(Demand { action: Action::Publish, uri, policy: Match::Exact });
     }
-    // It may be one that only another node keeps the history of.
-    let subscription = broker.subscription_of_any(arguments.id(0, "subscription").ok()?)?;
-    Some(Demand { action: Action::Subscribe, uri: subscription.uri.clone(), policy: subscription.policy })
+    let known = broker.subscription_of_any(arguments.id(0, "subscription").ok()?);
+    let (uri, policy) = match known {
+        Some(subscription) => (subscription.uri.clone(), subscription.policy),
+        // What it is the history of only another node knows: whoever may subscribe to everything may read that.
+        None => (String::new(), Match::Prefix),
+    };
+    Some(Demand { action: Action::Subscribe, uri, policy })
 }
 
 impl MetaCall<'_, '_> {

@@ -262,8 +262,13 @@ fn events(answers: Vec<Vec<Value>>, payload: &Payload) -> Vec<Value> {
 /// Of several refusals the one that knew more than that there is no such thing.
 fn most_telling(refusals: Vec<Answer>) -> (String, Payload) {
     let mut refusals: Vec<(String, Payload)> = refusals.into_iter().filter_map(Result::err).collect();
-    let is_ignorant = |error: &str| error == error::NO_SUCH_REGISTRATION || error == error::NO_SUCH_SUBSCRIPTION;
-    let telling = refusals.iter().position(|(error, _)| !is_ignorant(error)).unwrap_or(0);
+    let ignorance = |error: &str| match error {
+        error::NO_SUCH_REGISTRATION | error::NO_SUCH_SUBSCRIPTION => 2,
+        // The client's own node has permitted it; a peer that does not may have nothing to tell either.
+        error::NOT_AUTHORIZED => 1,
+        _ => 0,
+    };
+    let telling = (0..refusals.len()).min_by_key(|n| ignorance(&refusals[*n].0)).unwrap_or(0);
     refusals.swap_remove(telling)
 }
 
