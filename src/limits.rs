@@ -170,6 +170,15 @@ pub const OUTBOX_STALL_PERCENT: usize = 75;
 pub const LINK_EVENTS_PERCENT: usize = 75;
 /// The longest that a stalled publisher's socket is left unread at a time.
 pub const STALL_MAX: Duration = Duration::from_millis(10);
+/// How often a publisher may be stalled in a period, whoever of its receivers is slow: a tenth of its time in all.
+pub const STALLS_PER_PERIOD: usize = 10;
+pub const STALL_PERIOD: Duration = Duration::from_secs(1);
+/// How long one connection is served before the others have their turn. A message that has been begun is finished.
+pub const SLICE_MAX: Duration = Duration::from_millis(1);
+/// How long connections are served before what they queued is written, and new connections, timers and pages are seen to.
+pub const TURN_MAX: Duration = Duration::from_millis(5);
+/// Bytes that are read at a time when very many connections wait to be read.
+pub const READ_BYTES_MIN: usize = 4 << 10;
 /// Bytes that one turn reads from one connection before the others have their turn.
 pub const TURN_READ_BYTES_MAX: usize = 64 << 10;
 

@@ -1,12 +1,14 @@
 //! One established connection as the shard keeps it, and the task that waits for its socket.
 
+use super::rounds::Share;
 use super::shard::{ListenerState, RealmIndex, Shard};
 use super::speaker::Speaker;
-use crate::limits::LINK_EVENTS_PERCENT;
+use crate::limits::{LINK_EVENTS_PERCENT, STALL_PERIOD, STALLS_PER_PERIOD};
 use crate::session::admission::Peer;
 use crate::transport::{Class, Inbound, Outbound, Outbox, Stream};
-use crate::wamp::{Message, SessionKey};
+use crate::wamp::SessionKey;
 use crate::wire::Serializer;
+use crate::wire::batch::Batching;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;
@@ -34,11 +36,15 @@ pub struct Connection {
     pub authenticating: Option<u64>,
     /// An authorizer is being asked about this session's last message: route nothing more.
     pub is_suspended: bool,
-    /// Messages of a batch, and bytes behind them, that were read before the session was suspended.
-    pub waiting: VecDeque<Message>,
+    /// What has been read and not been routed yet, because the session was suspended or its slice was over: the rest
+    /// of a batch, and the bytes behind it.
+    pub batch: Option<Box<ParkedBatch>>,
     pub parked: Vec<u8>,
+    /// What it has had of the time for routing.
+    pub share: Share,
     /// A receiver of this publisher is slow: read nothing more until then.
     pub stalled_until: Option<Duration>,
+    pub stalls: Stalls,
 
     // Owned by the flush.
     pub outbound: Outbound,
@@ -60,6 +66,33 @@ pub struct Connection {
     pub waker: Option<Waker>,
 }
 
+/// The messages of a batch that have not been routed yet.
+#[derive(Debug)]
+pub struct ParkedBatch {
+    pub batching: Batching,
+    pub bytes: Vec<u8>,
+    /// Where the next message starts.
+    pub at: usize,
+}
+
+/// When a publisher was last stalled, in uptime: however many of its receivers are slow, only so often in any second.
+#[derive(Debug, Default)]
+pub struct Stalls(VecDeque<Duration>);
+
+impl Stalls {
+    /// Whether the publisher may be stalled now; counted if so.
+    pub fn begin(&mut self, uptime: Duration) -> bool {
+        while self.0.front().is_some_and(|begun| *begun + STALL_PERIOD <= uptime) {
+            self.0.pop_front();
+        }
+        let may = self.0.len() < STALLS_PER_PERIOD;
+        if may {
+            self.0.push_back(uptime);
+        }
+        may
+    }
+}
+
 /// How far the end of a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -72,15 +105,15 @@ pub enum Ending {
 }
 
 impl Connection {
-    /// Whether bytes of this connection may be routed now.
+    /// Whether what was read from this connection may be routed now.
     pub fn may_route(&self) -> bool {
-        self.ending == Ending::Open && !self.is_suspended
+        self.ending == Ending::Open && !self.is_suspended && self.stalled_until.is_none()
     }
 
     /// Whether the socket may be read now. A closing connection is read to see the peer's end.
     pub fn may_read(&self) -> bool {
         match self.ending {
-            Ending::Open => !self.is_suspended && self.stalled_until.is_none(),
+            Ending::Open => self.may_route(),
             Ending::Closing { .. } => true,
             Ending::Dead => false,
         }
@@ -99,9 +132,9 @@ impl Connection {
         self.is_link() && queued > 0 && queued + bytes > bytes_max
     }
 
-    /// Whether something that was read has not been routed yet.
-    pub fn has_parked(&self) -> bool {
-        !self.waiting.is_empty() || !self.parked.is_empty()
+    /// Whether something that was read can be routed now.
+    pub fn has_work(&self) -> bool {
+        self.may_route() && (self.batch.is_some() || !self.parked.is_empty())
     }
 
     /// Lets the connection's own task look at what has changed.
@@ -123,5 +156,26 @@ impl Future for Driver {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.shard.borrow_mut().drive(self.key, cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_publisher_is_stalled_a_bounded_number_of_times_in_any_second() {
+        let mut stalls = Stalls::default();
+        let mut begun = Vec::new();
+        for ms in 0..3_000 {
+            if stalls.begin(Duration::from_millis(ms)) {
+                begun.push(ms);
+            }
+        }
+        for from in 0..2_000 {
+            let n = begun.iter().filter(|ms| (from..from + 1_000).contains(*ms)).count();
+            assert!(n <= STALLS_PER_PERIOD, "{n} in the second from {from} ms");
+        }
+        assert_eq!(begun.len(), 3 * STALLS_PER_PERIOD, "it may be stalled again");
     }
 }

@@ -144,8 +144,8 @@ impl Shard {
         }
     }
 
-    /// A receiver is slow: first those who feed it wait, then it loses events or its connection. For what may be lost
-    /// nobody waits.
+    /// A receiver is slow: first those who feed it wait, for a bounded part of their time, then it loses events or its
+    /// connection. For what may be lost nobody waits.
     fn handle_pressure(&mut self, key: SessionKey, class: Class, queued: usize, bytes_max: usize) {
         if queued > bytes_max {
             // The socket may have room again by now; a burst within one turn is not a slow consumer.
@@ -171,6 +171,7 @@ impl Shard {
             // A link carries what all the others on this node wait for as well.
             && !publisher.is_link()
             && publisher.stalled_until.is_none()
+            && publisher.stalls.begin(now.uptime)
         {
             let until = now.uptime + STALL_MAX;
             publisher.stalled_until = Some(until);

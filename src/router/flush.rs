@@ -1,4 +1,5 @@
-//! The write half of a turn: every connection that was touched is written once, or held a little for company.
+//! Turns, and their write half: connections are read and what they sent is routed (`turn`), then every connection that
+//! was touched is written once, or held a little for company.
 
 use super::connection::Ending;
 use super::shard::{Shard, WRITE_CHUNK_BYTES};
@@ -10,14 +11,15 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-/// The task that ends each turn. Tasks that route wake it, and it runs after those that were ready before it: so one
-/// flush covers all that they queued.
+/// The task that does one turn after the other. Connections that become readable wake it, and it runs after all that
+/// were ready before it: so one turn reads them all, and one flush covers all that they queued.
 pub async fn run_flusher(shard: Rc<RefCell<Shard>>) {
     loop {
         let deadline = shard.borrow().next_deadline();
         let woken = poll_fn(|cx| {
             let mut shard = shard.borrow_mut();
-            if shard.turn_started.is_some() || !shard.touched.is_empty() || shard.deadlines_changed {
+            let has_work = !shard.rounds.is_empty() || shard.turn_started.is_some() || !shard.touched.is_empty();
+            if has_work || shard.deadlines_changed {
                 shard.deadlines_changed = false;
                 return Poll::Ready(());
             }
@@ -35,7 +37,16 @@ pub async fn run_flusher(shard: Rc<RefCell<Shard>>) {
                 }
             }
         }
-        shard.borrow_mut().end_turn();
+        let is_waiting = {
+            let mut shard = shard.borrow_mut();
+            shard.serve_rounds();
+            shard.end_turn();
+            !shard.rounds.is_empty()
+        };
+        if is_waiting {
+            // Everybody else first: new connections, sockets that have become ready, timers, pages.
+            tokio::task::yield_now().await;
+        }
     }
 }
 

@@ -14,6 +14,7 @@ pub mod housekeeping;
 pub mod listen;
 mod listing;
 pub mod node;
+pub mod rounds;
 mod route;
 pub mod serve;
 pub mod service;

@@ -2,6 +2,7 @@
 
 use super::clustered::ClusteredRealm;
 use super::connection::Connection;
+use super::rounds::Source;
 use super::shard::{RealmIndex, Shard, Work};
 use crate::drop::DropReason;
 use crate::realm::{CallError, Effect, MemberKind};
@@ -13,13 +14,6 @@ use crate::wire::{Dict, Payload, Value};
 
 impl Shard {
     pub(super) fn handle_message(&mut self, now: Now, key: SessionKey, message: Message) {
-        if let Some(connection) = self.connection(key)
-            && connection.is_suspended
-        {
-            // The rest of a batch whose earlier message is still being decided on.
-            connection.waiting.push_back(message);
-            return;
-        }
         let mut steps = std::mem::take(&mut self.steps);
         if let Some(connection) = self.connections.get_mut(key.0 as usize) {
             let Connection { speaker, listener, peer, .. } = connection;
@@ -118,6 +112,10 @@ impl Shard {
         }
         let Some(connection) = self.connection(key) else { return };
         connection.realm = Some(index);
+        if join.trusted_link {
+            // It carries what all clients of its node send.
+            connection.share.source = Source::Own(key);
+        }
         let kind = if join.trusted_link { MemberKind::Peer } else { MemberKind::Client };
         self.with_realm(index, |realm, effects| realm.join(now, key, kind, join.identity, effects));
         self.stats.sessions_opened.add(1);

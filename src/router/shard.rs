@@ -5,12 +5,14 @@
 
 use super::balancer::Balancer;
 use super::clustered::ClusteredRealm;
-use super::connection::{Connection, Ending};
+use super::connection::{Connection, Ending, Stalls};
 use super::dial::{LinkName, LinkState};
 use super::node::NodeInfo;
+use super::rounds::{Rounds, Share, Source};
 use super::serve::{Answer, Served};
 use super::speaker::Speaker;
 use super::trace::Tracer;
+use super::turn::Slice;
 use crate::config::Realm as RealmSettings;
 use crate::limits::Limits;
 use crate::metrics::Stats;
@@ -151,6 +153,9 @@ pub struct Shard {
     pub(super) stalled: VecDeque<(Duration, SessionKey)>,
     pub(super) event_delay: Duration,
     pub(super) turn_started: Option<Instant>,
+    /// The connections that wait to be read, and the slice of the one that is being read.
+    pub(super) rounds: Rounds,
+    pub(super) slice: Slice,
     pub(super) flusher: Option<Waker>,
     /// The flusher must compute its deadlines again.
     pub(super) deadlines_changed: bool,
@@ -201,6 +206,8 @@ impl Shard {
             held: VecDeque::new(),
             stalled: VecDeque::new(),
             turn_started: None,
+            rounds: Rounds::default(),
+            slice: Slice::new(started),
             flusher: None,
             deadlines_changed: false,
             queued_events: 0,
@@ -237,9 +244,16 @@ impl Shard {
             let admission = listener.admission.borrow();
             Session::new(&Context { now, admission: &admission, peer: &peer })
         };
+        let address = established.peer.address().filter(|address| !listener.accepting.is_proxy(*address));
         let Established { stream, inbound, outbound, serializer, leftover, .. } = established;
         let end = End { stream, inbound, outbound, parked: leftover.to_vec(), serializer };
-        self.insert(now, end, Speaker::Session(session), peer, listener)
+        let key = self.insert(now, end, Speaker::Session(session), peer, listener);
+        if let Some(connection) = self.connection(key)
+            && let Some(address) = address
+        {
+            connection.share = Share::new(Source::of(address));
+        }
+        key
     }
 
     /// Takes in a link that this node has dialed and whose session is open.
@@ -265,7 +279,9 @@ impl Shard {
         listener: Rc<ListenerState>,
     ) -> SessionKey {
         listener.connections.set(listener.connections.get() + 1);
-        let key = self.connections.insert(Connection {
+        let entry = self.connections.vacant_entry();
+        let key = SessionKey(u32::try_from(entry.key()).expect("connections_max is far below 2^32"));
+        entry.insert(Connection {
             stream: Rc::new(end.stream),
             listener,
             serializer: end.serializer,
@@ -275,9 +291,11 @@ impl Shard {
             realm: None,
             authenticating: None,
             is_suspended: false,
-            waiting: VecDeque::new(),
+            batch: None,
             parked: end.parked,
+            share: Share::new(Source::Own(key)),
             stalled_until: None,
+            stalls: Stalls::default(),
             outbound: end.outbound,
             outbox: Default::default(),
             is_touched: false,
@@ -291,7 +309,7 @@ impl Shard {
             round_trip: None,
             waker: None,
         });
-        SessionKey(u32::try_from(key).expect("connections_max is far below 2^32"))
+        key
     }
 
     /// The connection with this key, unless it has ended.

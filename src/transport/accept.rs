@@ -48,10 +48,15 @@ pub struct Accepting {
 }
 
 impl Accepting {
+    /// Whether this is the address of one of our own load balancers, behind which there are many clients.
+    pub fn is_proxy(&self, address: IpAddr) -> bool {
+        self.proxies.contains(&address.to_canonical())
+    }
+
     /// Whether a PROXY header from there is one.
     fn believes(&self, peer: &Peer) -> bool {
         match peer {
-            Peer::Tcp(address) => self.proxies.is_empty() || self.proxies.contains(&address.ip().to_canonical()),
+            Peer::Tcp(address) => self.proxies.is_empty() || self.is_proxy(address.ip()),
             Peer::Unix => true,
         }
     }

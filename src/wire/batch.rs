@@ -72,13 +72,23 @@ impl<'a> Batch<'a> {
         Ok(Batch { serializer, batching, bytes, at: 0 })
     }
 
+    /// Goes on with what `rest` of a batch that was put together in this way left.
+    pub fn resume(serializer: Serializer, batching: Batching, rest: &'a [u8]) -> Batch<'a> {
+        Batch { serializer, batching, bytes: rest, at: 0 }
+    }
+
+    /// The bytes of the messages that have not been taken yet.
+    pub fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
     /// How this batch is put together, for the answer.
     pub fn batching(&self) -> Batching {
         self.batching
     }
 
     fn message(&mut self) -> Result<&'a [u8], WireError> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let rest = self.rest();
         let message = match self.batching {
             Batching::Length => {
                 let (len, rest) = rest.split_first_chunk::<LENGTH_BYTES>().ok_or(WireError::Truncated)?;

@@ -132,3 +132,24 @@ fn sending_on_after_the_end_is_of_no_use() {
     router.await_drops("protocol_violation", 1);
     neighbours.stop();
 }
+
+/// One transport message that holds very many: it is routed in slices, between which others have their turn, in order and
+/// without a loss.
+#[test]
+fn a_batch_of_very_many_messages_is_routed_in_order_beside_its_neighbours() {
+    const N: u64 = 20_000;
+    let router = Router::start(&Setup::default());
+    let neighbours = Neighbours::start(&router);
+    for serializer in [Serializer::Cbor, Serializer::Json] {
+        let mut offender = join(&router, Via::new(Carrier::Batched, serializer));
+        let options = Dict::new().with("acknowledge", true);
+        let requests: Vec<u64> = (0..N).map(|_| offender.next_request()).collect();
+        let publish = |request: &u64| vec![16u64.into(), (*request).into(), options.clone().into(), "t".into()];
+        offender.send_batch_of(&requests.iter().map(publish).collect::<Vec<_>>());
+        for request in requests {
+            let published = offender.receive();
+            assert_eq!((&published[0], &published[1]), (&17u64.into(), &request.into()));
+        }
+    }
+    neighbours.stop();
+}

@@ -200,10 +200,15 @@ impl Client {
 
     /// Sends several messages as one batch.
     pub fn send_batch(&mut self, texts: &[&str]) {
+        let messages: Vec<Vec<Value>> = texts.iter().map(|text| self.fill(text)).collect();
+        self.send_batch_of(&messages);
+    }
+
+    /// Sends several messages as one batch.
+    pub fn send_batch_of(&mut self, messages: &[Vec<Value>]) {
         let mut batch = Vec::new();
-        for text in texts {
-            let message = self.fill(text);
-            let bytes = encode(self.via.serializer, &message);
+        for message in messages {
+            let bytes = encode(self.via.serializer, message);
             Batching::of(self.via.serializer).append(&mut batch, |out| out.extend_from_slice(&bytes));
         }
         let mut frame = Vec::new();

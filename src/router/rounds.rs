@@ -1,0 +1,217 @@
+//! Whose input is routed next. Connections with something to read wait here and are served in slices of time, by
+//! start-time fair queueing (Goyal, Vin, Cheng 1996): a slice is tagged with the virtual time at which it may begin, the
+//! lowest tag is served first, and what a slice really cost moves the connection's next tag. So whoever causes much work
+//! with one message waits until the others have had as much, a connection that asks for little is served at once, and
+//! while nobody else waits nobody waits at all.
+//!
+//! Connections from one source share what one source may have: each is charged for all that wait beside it.
+
+use crate::wamp::SessionKey;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+/// Who answers for the work that a connection causes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Source {
+    /// Everybody at this address; of IPv6 addresses the first 64 bits, which are what one customer has.
+    Address(IpAddr),
+    /// The connection alone: a link, or a client on a Unix socket.
+    Own(SessionKey),
+}
+
+impl Source {
+    /// The source that an address belongs to.
+    pub fn of(address: IpAddr) -> Source {
+        Source::Address(match address.to_canonical() {
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+            }
+            address => address,
+        })
+    }
+}
+
+/// What a connection has had. Times are virtual, in nanoseconds.
+#[derive(Debug)]
+pub struct Share {
+    pub source: Source,
+    /// The connection's next slice starts no earlier.
+    finish: u64,
+    /// Its place while it waits.
+    ticket: Option<u64>,
+}
+
+impl Share {
+    pub fn new(source: Source) -> Share {
+        Share { source, finish: 0, ticket: None }
+    }
+
+    pub fn is_waiting(&self) -> bool {
+        self.ticket.is_some()
+    }
+}
+
+/// All connections that wait for a slice.
+#[derive(Debug, Default)]
+pub struct Rounds {
+    /// The tag of the slice that was served last.
+    virtual_time: u64,
+    /// The lowest tag, then the lowest ticket, on top.
+    waiting: BinaryHeap<Reverse<Place>>,
+    n_waiting: HashMap<Source, u32>,
+    ticket_next: u64,
+}
+
+/// One connection's place among those that wait. It may be gone when its turn comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    start: u64,
+    ticket: u64,
+    pub key: SessionKey,
+    source: Source,
+    /// With how many of its source the connection shares the slice.
+    n_sharing: u32,
+}
+
+impl Rounds {
+    /// Has a connection wait for its next slice, unless it waits already.
+    pub fn add(&mut self, key: SessionKey, share: &mut Share) {
+        if share.ticket.is_some() {
+            return;
+        }
+        share.ticket = Some(self.ticket_next);
+        let start = share.finish.max(self.virtual_time);
+        let place = Place { start, ticket: self.ticket_next, key, source: share.source, n_sharing: 1 };
+        self.waiting.push(Reverse(place));
+        *self.n_waiting.entry(share.source).or_default() += 1;
+        self.ticket_next += 1;
+    }
+
+    /// Takes out whose slice starts first.
+    pub fn take_next(&mut self) -> Option<Place> {
+        let Reverse(mut place) = self.waiting.pop()?;
+        self.virtual_time = self.virtual_time.max(place.start);
+        if let Some(n_waiting) = self.n_waiting.get_mut(&place.source) {
+            place.n_sharing = (*n_waiting).max(1);
+            *n_waiting = n_waiting.saturating_sub(1);
+            if *n_waiting == 0 {
+                self.n_waiting.remove(&place.source);
+            }
+        }
+        Some(place)
+    }
+
+    /// How many connections wait.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}
+
+impl Place {
+    /// Takes the connection out of the waiting ones. False when the place was another connection's, which has gone.
+    pub fn claim(&self, share: &mut Share) -> bool {
+        share.ticket.take_if(|ticket| *ticket == self.ticket).is_some()
+    }
+
+    /// Charges a slice to the connection that was served.
+    pub fn charge(&self, share: &mut Share, cost: Duration) {
+        let cost = u64::try_from(cost.as_nanos()).unwrap_or(u64::MAX);
+        share.finish = self.start.saturating_add(cost.saturating_mul(u64::from(self.n_sharing)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// Connections that always have more to read; how much each has had after so many slices, when its slices cost this.
+    fn served(sources: &[Source], costs: &[Duration], n_slices: usize) -> Vec<Duration> {
+        let mut rounds = Rounds::default();
+        let mut shares: Vec<Share> = sources.iter().map(|source| Share::new(*source)).collect();
+        for (index, share) in shares.iter_mut().enumerate() {
+            rounds.add(SessionKey(index as u32), share);
+        }
+        let mut had = vec![Duration::ZERO; sources.len()];
+        for _ in 0..n_slices {
+            let place = rounds.take_next().expect("all have more to read");
+            let index = place.key.0 as usize;
+            assert!(place.claim(&mut shares[index]));
+            place.charge(&mut shares[index], costs[index]);
+            had[index] += costs[index];
+            rounds.add(place.key, &mut shares[index]);
+        }
+        had
+    }
+
+    fn own(n: u32) -> Source {
+        Source::Own(SessionKey(n))
+    }
+
+    #[test]
+    fn whoever_costs_much_has_no_more_than_the_others() {
+        let had = served(&[own(0), own(1), own(2)], &[MS, MS, MS * 50], 1_050);
+        for time in &had {
+            assert!(time.as_millis().abs_diff(500) <= 50, "each has a third: {had:?}");
+        }
+    }
+
+    #[test]
+    fn many_connections_of_one_source_have_what_one_has() {
+        let crowd = Source::of([10, 0, 0, 1].into());
+        let mut sources = vec![own(0)];
+        sources.resize(101, crowd);
+        let had = served(&sources, &[MS; 101], 10_000);
+        let all: Duration = had[1..].iter().sum();
+        assert!(had[0].as_millis().abs_diff(5_000) < 300, "half of the time: {:?} beside {all:?}", had[0]);
+    }
+
+    #[test]
+    fn who_was_idle_is_next_and_has_saved_nothing() {
+        let mut rounds = Rounds::default();
+        let (mut busy, mut idle) = (Share::new(own(0)), Share::new(own(1)));
+        for _ in 0..100 {
+            rounds.add(SessionKey(0), &mut busy);
+            let place = rounds.take_next().unwrap();
+            assert!(place.claim(&mut busy));
+            place.charge(&mut busy, MS);
+        }
+        rounds.add(SessionKey(0), &mut busy);
+        rounds.add(SessionKey(1), &mut idle);
+        let place = rounds.take_next().unwrap();
+        assert_eq!(place.key, SessionKey(1));
+        assert!(place.claim(&mut idle));
+        place.charge(&mut idle, MS * 3);
+        rounds.add(SessionKey(1), &mut idle);
+        assert_eq!(rounds.take_next().unwrap().key, SessionKey(0), "its idle time is not credited");
+    }
+
+    #[test]
+    fn the_place_of_a_connection_that_has_gone_serves_nobody() {
+        let mut rounds = Rounds::default();
+        let mut gone = Share::new(own(0));
+        rounds.add(SessionKey(0), &mut gone);
+        let mut successor = Share::new(own(0));
+        assert!(!rounds.take_next().unwrap().claim(&mut successor), "another connection with the same key");
+        rounds.add(SessionKey(0), &mut successor);
+        assert!(rounds.take_next().unwrap().claim(&mut successor));
+        assert!(rounds.is_empty() && rounds.n_waiting.is_empty());
+    }
+
+    #[test]
+    fn addresses_of_one_customer_are_one_source() {
+        let source = |text: &str| Source::of(text.parse().unwrap());
+        assert_eq!(source("2001:db8:1:2::1"), source("2001:db8:1:2:ffff::9"));
+        assert_ne!(source("2001:db8:1:2::1"), source("2001:db8:1:3::1"));
+        assert_eq!(source("::ffff:10.0.0.1"), source("10.0.0.1"));
+        assert_ne!(source("10.0.0.1"), source("10.0.0.2"));
+    }
+}
