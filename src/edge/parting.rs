@@ -1,12 +1,12 @@
-//! How clients are let go: one after the other, never all at once, and none while a call of theirs is under way. A
-//! drain lets all of them go, a rebalance some.
+//! How clients are let go: one after the other, never all at once, and each when the calls have ended that it has under
+//! way when its turn comes. A drain lets all of them go, a rebalance some.
 
 use crate::drop::DropReason;
+use crate::realm::dealer::Farewell;
 use crate::router::shard::Shard;
-use crate::wamp::SessionKey;
+use crate::wamp::{Id, SessionKey};
 use rand::seq::SliceRandom;
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -58,7 +58,7 @@ impl Clients {
         part(self.shard.clone(), Plan::everybody(self.drain_time)).await;
     }
 
-    /// Takes clients again.
+    /// Takes clients again. Those whose turn to go had come still go.
     pub(super) fn undrain(&self) {
         self.stop_task();
         let mut shard = self.shard.borrow_mut();
@@ -110,51 +110,51 @@ async fn announce(shard: &Rc<RefCell<Shard>>, over: Duration) {
     sleep(ANNOUNCEMENT.min(over / 4)).await;
 }
 
+/// Gives one client after the other its turn to go, and waits until they have gone.
 async fn part(shard: Rc<RefCell<Shard>>, plan: Plan) {
-    let mut waiting = leaving(&shard.borrow(), plan.count);
-    let step = plan.over / u32::try_from(waiting.len()).unwrap_or(u32::MAX).max(1);
     let started = Instant::now();
-    let deadline = started + plan.over + CALLS_MAX;
+    let until = shard.borrow().now().uptime + plan.over + CALLS_MAX;
+    let farewell = Farewell { message: plan.message, reason: plan.reason, until };
+    let mut going = leaving(&shard.borrow(), plan.count);
+    let mut step = plan.over / u32::try_from(going.len()).unwrap_or(u32::MAX).max(1);
     let mut n_gone: u32 = 0;
-    while !waiting.is_empty() {
-        sleep_until(started + step.saturating_mul(n_gone)).await;
-        let is_late = Instant::now() >= deadline;
-        if send_away(&mut shard.borrow_mut(), &mut waiting, is_late, &plan) {
-            n_gone += 1;
-        } else {
-            sleep(BUSY_POLL).await;
+    while !going.is_empty() {
+        for (key, session) in &going {
+            sleep_until(started + step.saturating_mul(n_gone)).await;
+            let mut shard = shard.borrow_mut();
+            if shard.session_at(*key) == Some(*session) {
+                shard.send_elsewhere(*key, farewell);
+                n_gone += 1;
+            }
         }
-        if waiting.is_empty() && plan.count.is_none() && shard.borrow().is_closed {
-            // Some have come before the door was closed.
-            waiting = leaving(&shard.borrow(), None);
-        }
+        await_gone(&shard, &going).await;
+        // Some have come before the door was closed.
+        let is_everybody = plan.count.is_none() && shard.borrow().is_closed;
+        going = if is_everybody { leaving(&shard.borrow(), None) } else { Vec::new() };
+        step = Duration::ZERO;
     }
     tracing::info!(sessions = n_gone, "clients were let go");
 }
 
-/// Sends the next one away. Whoever has nothing under way goes first; who is busy has the whole time, and a little
-/// more, to finish. False when everybody is busy.
-fn send_away(shard: &mut Shard, waiting: &mut VecDeque<(SessionKey, u64)>, is_late: bool, plan: &Plan) -> bool {
-    let may_go = |(key, session): &(SessionKey, u64)| {
-        is_late || shard.session_at(*key) != Some(*session) || !shard.is_busy(*key)
-    };
-    let Some((key, session)) = waiting.iter().position(may_go).and_then(|at| waiting.remove(at)) else { return false };
-    if shard.session_at(key) == Some(session) {
-        shard.send_elsewhere(key, plan.message, plan.reason);
+/// Waits for those who have calls under way; the realm ends them when their time is over.
+async fn await_gone(shard: &Rc<RefCell<Shard>>, going: &[(SessionKey, Id)]) {
+    for (key, session) in going {
+        while shard.borrow().session_at(*key) == Some(*session) {
+            sleep(BUSY_POLL).await;
+        }
     }
-    true
 }
 
 /// Who is to go, in random order, so that no kind of client goes all at once.
-fn leaving(shard: &Shard, count: Option<usize>) -> VecDeque<(SessionKey, u64)> {
+fn leaving(shard: &Shard, count: Option<usize>) -> Vec<(SessionKey, Id)> {
     let id = |(key, slot): (SessionKey, &crate::router::shard::RealmSlot)| {
         let member = slot.realm.members().member(key)?;
         member.is_visible().then_some((key, member.identity.session))
     };
-    let mut sessions: Vec<(SessionKey, u64)> = shard.client_sessions().filter_map(id).collect();
+    let mut sessions: Vec<(SessionKey, Id)> = shard.client_sessions().filter_map(id).collect();
     sessions.shuffle(&mut rand::rng());
     sessions.truncate(count.unwrap_or(usize::MAX));
-    sessions.into()
+    sessions
 }
 
 /// Calls go to other nodes from now on, where these have callees.

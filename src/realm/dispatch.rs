@@ -28,6 +28,9 @@ impl Desks {
             }
             Message::Call { request, options, procedure, payload } => {
                 if self.dealer.begins_call(key, request, &options) {
+                    if self.dealer.is_departing(key) {
+                        return;
+                    }
                     self.handle_request(cx, key, kind, Message::Call { request, options, procedure, payload });
                 } else {
                     self.dealer.handle_continuation(cx, key, request, options, procedure, payload);

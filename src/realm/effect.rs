@@ -40,6 +40,8 @@ pub enum Effect {
         session: SessionKey,
         reason: String,
         message: Option<String>,
+        /// What the end is counted as.
+        drop_reason: DropReason,
     },
     /// Route nothing more from this session until `Resume`: a dynamic authorizer is being asked about its last message.
     Suspend {

@@ -34,7 +34,7 @@ use crate::wamp::{Id, Identity, Message, SessionKey};
 use crate::wire::{Dict, Payload, Value};
 use authorize::Authority;
 use broker::{Broker, Publisher};
-use dealer::Dealer;
+use dealer::{Dealer, Farewell};
 use holdings::{Holding, Holdings};
 use ids::IdKind;
 use rand_chacha::ChaCha8Rng;
@@ -317,11 +317,11 @@ impl Realm {
         self.desks.dealer.set_leaving(is_leaving);
     }
 
-    /// See `Dealer::set_session_leaving`.
-    pub fn set_session_leaving(&mut self, now: Now, key: SessionKey, out: &mut Vec<Effect>) {
+    /// See `Dealer::depart`.
+    pub fn depart(&mut self, now: Now, key: SessionKey, farewell: Farewell, out: &mut Vec<Effect>) {
         let first = out.len();
         let (mut cx, desks) = self.enter(now, out);
-        desks.dealer.set_session_leaving(&mut cx, key);
+        desks.dealer.depart(&mut cx, key, farewell);
         self.settle(now, out, first);
     }
 
@@ -373,8 +373,8 @@ impl Realm {
         (Context { now, config, members, rng, out, meta, holdings }, desks)
     }
 
-    /// Completes what the effects from `first` on have begun: messages that waited for an authorizer go on, and what
-    /// has happened is published.
+    /// Completes what the effects from `first` on have begun: messages that waited for an authorizer go on, sessions
+    /// whose last call has ended are let go, and what has happened is published.
     fn settle(&mut self, now: Now, out: &mut Vec<Effect>, first: usize) {
         while self.desks.authority.is_waiting() {
             let own = |effect: &mut Effect| matches!(effect, Effect::Answer { token, .. } if Authority::owns(*token));
@@ -389,6 +389,8 @@ impl Realm {
                 }
             }
         }
+        let (mut cx, desks) = self.enter(now, out);
+        desks.dealer.let_go(&mut cx);
         if !self.meta.is_empty() {
             let events = std::mem::take(&mut self.meta);
             let (mut cx, desks) = self.enter(now, out);

@@ -3,10 +3,11 @@
 use super::connection::{Connection, Ending};
 use super::shard::{ListenerState, Shard, Work};
 use crate::drop::DropReason;
+use crate::realm::dealer::Farewell;
 use crate::session::Step;
 use crate::session::admission::Admission;
 use crate::transport::{Class, Frame};
-use crate::wamp::{SessionKey, error};
+use crate::wamp::SessionKey;
 use bytes::Bytes;
 use std::rc::Rc;
 
@@ -19,13 +20,14 @@ impl Shard {
         self.wake_flusher();
     }
 
-    /// Ends a session in order, whose client is to connect again and will come to another node.
-    pub fn send_elsewhere(&mut self, key: SessionKey, message: &str, drop_reason: DropReason) {
+    /// Lets a client finish what it has under way and then go, to connect again and come to another node.
+    pub fn send_elsewhere(&mut self, key: SessionKey, farewell: Farewell) {
         let now = self.now();
         if let Some(index) = self.connection(key).and_then(|connection| connection.realm) {
-            self.with_realm(index, |realm, effects| realm.set_session_leaving(now, key, effects));
+            self.with_realm(index, |realm, effects| realm.depart(now, key, farewell, effects));
         }
-        self.goodbye(key, error::CLOSE_SYSTEM_SHUTDOWN, message, drop_reason);
+        self.work_off(now);
+        self.wake_flusher();
     }
 
     /// Replaces what a listener admits, and ends every session there that it would not admit any more: links at once,

@@ -171,8 +171,8 @@ impl Shard {
             Effect::Abort { session, reason, sentence } => {
                 self.abort(session, reason, &sentence, DropReason::ProtocolViolation);
             }
-            Effect::Goodbye { session, reason, message } => {
-                self.end(now, session, &reason, message.as_deref(), DropReason::Killed);
+            Effect::Goodbye { session, reason, message, drop_reason } => {
+                self.end(now, session, &reason, message.as_deref(), drop_reason);
             }
             Effect::Suspend { session } => {
                 if let Some(connection) = self.connection(session) {

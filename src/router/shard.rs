@@ -356,11 +356,6 @@ impl Shard {
         Some(self.slot_of(key)?.realm.members().member(key)?.identity.session)
     }
 
-    /// Whether a session waits for the answer to a call, or owes one.
-    pub fn is_busy(&self, key: SessionKey) -> bool {
-        self.slot_of(key).is_some_and(|slot| slot.realm.dealer().is_busy(key))
-    }
-
     /// The realm that a session has joined.
     fn slot_of(&self, key: SessionKey) -> Option<&RealmSlot> {
         let index = self.connections.get(key.0 as usize)?.realm?;

@@ -6,6 +6,7 @@ mod harness;
 
 mod calls;
 mod defects;
+mod draining;
 mod events;
 mod failure;
 mod identity;

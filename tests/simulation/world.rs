@@ -2,7 +2,9 @@
 //! from one seed; every message crosses a link as bytes.
 
 use crate::client::Client;
+use crossbar_cluster::drop::DropReason;
 use crossbar_cluster::limits::Limits;
+use crossbar_cluster::realm::dealer::Farewell;
 use crossbar_cluster::realm::permission::HistoryRule;
 use crossbar_cluster::realm::{Effect, MemberKind, Permission, RealmConfig, Role};
 use crossbar_cluster::router::clustered::ClusteredRealm;
@@ -244,8 +246,12 @@ impl World {
     /// A client is sent away in order, to connect again elsewhere.
     pub(crate) fn send_elsewhere(&mut self, client: usize) {
         let (node, key) = (self.clients[client].node, self.clients[client].key);
-        self.act(node, |now, realm, out| realm.set_session_leaving(now, key, out));
-        self.leave(client);
+        let farewell = |now: Now| Farewell {
+            message: "please connect again",
+            reason: DropReason::Rebalanced,
+            until: now.uptime + DEPARTURE_MAX,
+        };
+        self.act(node, |now, realm, out| realm.depart(now, key, farewell(now), out));
     }
 
     /// A client sends a message now.
@@ -552,3 +558,6 @@ fn config() -> RealmConfig {
         limits,
     }
 }
+
+/// How long a client that is sent away may take to end what it has under way.
+const DEPARTURE_MAX: Duration = Duration::from_secs(5);

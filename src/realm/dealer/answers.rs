@@ -2,11 +2,11 @@
 //! so that there is no second one.
 
 use super::calls::{Call, CallKey, Invocation, Slot, Work};
-use super::routing::copy_carried;
+use super::routing::{copy_carried, nobody};
 use super::{Caller, Dealer};
 use crate::drop::DropReason;
 use crate::realm::effect::CallError;
-use crate::realm::{Context, Effect};
+use crate::realm::{Context, Effect, MemberKind};
 use crate::wamp::message::code;
 use crate::wamp::options::is_passthru;
 use crate::wamp::{Id, Message, SessionKey, error};
@@ -107,11 +107,17 @@ impl Dealer {
         let Some(invocation) = self.calls.unassign(key) else { return };
         let Some(call) = self.calls.call_mut(key) else { return };
         call.tried.insert(invocation.callee);
+        let is_link = cx.members.member(invocation.callee).is_some_and(|member| member.kind != MemberKind::Client);
         if call.payload.is_some() {
             self.route(cx, key);
+        } else if is_link {
+            // Nobody is there any more, and parts of the call that have been sent on cannot go to somebody else.
+            let (error, sentence) = nobody(call.origin, &call.procedure);
+            self.fail(cx, key, error, &sentence);
         } else {
             self.fail(cx, key, error::NO_AVAILABLE_CALLEE, "the callee is unavailable, and there is no other");
         }
+        self.departures.relieve(invocation.callee);
         if let Some(slot) = invocation.slot {
             self.release(cx, slot);
         }
@@ -178,7 +184,13 @@ impl Dealer {
     /// Takes a call out of all tables. Nobody is told.
     pub(super) fn take(&mut self, key: CallKey) -> Option<Call> {
         let call = self.calls.remove(key)?;
-        self.awaited.queue.remove(&key);
+        self.awaited.remove(&call, key);
+        if let Caller::Session(caller) = call.caller {
+            self.departures.relieve(caller);
+        }
+        if let Some(invocation) = call.invocation() {
+            self.departures.relieve(invocation.callee);
+        }
         if let Some(registration) = self.registrations.registration_mut(call.registration) {
             registration.queue.remove(&key);
         }

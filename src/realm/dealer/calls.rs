@@ -12,6 +12,11 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct CallKey(u64);
 
+impl CallKey {
+    /// Before all calls.
+    pub(super) const FIRST: CallKey = CallKey(0);
+}
+
 /// A call that has no final answer yet.
 #[derive(Debug)]
 pub(super) struct Call {
@@ -31,8 +36,9 @@ pub(super) struct Call {
     pub(super) place: Place,
     /// Callees that have said that they are unavailable.
     pub(super) tried: BTreeSet<SessionKey>,
-    /// The longest time without an answer or a part of one.
+    /// The longest time without an answer or a part of one, and the uptime at which it is over.
     pub(super) gap_max: Option<Duration>,
+    pub(super) gap_end: Option<Duration>,
     /// The uptime at which the call ends in any case.
     pub(super) end: Option<Duration>,
     pub(super) deadline: Option<Duration>,
@@ -113,6 +119,7 @@ impl Calls {
         self.by_caller.get(&caller)?.get(&request).copied()
     }
 
+    /// All calls of one caller.
     pub(super) fn of_caller(&self, caller: Caller) -> Vec<CallKey> {
         self.by_caller.get(&caller).map(|calls| calls.values().copied().collect()).unwrap_or_default()
     }
@@ -127,6 +134,7 @@ impl Calls {
 
     /// Whether a callee works on a call that somebody waits for.
     pub(super) fn is_working(&self, callee: SessionKey) -> bool {
+        // Looks at abandoned work as well, which is bounded by what the callee said that it works on at a time.
         self.by_callee.get(&callee).is_some_and(|work| work.values().any(|work| matches!(work, Work::Call(_))))
     }
 
@@ -196,11 +204,23 @@ impl Calls {
     /// Starts the time of a call, or of the next part of its result, anew.
     pub(super) fn start_timer(&mut self, key: CallKey, now: Duration) {
         let Some(call) = self.by_key.get_mut(&key) else { return };
+        call.gap_end = call.gap_max.map(|gap| now.saturating_add(gap));
+        self.schedule(key);
+    }
+
+    /// Sets the uptime at which a call ends in any case.
+    pub(super) fn set_end(&mut self, key: CallKey, end: Option<Duration>) {
+        let Some(call) = self.by_key.get_mut(&key) else { return };
+        call.end = end;
+        self.schedule(key);
+    }
+
+    fn schedule(&mut self, key: CallKey) {
+        let Some(call) = self.by_key.get_mut(&key) else { return };
         if let Some(deadline) = call.deadline.take() {
             self.deadlines.remove(&(deadline, key));
         }
-        let gap_end = call.gap_max.map(|gap| now.saturating_add(gap));
-        call.deadline = gap_end.into_iter().chain(call.end).min();
+        call.deadline = call.gap_end.into_iter().chain(call.end).min();
         if let Some(deadline) = call.deadline {
             self.deadlines.insert((deadline, key));
         }

@@ -8,6 +8,7 @@
 mod answers;
 mod awaited;
 mod calls;
+mod departures;
 mod register;
 mod registrations;
 mod routing;
@@ -16,6 +17,7 @@ mod select;
 #[cfg(test)]
 mod tests;
 
+pub use departures::Farewell;
 pub use registrations::{Invoke, LocalCallees, Registration};
 
 use super::{Context, MemberKind};
@@ -23,7 +25,8 @@ use crate::wamp::parts::OpenInputs;
 use crate::wamp::uri::Match;
 use crate::wamp::{Id, SessionKey, error};
 use awaited::{AWAITED, Awaited};
-use calls::{Calls, Work};
+use calls::{Call, Calls, Work};
+use departures::Departures;
 use registrations::Registrations;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -38,6 +41,8 @@ pub struct Dealer {
     calls: Calls,
     /// Calls of procedures whose callees are about to come back.
     awaited: Awaited,
+    /// Sessions whose turn to leave has come.
+    departures: Departures,
     /// The calls of each session that have more parts to come.
     inputs: HashMap<SessionKey, OpenInputs>,
     /// For `Callee::serial`.
@@ -99,25 +104,10 @@ impl Dealer {
         }
     }
 
-    /// One client is about to be sent away, to come back on another node. What it still waits for is answered: a call
-    /// that has no answer when its caller is told to go has never been made, and may be made again.
-    pub fn set_session_leaving(&mut self, cx: &mut Context, key: SessionKey) {
-        for call in self.calls.of_caller(Caller::Session(key)) {
-            if let Some(call) = self.fail(cx, call, error::CANCELED, "the caller is sent to another node") {
-                self.abandon(cx, call, Some(error::CANCELED));
-            }
-        }
-        let registrations: Vec<Id> = self.registrations.of_session(key).collect();
-        for registration in registrations {
-            let Some(registration) = self.registrations.registration_mut(registration) else { continue };
-            registration.callees.iter_mut().filter(|callee| callee.session == key).for_each(|c| c.leaving = true);
-            self.changed.insert((registration.policy, registration.uri.clone()));
-        }
-    }
-
     /// Ends all that `key` had as a caller and as a callee. It must still be in `cx.members`; nothing is sent to it.
     pub fn handle_leave(&mut self, cx: &mut Context, key: SessionKey) {
         self.inputs.remove(&key);
+        self.departures.remove(key);
         let caller = Caller::Session(key);
         for call in self.calls.of_caller(caller) {
             let Some(call) = self.take(call) else { continue };
@@ -144,12 +134,15 @@ impl Dealer {
         }
     }
 
-    /// Ends the calls whose time has come.
+    /// Ends the calls whose time has come, and lets those go whose time to leave is over.
     pub fn handle_timeout(&mut self, cx: &mut Context) {
+        self.awaited.expire(cx.now.uptime);
+        self.end_departures(cx);
         while let Some((deadline, call)) = self.calls.first_deadline()
             && deadline <= cx.now.uptime
         {
-            if self.calls.call(call).is_some_and(|call| call.registration == AWAITED) {
+            let is_wait_over = |call: &Call| call.gap_end.is_none_or(|gap_end| gap_end > cx.now.uptime);
+            if self.calls.call(call).is_some_and(|call| call.registration == AWAITED && is_wait_over(call)) {
                 self.give_up_waiting(cx, call);
             } else if let Some(call) = self.fail(cx, call, error::TIMEOUT, "the call took too long") {
                 self.abandon(cx, call, Some(error::TIMEOUT));
@@ -159,7 +152,9 @@ impl Dealer {
 
     /// The uptime at which `handle_timeout` has something to do.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        self.calls.first_deadline().map(|(deadline, _)| deadline)
+        let first_call = self.calls.first_deadline().map(|(deadline, _)| deadline);
+        let times = [first_call, self.awaited.first_expiry(), self.departures.first_deadline()];
+        times.into_iter().flatten().min()
     }
 
     /// Whether a session waits for an answer, or owes one.
@@ -178,10 +173,10 @@ impl Dealer {
         for slot in self.calls.abandoned_slots() {
             assert!(self.registrations.callee(slot).is_some(), "{slot:?} is of nobody");
         }
-        let mut n_queued = self.awaited.queue.len();
-        for key in &self.awaited.queue {
+        let mut n_queued = self.awaited.n_waiting();
+        for key in self.awaited.calls() {
             assert!(
-                self.calls.call(*key).is_some_and(|call| call.registration == AWAITED && call.invocation().is_none())
+                self.calls.call(key).is_some_and(|call| call.registration == AWAITED && call.invocation().is_none())
             );
         }
         for registration in self.registrations.iter() {
@@ -203,6 +198,10 @@ impl Dealer {
 
     /// Whether nothing is registered and nobody waits for anything.
     pub fn is_empty(&self) -> bool {
-        self.registrations.iter().next().is_none() && self.calls.is_empty() && self.inputs.is_empty()
+        let has_registration = self.registrations.iter().next().is_some();
+        !has_registration
+            && [self.calls.is_empty(), self.inputs.is_empty(), self.awaited.is_empty(), self.departures.is_empty()]
+                .iter()
+                .all(|is_empty| *is_empty)
     }
 }

@@ -23,6 +23,7 @@ impl Dealer {
         asked: Duration,
     ) {
         let kind = cx.members.member(key).map_or(MemberKind::Client, |member| member.kind);
+        let (policy, uri) = (terms(&options).0, procedure.clone());
         let registered = match kind {
             MemberKind::Client => self.register(cx, key, &options, procedure, asked),
             MemberKind::Peer | MemberKind::Uplink => Ok(self.register_link(cx, key, &options, procedure)),
@@ -33,7 +34,7 @@ impl Dealer {
                 // A registration that was made anew may hold calls that its new callee cannot take.
                 self.fail_unservable(cx, registration);
                 self.serve_queue(cx, registration);
-                self.release_awaited(cx);
+                self.release_awaited(cx, policy, &uri);
             }
             Err((error, sentence)) => {
                 let message = Message::error(code::REGISTER, request, error, sentence);
@@ -193,6 +194,7 @@ impl Dealer {
             concurrency,
             in_flight: 0,
             leaving: if kind == MemberKind::Client { self.is_leaving } else { options.bool("leaving") == Some(true) },
+            departing: self.departures.contains(key),
             disclose_caller: options.bool("disclose_caller") == Some(true),
             forward_timeout: options.bool("forward_timeout") == Some(true),
         };
@@ -227,7 +229,7 @@ impl Dealer {
     fn take_callee(&mut self, cx: &mut Context, id: Id, key: SessionKey) -> Option<Registration> {
         let removed = self.registrations.remove_callee(id, key)?;
         self.calls.forget_slots(key, removed.callee.serial);
-        if let Some(deleted) = removed.deleted.as_ref().filter(|_| removed.callee.leaving) {
+        if let Some(deleted) = removed.deleted.as_ref().filter(|_| removed.callee.is_leaving()) {
             self.await_return(cx, deleted.policy, &deleted.uri);
         }
         if removed.callee.kind == MemberKind::Client

@@ -47,8 +47,10 @@ pub(super) struct Callee {
     /// The most invocations that it wants to work on at a time. Only then is `in_flight` counted.
     pub(super) concurrency: Option<u32>,
     pub(super) in_flight: u32,
-    /// It is about to leave: it gets a call only where nobody else can take it.
+    /// Its node is letting its clients go: it gets a call only where nobody else can take it.
     pub(super) leaving: bool,
+    /// Its turn to go has come: it ends what it works on, and gets no call any more.
+    pub(super) departing: bool,
     pub(super) disclose_caller: bool,
     pub(super) forward_timeout: bool,
 }
@@ -102,8 +104,13 @@ impl Registration {
             since: first.since,
             latest: clients().map(|callee| callee.latest).max().unwrap_or(first.since),
             count: clients().count(),
-            leaving: clients().all(|callee| callee.leaving),
+            leaving: clients().all(Callee::is_leaving),
         })
+    }
+
+    /// Whether nobody who stays answers it.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.callees.iter().all(Callee::is_leaving)
     }
 
     /// The oldest callee says how to choose.
@@ -139,8 +146,13 @@ impl Callee {
         }
     }
 
+    /// Whether it works on fewer invocations than it wants to at most, and takes more.
     pub(super) fn is_free(&self) -> bool {
-        self.concurrency.is_none_or(|concurrency| self.in_flight < concurrency)
+        !self.departing && self.concurrency.is_none_or(|concurrency| self.in_flight < concurrency)
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving || self.departing
     }
 }
 

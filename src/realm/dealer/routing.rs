@@ -61,12 +61,11 @@ impl Dealer {
             return send_answer(cx, caller, request, answer);
         }
         let registration = self.destination(origin, &procedure, &options).map(|registration| registration.id);
-        let may_wait = origin == Origin::Client && matches!(caller, Caller::Session(_));
-        let may_wait = may_wait && options.bool("progress") != Some(true);
-        let is_awaited = registration.is_none() && may_wait && self.is_awaited(cx, &procedure);
+        let may_wait = origin == Origin::Client && options.bool("progress") != Some(true) && self.has_room_to_wait(cx);
+        let is_awaited = registration.is_none() && may_wait && self.awaited_until(cx, &procedure).is_some();
         let Some(registration) = registration.or(is_awaited.then_some(AWAITED)) else {
-            let answer = Answer::error(nobody(origin), &format!("no callee has registered {procedure}"));
-            return send_answer(cx, caller, request, answer);
+            let (error, sentence) = nobody(origin, &procedure);
+            return send_answer(cx, caller, request, Answer::error(error, &sentence));
         };
         let call = self.calls.insert(Call {
             caller,
@@ -81,6 +80,7 @@ impl Dealer {
             tried: BTreeSet::new(),
             // The time of a call is kept where it was made.
             gap_max: timeout(&options).filter(|_| origin == Origin::Client),
+            gap_end: None,
             end: end(cx),
             options,
             deadline: None,
@@ -124,6 +124,8 @@ impl Dealer {
             return cx.out.push(Effect::Abort { session: key, reason: error::PROTOCOL_VIOLATION, sentence });
         }
         call.input_open = options.bool("progress") == Some(true);
+        // Nobody else could take the call without this part of it.
+        call.payload = None;
         let registration = call.registration;
         let Some(invocation) = call.invocation().filter(|invocation| !invocation.interrupted) else { return };
         let mut details = invocation.details.clone().unwrap_or_default();
@@ -137,15 +139,12 @@ impl Dealer {
     /// Finds a callee for a call that has none: sends it there, lets it wait, or answers that there is none.
     pub(super) fn route(&mut self, cx: &mut Context, key: CallKey) {
         let Some(call) = self.calls.call(key) else { return };
-        let may_wait = call.may_wait_for_return();
-        let is_awaited = may_wait && self.is_awaited(cx, &call.procedure);
-        let Some(registration) = self.registrations.registration_mut(call.registration) else {
-            if is_awaited {
-                return self.wait_for_return(cx, key);
-            }
-            self.fail(cx, key, error::NO_AVAILABLE_CALLEE, "all callees are gone");
-            return;
-        };
+        let may_wait = call.may_wait_for_return() && self.has_room_to_wait(cx);
+        let is_awaited = may_wait && self.awaited_until(cx, &call.procedure).is_some();
+        if self.registrations.registration(call.registration).is_none() {
+            return self.route_anew(cx, key, is_awaited);
+        }
+        let Some(registration) = self.registrations.registration_mut(call.registration) else { return };
         match registration.choose(cx.rng, cx.config.local_first, |callee| call.fits(callee)) {
             Choice::Callee(index) => self.invoke(cx, key, index),
             // Its parts would have to wait with it.
@@ -166,11 +165,28 @@ impl Dealer {
             }
             // They were let go in the moment in which the call came to them; or somebody is about to come back on
             // another node, where his registration has not taken effect yet.
-            Choice::Nobody if may_wait && (is_awaited || registration.callees.iter().all(|callee| callee.leaving)) => {
+            Choice::Nobody if may_wait && (is_awaited || registration.is_leaving()) => {
                 self.wait_for_return(cx, key);
             }
             Choice::Nobody => {
                 let (error, sentence) = why_nobody(call, registration);
+                self.fail(cx, key, error, &sentence);
+            }
+        }
+    }
+
+    /// Routes a call whose registration is gone to whoever else answers its procedure.
+    fn route_anew(&mut self, cx: &mut Context, key: CallKey, is_awaited: bool) {
+        let Some(call) = self.calls.call_mut(key) else { return };
+        match self.registrations.best_match(&call.procedure).map(|found| found.id) {
+            Some(registration) => {
+                call.registration = registration;
+                call.tried.clear();
+                self.route(cx, key);
+            }
+            None if is_awaited => self.wait_for_return(cx, key),
+            None => {
+                let (error, sentence) = nobody(call.origin, &call.procedure);
                 self.fail(cx, key, error, &sentence);
             }
         }
@@ -198,19 +214,22 @@ impl Dealer {
 
     /// Answers the calls that wait in a registration though no callee is left that might take them.
     pub(super) fn fail_unservable(&mut self, cx: &mut Context, id: Id) {
-        let Some(registration) = self.registrations.registration(id) else { return };
-        let is_servable = |key: &CallKey| {
-            self.calls.call(*key).is_some_and(|call| registration.callees.iter().any(|callee| call.fits(callee)))
-        };
-        let unservable: Vec<CallKey> = registration.queue.iter().filter(|key| !is_servable(key)).copied().collect();
-        for key in unservable {
+        for key in self.unservable(id) {
             self.fail(cx, key, error::NO_AVAILABLE_CALLEE, "the callees that might have taken the call are gone");
         }
     }
 
+    /// The calls that wait in a registration though no callee is left that might take them.
+    pub(super) fn unservable(&self, id: Id) -> Vec<CallKey> {
+        let Some(registration) = self.registrations.registration(id) else { return Vec::new() };
+        let is_servable = |key: &CallKey| {
+            self.calls.call(*key).is_some_and(|call| registration.callees.iter().any(|callee| call.fits(callee)))
+        };
+        registration.queue.iter().filter(|key| !is_servable(key)).copied().collect()
+    }
+
     /// Sends a call to the callee at place `index` of its registration.
     fn invoke(&mut self, cx: &mut Context, key: CallKey, index: usize) {
-        let is_awaited = self.calls.call(key).is_some_and(|call| self.is_awaited(cx, &call.procedure));
         let Some(call) = self.calls.call_mut(key) else { return };
         let Some(registration) = self.registrations.registration_mut(call.registration) else { return };
         let id = registration.id;
@@ -221,7 +240,8 @@ impl Dealer {
         member.next_invocation += 1;
         let slot = callee.concurrency.map(|_| Slot { registration: id, callee: callee.serial });
         callee.in_flight += u32::from(slot.is_some());
-        let is_forwarded = callee.kind == MemberKind::Client && details.get("timeout").is_some();
+        let is_link = callee.kind != MemberKind::Client;
+        let is_forwarded = !is_link && details.get("timeout").is_some();
         let invocation = Invocation {
             callee: callee.session,
             id: request,
@@ -233,10 +253,9 @@ impl Dealer {
             details: call.input_open.then(|| details.clone()),
         };
         let to = callee.session;
-        // With one callee, or parts still to come, it cannot go to another one.
-        let is_only = registration.callees.len() == 1 && !registration.callees[index].leaving && !is_awaited;
-        let is_final_try = is_only || call.input_open;
-        let payload = if is_final_try { call.payload.take() } else { call.payload.clone() };
+        // The only callee, if it is a client, has the last word. A link may have to say that its callee has just left.
+        let is_only = registration.callees.len() == 1 && !is_link;
+        let payload = if is_only { call.payload.take() } else { call.payload.clone() };
         if is_forwarded {
             call.gap_max = timeout(&call.options).map(|gap| gap.saturating_mul(FORWARDED_TIMEOUT_FACTOR));
         }
@@ -252,7 +271,10 @@ impl Dealer {
 impl Call {
     /// Whether `callee` may ever take this call.
     pub(super) fn fits(&self, callee: &Callee) -> bool {
-        callee.may_take(self.origin) && self.is_understood(callee) && !self.tried.contains(&callee.session)
+        callee.may_take(self.origin)
+            && !callee.departing
+            && self.is_understood(callee)
+            && !self.tried.contains(&callee.session)
     }
 
     /// Whether `callee` announced what the call cannot do without.
@@ -265,20 +287,23 @@ impl Call {
 
 /// What to say where nobody has registered a procedure. A link's call was meant for somebody, who has just left: its
 /// node may know of another.
-fn nobody(origin: Origin) -> &'static str {
-    match origin {
+pub(super) fn nobody(origin: Origin, procedure: &str) -> (&'static str, String) {
+    let error = match origin {
         Origin::Client => error::NO_SUCH_PROCEDURE,
         Origin::Shard | Origin::Node => error::UNAVAILABLE,
-    }
+    };
+    (error, format!("no callee has registered {procedure}"))
 }
 
 /// Why no callee of the registration may take the call.
 fn why_nobody(call: &Call, registration: &Registration) -> (&'static str, String) {
     let procedure = &call.procedure;
-    let within_reach: Vec<&Callee> =
-        registration.callees.iter().filter(|callee| callee.may_take(call.origin)).collect();
+    // A link that was tried has said that it has no callee any more.
+    let is_gone = |callee: &Callee| callee.kind != MemberKind::Client && call.tried.contains(&callee.session);
+    let is_within_reach = |callee: &&Callee| callee.may_take(call.origin) && !callee.departing && !is_gone(callee);
+    let within_reach: Vec<&Callee> = registration.callees.iter().filter(is_within_reach).collect();
     if within_reach.is_empty() {
-        (nobody(call.origin), format!("no callee within reach has registered {procedure}"))
+        nobody(call.origin, procedure)
     } else if within_reach.iter().all(|callee| !call.is_understood(callee)) {
         let feature = if is_passthru(&call.options) { "payload_passthru_mode" } else { "progressive_call_invocations" };
         (error::FEATURE_NOT_SUPPORTED, format!("no callee of {procedure} announced {feature}"))

@@ -1,6 +1,7 @@
 //! `wamp.session.*`: who is here, and who has to go.
 
 use super::{Answer, Arguments, MetaCall, Refusal, id_list, refusal};
+use crate::drop::DropReason;
 use crate::realm::{Effect, Ending, Member};
 use crate::wamp::{Identity, SessionKey, error};
 use crate::wire::{Dict, Value};
@@ -86,7 +87,7 @@ impl Order {
             call.cx.out.push(Effect::Resume { session: key });
         }
         let (reason, message) = (self.reason.clone(), self.message.clone());
-        call.cx.out.push(Effect::Goodbye { session: key, reason, message });
+        call.cx.out.push(Effect::Goodbye { session: key, reason, message, drop_reason: DropReason::Killed });
     }
 
     /// Makes all go whom `condition` names, except the caller. Gives their session ids.

@@ -192,7 +192,9 @@ impl Case {
                 format!("{}< {}", names.join(","), json(message))
             }
             Effect::Abort { session, reason, sentence } => format!("abort {}: {reason}, {sentence}", name(session)),
-            Effect::Goodbye { session, reason, message } => format!("goodbye {}: {reason}, {message:?}", name(session)),
+            Effect::Goodbye { session, reason, message, .. } => {
+                format!("goodbye {}: {reason}, {message:?}", name(session))
+            }
             Effect::Suspend { session } => format!("suspend {}", name(session)),
             Effect::Resume { session } => format!("resume {}", name(session)),
             Effect::Answer { token, result: Ok(payload) } => format!("answer {token}: {}", show_payload(payload)),

@@ -10,9 +10,10 @@ mod holdings;
 mod settling;
 mod upkeep;
 
+use crate::drop::DropReason;
 use crate::mesh::{Input, Kind, Pattern, Uplink, Want, frames};
 use crate::realm::broker::Broker;
-use crate::realm::dealer::Dealer;
+use crate::realm::dealer::{Dealer, Farewell};
 use crate::realm::ids::IdKind;
 use crate::realm::{Effect, Ending, MemberKind, Members, Realm, RealmConfig};
 use crate::time::Now;
@@ -182,10 +183,10 @@ impl ClusteredRealm {
         self.finish(now, out, first);
     }
 
-    /// A session is about to be sent away, to come back on another node.
-    pub fn set_session_leaving(&mut self, now: Now, key: SessionKey, out: &mut Vec<Effect>) {
+    /// The turn of a session has come to be sent away, see `Dealer::depart`.
+    pub fn depart(&mut self, now: Now, key: SessionKey, farewell: Farewell, out: &mut Vec<Effect>) {
         let first = out.len();
-        self.realm.set_session_leaving(now, key, out);
+        self.realm.depart(now, key, farewell, out);
         self.finish(now, out, first);
     }
 
@@ -379,7 +380,8 @@ impl ClusteredRealm {
             let earlier = self.realm.members().member(*key);
             if earlier.is_some_and(|earlier| earlier.identity.authid == identity.authid) {
                 let message = Some("the node has dialed in anew".to_owned());
-                out.push(Effect::Goodbye { session: *key, reason: error::CLOSE_NORMAL.to_owned(), message });
+                let (reason, drop_reason) = (error::CLOSE_NORMAL.to_owned(), DropReason::Killed);
+                out.push(Effect::Goodbye { session: *key, reason, message, drop_reason });
             }
         }
     }

@@ -302,9 +302,11 @@ fn a_call_that_has_begun_is_not_handed_on() {
     for key in [1, 2] {
         world.send(key, "[64, 2, {'invoke': 'first'}, 'com.a']");
     }
-    // Its first part is at the callee.
+    // Its second part is at the callee.
+    world.send(3, "[48, 2, {'progress': true}, 'com.a']");
     world.send(3, "[48, 2, {'progress': true}, 'com.a']");
     assert_eq!(world.send(1, "[8, 68, 2, {}, 'wamp.error.unavailable']"), [format!("3 [8,48,2,{{}},{none}")]);
+    assert!(world.send(3, "[48, 2, {}, 'com.a']").is_empty(), "the last part comes too late");
     // The first part of the result is at the caller.
     world.send(3, "[48, 3, {'receive_progress': true}, 'com.a']");
     world.send(1, "[70, 3, {'progress': true}]");

@@ -8,7 +8,8 @@ mod leaving;
 mod random;
 mod registering;
 
-use super::{Caller, Dealer};
+use super::{Caller, Dealer, Farewell};
+use crate::drop::DropReason;
 use crate::realm::holdings::Holdings;
 use crate::realm::{Context, Effect, MemberKind, Members, MetaEvent, RealmConfig};
 use crate::time::Now;
@@ -70,6 +71,13 @@ impl World {
 
     /// Runs `step`, checks the tables and tells the effects.
     fn step(&mut self, step: impl FnOnce(&mut Dealer, &mut Context)) -> Vec<Effect> {
+        let effects = self.step_unchecked(step);
+        self.dealer.check();
+        effects
+    }
+
+    /// The same where there is so much in the tables that checking them takes long.
+    fn step_unchecked(&mut self, step: impl FnOnce(&mut Dealer, &mut Context)) -> Vec<Effect> {
         let mut out = Vec::new();
         let mut cx = Context {
             now: self.now,
@@ -81,7 +89,7 @@ impl World {
             holdings: &mut self.holdings,
         };
         step(&mut self.dealer, &mut cx);
-        self.dealer.check();
+        self.dealer.let_go(&mut cx);
         out
     }
 
@@ -95,7 +103,11 @@ impl World {
                 dealer.handle_unregister(cx, key, request, registration);
             }
             Message::Call { request, options, procedure, payload } => {
+                // As `Desks` does it.
                 if dealer.begins_call(key, request, &options) {
+                    if dealer.is_departing(key) {
+                        return;
+                    }
                     dealer.handle_call(cx, Caller::Session(key), request, options, procedure, payload, false);
                 } else {
                     dealer.handle_continuation(cx, key, request, options, procedure, payload);
@@ -130,9 +142,11 @@ impl World {
         self.tell(effects)
     }
 
-    /// Its node is about to send session `key` to another one.
+    /// The turn of session `key` to leave has come; it has `DRAIN_TIME` for it.
     fn send_away(&mut self, key: u32) -> Vec<String> {
-        let effects = self.step(|dealer, cx| dealer.set_session_leaving(cx, SessionKey(key)));
+        let until = self.now.uptime + DRAIN_TIME;
+        let farewell = Farewell { message: "away", reason: DropReason::Shutdown, until };
+        let effects = self.step(|dealer, cx| dealer.depart(cx, SessionKey(key), farewell));
         self.tell(effects)
     }
 
@@ -171,6 +185,7 @@ impl World {
             Effect::Answer { token, result: Ok(payload) } => format!("router {token} {:?}", payload.args()),
             Effect::Answer { token, result: Err(error) } => format!("router {token} {}", error.error),
             Effect::Drop { reason } => format!("drop {reason}"),
+            Effect::Goodbye { session, .. } => format!("{} goodbye", session.0),
             other => format!("{other:?}"),
         };
         self.with_names(line)
@@ -200,6 +215,8 @@ impl World {
         for key in keys {
             self.leave(key.0);
         }
+        // Nobody is awaited any more.
+        self.pass(3_000);
         assert!(self.dealer.is_empty(), "{:?}", self.dealer);
         assert_eq!(self.dealer.poll_timeout(), None);
     }
@@ -216,6 +233,8 @@ fn invoked(lines: &[String]) -> Vec<u32> {
     let key = |line: &String| line.split_once(" [68,").map(|(key, _)| key.parse().expect("a key"));
     lines.iter().filter_map(key).collect()
 }
+
+const DRAIN_TIME: Duration = Duration::from_secs(60);
 
 const EVERYTHING: Features = Features::EVERYTHING;
 

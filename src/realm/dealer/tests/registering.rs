@@ -226,7 +226,7 @@ fn a_call_from_another_node_stays_with_the_clients_of_this_one() {
     register(&mut world, &[2], "{'invoke': 'first'}");
     assert_eq!(
         world.send(3, "[48, 1, {}, 'com.a']"),
-        ["3 [8,48,1,{},'wamp.error.unavailable',['no callee within reach has registered com.a']]"]
+        ["3 [8,48,1,{},'wamp.error.unavailable',['no callee has registered com.a']]"]
     );
     register(&mut world, &[1], "{'invoke': 'first'}");
     assert_eq!(call(&mut world, 3, 2..=3), [1, 1]);
