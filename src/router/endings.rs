@@ -7,7 +7,7 @@ use crate::realm::dealer::Farewell;
 use crate::session::Step;
 use crate::session::admission::Admission;
 use crate::transport::{Class, Frame};
-use crate::wamp::SessionKey;
+use crate::wamp::{SessionKey, error};
 use bytes::Bytes;
 use std::rc::Rc;
 
