@@ -1,6 +1,7 @@
 //! The client's half of all methods: what HELLO says, and the answer to a CHALLENGE. Links, tools and tests dial so.
 
-use super::cryptosign::{self, Challenge, ChannelId, PublicKey, SecretKey, TLS_EXPORTER};
+use super::cryptosign::{self, ChannelId, PublicKey, SecretKey, TLS_EXPORTER};
+use super::mutual::{self, Meeting, Nonce, Party, Purpose, Side};
 use super::{Secret, wampcra};
 use crate::wire::{Dict, Value};
 use rand::CryptoRng;
@@ -10,19 +11,19 @@ use rand::CryptoRng;
 pub struct Client {
     pub authid: Option<String>,
     pub credential: Credential,
-    /// The TLS channel to the router, to which a cryptosign proof is then bound.
+    /// The TLS channel to the router, to which the proof of a key is then bound.
     pub channel_id: Option<ChannelId>,
-    /// Set by `expect_router` and `expect_node`.
-    expected: Option<Expected>,
 }
 
-/// The key that the other side must prove to have, and what it must sign.
-#[derive(Clone, Copy, Debug)]
-struct Expected {
-    key: PublicKey,
-    challenge: Challenge,
-    /// Whether it is a node, whose key signs as a client, too.
-    is_node: bool,
+/// What a program of a cluster proves, and who has to prove what in return.
+#[derive(Clone, Debug)]
+pub struct Program {
+    key: SecretKey,
+    purpose: Purpose,
+    nonce: Nonce,
+    /// The id and the key of the other side, as far as they are known.
+    expected_id: Option<String>,
+    expected_key: Option<PublicKey>,
 }
 
 /// What a client proves itself with.
@@ -33,6 +34,8 @@ pub enum Credential {
     /// The password, also where the router salts.
     Wampcra(Secret),
     Cryptosign(SecretKey),
+    /// Of programs among each other, see `auth::mutual`.
+    Mutual(Box<Program>),
 }
 
 /// Why a CHALLENGE cannot be answered. The session has to be given up.
@@ -52,19 +55,30 @@ pub enum ChallengeError {
 
 impl Client {
     pub fn new(authid: Option<String>, credential: Credential) -> Client {
-        Client { authid, credential, channel_id: None, expected: None }
+        Client { authid, credential, channel_id: None }
     }
 
-    /// Answers no router that does not prove to have this key. Only cryptosign can do that.
-    pub fn expect_router(mut self, key: PublicKey, rng: &mut dyn CryptoRng) -> Client {
-        self.expected = Some(Expected { key, challenge: cryptosign::random_challenge(rng), is_node: false });
+    /// A program of a cluster. It answers nobody who does not prove to have the key that it says it has; see `expect`.
+    pub fn program(id: impl Into<String>, key: SecretKey, purpose: Purpose) -> Client {
+        let program = Program { key, purpose, nonce: Nonce::default(), expected_id: None, expected_key: None };
+        Client::new(Some(id.into()), Credential::Mutual(Box::new(program)))
+    }
+
+    /// Answers nobody but the one with this id (if it is known) and this key (likewise). Only programs can do that.
+    pub fn expect(mut self, id: Option<&str>, key: Option<PublicKey>) -> Client {
+        if let Credential::Mutual(program) = &mut self.credential {
+            (program.expected_id, program.expected_key) = (id.map(str::to_owned), key);
+        }
         self
     }
 
-    /// Answers no node of a cluster that does not prove to have this key. Only cryptosign can do that.
-    pub fn expect_node(mut self, key: PublicKey, rng: &mut dyn CryptoRng) -> Client {
-        self.expected = Some(Expected { key, challenge: cryptosign::random_challenge(rng), is_node: true });
-        self
+    /// For one session: with a nonce of its own.
+    pub fn renewed(&self, rng: &mut dyn CryptoRng) -> Client {
+        let mut client = self.clone();
+        if let Credential::Mutual(program) = &mut client.credential {
+            program.nonce = mutual::random_nonce(rng);
+        }
+        client
     }
 
     /// HELLO.Details with `authmethods`, `authid` and `authextra` set.
@@ -73,19 +87,23 @@ impl Client {
         if let Some(authid) = &self.authid {
             details.set("authid", authid.as_str());
         }
-        if let Credential::Cryptosign(key) = &self.credential {
-            let binding = self.channel_id.map_or(Value::Null, |_| TLS_EXPORTER.into());
-            let mut authextra = Dict::new().with("pubkey", key.public().to_string()).with("channel_binding", binding);
-            if let Some(Expected { challenge, is_node, .. }) = &self.expected {
-                authextra.set(if *is_node { "node_challenge" } else { "challenge" }, hex::encode(challenge));
+        let binding = self.channel_id.map_or(Value::Null, |_| TLS_EXPORTER.into());
+        let proving = |key: &SecretKey| {
+            Dict::new().with("pubkey", key.public().to_string()).with("channel_binding", binding.clone())
+        };
+        match &self.credential {
+            Credential::Cryptosign(key) => details.set("authextra", proving(key)),
+            Credential::Mutual(program) => {
+                let authextra = proving(&program.key).with("purpose", program.purpose.name());
+                details.set("authextra", authextra.with("nonce", hex::encode(program.nonce)));
             }
-            details.set("authextra", authextra);
+            Credential::Anonymous | Credential::Ticket(_) | Credential::Wampcra(_) => {}
         }
         details
     }
 
-    /// The `Signature` of AUTHENTICATE that answers a CHALLENGE.
-    pub fn answer(&self, method: &str, extra: &Dict) -> Result<String, ChallengeError> {
+    /// The `Signature` of AUTHENTICATE that answers a CHALLENGE. `realm` is that of HELLO.
+    pub fn answer(&self, realm: &str, method: &str, extra: &Dict) -> Result<String, ChallengeError> {
         if method != self.credential.method() {
             return Err(ChallengeError::OtherMethod);
         }
@@ -108,21 +126,33 @@ impl Client {
                 if self.channel_id.is_some() && extra.str("channel_binding") != Some(TLS_EXPORTER) {
                     return Err(ChallengeError::NotBound);
                 }
-                self.check_router(extra)?;
                 Ok(key.sign(&challenge, self.channel_id.as_ref()))
             }
+            Credential::Mutual(program) => self.meet(program, realm, extra),
         }
     }
 
-    fn check_router(&self, extra: &Dict) -> Result<(), ChallengeError> {
-        let Some(Expected { key, challenge, is_node }) = &self.expected else { return Ok(()) };
-        let channel_id = self.channel_id.as_ref();
-        let is_proved = if *is_node {
-            key.verify_node(challenge, channel_id, extra.str("node_signature").unwrap_or_default())
-        } else {
-            key.verify(challenge, channel_id, extra.str("signature").unwrap_or_default())
+    /// The proof of a program, once the other side has given its own.
+    fn meet(&self, program: &Program, realm: &str, extra: &Dict) -> Result<String, ChallengeError> {
+        let lacks = ChallengeError::Lacks;
+        let listener = Party {
+            id: extra.str("node").ok_or(lacks("node"))?.to_owned(),
+            key: extra.str("pubkey").and_then(|text| text.parse().ok()).ok_or(lacks("pubkey"))?,
+            nonce: extra.str("nonce").and_then(cryptosign::parse_challenge).ok_or(lacks("nonce"))?,
         };
-        if is_proved { Ok(()) } else { Err(ChallengeError::OtherRouter) }
+        if program.expected_id.as_ref().is_some_and(|id| *id != listener.id)
+            || program.expected_key.is_some_and(|key| key != listener.key)
+        {
+            return Err(ChallengeError::OtherRouter);
+        }
+        let id = self.authid.clone().unwrap_or_default();
+        let dialer = Party { id, key: program.key.public(), nonce: program.nonce };
+        let (purpose, realm, channel_id) = (program.purpose, realm.to_owned(), self.channel_id);
+        let meeting = Meeting { purpose, realm, dialer, listener, channel_id };
+        match meeting.verify(Side::Listener, extra.str("signature").unwrap_or_default()) {
+            true => Ok(meeting.sign(Side::Dialer, &program.key)),
+            false => Err(ChallengeError::OtherRouter),
+        }
     }
 }
 
@@ -134,6 +164,7 @@ impl Credential {
             Credential::Ticket(_) => "ticket",
             Credential::Wampcra(_) => "wampcra",
             Credential::Cryptosign(_) => "cryptosign",
+            Credential::Mutual(_) => mutual::METHOD,
         }
     }
 }
@@ -163,8 +194,8 @@ mod tests {
     #[test]
     fn a_ticket_is_told_only_to_who_asks_for_tickets() {
         let client = client(Credential::Ticket(Secret::new("secret123")));
-        assert_eq!(client.answer("ticket", &Dict::new()).as_deref(), Ok("secret123"));
-        assert_eq!(client.answer("wampcra", &Dict::new()), Err(ChallengeError::OtherMethod));
+        assert_eq!(client.answer("realm1", "ticket", &Dict::new()).as_deref(), Ok("secret123"));
+        assert_eq!(client.answer("realm1", "wampcra", &Dict::new()), Err(ChallengeError::OtherMethod));
     }
 
     #[test]
@@ -173,12 +204,12 @@ mod tests {
         let plain = Dict::new().with("challenge", "{}");
         let salted = plain.clone().with("salt", "salt123").with("iterations", 1000_u32).with("keylen", 32_u32);
         let derived = Secret::new("Eu7CQLfR+/Ffb+275A4s9/6H/RGKYxM4s6IMrsNKzC8=");
-        assert!(wampcra::verify(&Secret::new("secret123"), "{}", &client.answer("wampcra", &plain).unwrap()));
-        assert!(wampcra::verify(&derived, "{}", &client.answer("wampcra", &salted).unwrap()));
+        assert!(wampcra::verify(&Secret::new("secret123"), "{}", &client.answer("realm1", "wampcra", &plain).unwrap()));
+        assert!(wampcra::verify(&derived, "{}", &client.answer("realm1", "wampcra", &salted).unwrap()));
         let greedy = salted.clone().with("iterations", u64::MAX);
-        assert_eq!(client.answer("wampcra", &greedy), Err(ChallengeError::TooMuchWork));
+        assert_eq!(client.answer("realm1", "wampcra", &greedy), Err(ChallengeError::TooMuchWork));
         let vague = plain.with("salt", "salt123");
-        assert_eq!(client.answer("wampcra", &vague), Err(ChallengeError::Lacks("iterations")));
+        assert_eq!(client.answer("realm1", "wampcra", &vague), Err(ChallengeError::Lacks("iterations")));
     }
 
     #[test]
@@ -186,48 +217,49 @@ mod tests {
         let key = SecretKey::from_seed([1; 32]);
         let mut client = client(Credential::Cryptosign(key.clone()));
         let unbound = Dict::new().with("challenge", hex::encode([7; 32])).with("channel_binding", Value::Null);
-        assert!(key.public().verify(&[7; 32], None, &client.answer("cryptosign", &unbound).unwrap()));
+        assert!(key.public().verify(&[7; 32], None, &client.answer("realm1", "cryptosign", &unbound).unwrap()));
         client.channel_id = Some(CHANNEL_ID);
-        assert_eq!(client.answer("cryptosign", &unbound), Err(ChallengeError::NotBound));
+        assert_eq!(client.answer("realm1", "cryptosign", &unbound), Err(ChallengeError::NotBound));
         let bound = unbound.with("channel_binding", TLS_EXPORTER);
-        let signature = client.answer("cryptosign", &bound).unwrap();
+        let signature = client.answer("realm1", "cryptosign", &bound).unwrap();
         assert!(key.public().verify(&[7; 32], Some(&CHANNEL_ID), &signature));
     }
 
     #[test]
-    fn a_router_that_cannot_prove_itself_gets_no_answer() {
-        let router_key = SecretKey::from_seed([2; 32]);
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let client = client(Credential::Cryptosign(SecretKey::from_seed([1; 32])));
-        let client = client.expect_router(router_key.public(), &mut rng);
+    fn who_cannot_prove_to_be_the_one_that_is_expected_gets_no_answer() {
+        let (own, listener) = (SecretKey::from_seed([1; 32]), SecretKey::from_seed([2; 32]));
+        let client = Client::program("edge1", own.clone(), Purpose::Link);
+        let client = client.expect(Some("edge2"), Some(listener.public())).renewed(&mut ChaCha8Rng::seed_from_u64(1));
         let details = client.hello_details(Dict::new());
-        let asked = details.dict("authextra").and_then(|extra| extra.str("challenge")).unwrap();
-        let asked = cryptosign::parse_challenge(asked).unwrap();
-
-        let extra = Dict::new().with("challenge", hex::encode([7; 32]));
-        assert_eq!(client.answer("cryptosign", &extra), Err(ChallengeError::OtherRouter));
-        let false_proof = extra.clone().with("signature", SecretKey::from_seed([3; 32]).sign(&asked, None));
-        assert_eq!(client.answer("cryptosign", &false_proof), Err(ChallengeError::OtherRouter));
-        let proof = extra.with("signature", router_key.sign(&asked, None));
-        assert!(client.answer("cryptosign", &proof).is_ok());
-    }
-
-    #[test]
-    fn neither_does_another_node() {
-        let node_key = SecretKey::from_seed([2; 32]);
-        let client = client(Credential::Cryptosign(SecretKey::from_seed([1; 32])));
-        let client = client.expect_node(node_key.public(), &mut ChaCha8Rng::seed_from_u64(1));
-        let details = client.hello_details(Dict::new());
-        let asked = details.dict("authextra").and_then(|extra| extra.str("node_challenge")).unwrap();
-        let asked = cryptosign::parse_challenge(asked).unwrap();
-
-        let extra = Dict::new().with("challenge", hex::encode([7; 32]));
-        let as_router = extra.clone().with("node_signature", node_key.sign(&asked, None));
-        let other = extra.clone().with("node_signature", SecretKey::from_seed([3; 32]).sign_as_node(&asked, None));
-        for extra in [&extra, &as_router, &other] {
-            assert_eq!(client.answer("cryptosign", extra), Err(ChallengeError::OtherRouter));
-        }
-        let proof = extra.with("node_signature", node_key.sign_as_node(&asked, None));
-        assert!(client.answer("cryptosign", &proof).is_ok());
+        let nonce = details.dict("authextra").and_then(|extra| extra.str("nonce")).unwrap();
+        let meeting = |id: &str, key: &SecretKey| Meeting {
+            purpose: Purpose::Link,
+            realm: "realm1".to_owned(),
+            dialer: Party {
+                id: "edge1".to_owned(),
+                key: own.public(),
+                nonce: cryptosign::parse_challenge(nonce).unwrap(),
+            },
+            listener: Party { id: id.to_owned(), key: key.public(), nonce: [7; 32] },
+            channel_id: None,
+        };
+        let answer = |meeting: &Meeting, key: &SecretKey| {
+            let Party { id, key: public, nonce } = &meeting.listener;
+            let extra = Dict::new().with("node", id.as_str()).with("pubkey", public.to_string());
+            let extra = extra.with("nonce", hex::encode(nonce)).with("signature", meeting.sign(Side::Listener, key));
+            client.answer("realm1", "mutual", &extra)
+        };
+        let other = SecretKey::from_seed([3; 32]);
+        let refused = Err(ChallengeError::OtherRouter);
+        assert_eq!(answer(&meeting("edge2", &listener), &other), refused, "it only says that it has the key");
+        assert_eq!(answer(&meeting("edge2", &other), &other), refused, "it proves another key");
+        assert_eq!(answer(&meeting("edge3", &listener), &listener), refused, "it is another node");
+        let elsewhere = Meeting { realm: "realm2".to_owned(), ..meeting("edge2", &listener) };
+        assert_eq!(answer(&elsewhere, &listener), refused, "it was asked for another realm");
+        let meeting = meeting("edge2", &listener);
+        assert!(meeting.verify(Side::Dialer, &answer(&meeting, &listener).unwrap()));
+        assert_eq!(client.answer("realm1", "cryptosign", &Dict::new()), Err(ChallengeError::OtherMethod));
+        let again = client.renewed(&mut ChaCha8Rng::seed_from_u64(2)).hello_details(Dict::new());
+        assert_ne!(again, details, "every session has a nonce of its own");
     }
 }

@@ -1,17 +1,11 @@
 //! Cryptosign: the peer proves that it has the private half of an ed25519 key by signing the router's challenge.
 //!
 //! What is signed is the challenge XOR the id of the TLS channel (when both sides bind to it), 32 bytes, and the
-//! signature travels as the hex text of signature and message. A router can prove itself in the same way. Mind that the
-//! two proofs look alike: a key that signs on request as a router (`authextra.challenge`) must not be a key that signs
-//! as a client elsewhere, or whoever is challenged elsewhere could have the router answer for it. XOR with the channel
-//! does not prevent that, because the asker chooses the challenge.
-//!
-//! The key of a node does both: it dials other nodes and is dialed by them. So as the one that is dialed it signs
-//! (`authextra.node_challenge`) not the challenge but a digest of it, with which nobody can be challenged.
+//! signature travels as the hex text of signature and message. Whoever challenges chooses what is signed: the signature
+//! says no more than that its maker was asked by somebody. Programs of a cluster prove their keys by `mutual`.
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use rand::CryptoRng;
-use sha2::{Digest, Sha256};
 use std::{fmt, str::FromStr};
 use subtle::ConstantTimeEq;
 
@@ -65,9 +59,9 @@ impl SecretKey {
         signature
     }
 
-    /// Proves the node that is dialed to the one that has dialed.
-    pub fn sign_as_node(&self, challenge: &Challenge, channel_id: Option<&ChannelId>) -> String {
-        self.sign(&node_digest(challenge), channel_id)
+    /// The signature of any bytes.
+    pub(super) fn sign_bytes(&self, message: &[u8]) -> [u8; 64] {
+        self.0.sign(message).to_bytes()
     }
 }
 
@@ -81,16 +75,14 @@ impl PublicKey {
         }
         let (signature, signed) = bytes.split_at(64);
         let expected = message(challenge, channel_id);
+        bool::from(signed.ct_eq(&expected)) && self.verify_bytes(&expected, signature)
+    }
+
+    /// Whether `signature` (64 bytes) is this key's over these bytes.
+    pub(super) fn verify_bytes(&self, message: &[u8], signature: &[u8]) -> bool {
         let Ok(key) = VerifyingKey::from_bytes(&self.0) else { return false };
         let Ok(signature) = Signature::from_slice(signature) else { return false };
-        bool::from(signed.ct_eq(&expected)) && key.verify_strict(&expected, &signature).is_ok()
-    }
-}
-
-impl PublicKey {
-    /// Whether `signature` is what `sign_as_node` gives with this key.
-    pub fn verify_node(&self, challenge: &Challenge, channel_id: Option<&ChannelId>, signature: &str) -> bool {
-        self.verify(&node_digest(challenge), channel_id, signature)
+        key.verify_strict(message, &signature).is_ok()
     }
 }
 
@@ -115,10 +107,6 @@ fn message(challenge: &Challenge, channel_id: Option<&ChannelId>) -> [u8; 32] {
         message.iter_mut().zip(channel_id).for_each(|(byte, mask)| *byte ^= mask);
     }
     message
-}
-
-fn node_digest(challenge: &Challenge) -> Challenge {
-    Sha256::new().chain_update(b"crossbar-cluster: the node that is dialed").chain_update(challenge).finalize().into()
 }
 
 impl FromStr for PublicKey {
@@ -162,17 +150,6 @@ mod tests {
 
     fn key() -> SecretKey {
         SecretKey::from_seed(parse_challenge(SEED).unwrap())
-    }
-
-    #[test]
-    fn the_proof_of_a_node_answers_no_challenge() {
-        let (key, challenge) = (SecretKey::from_seed([1; 32]), [7; 32]);
-        let proof = key.sign_as_node(&challenge, None);
-        assert!(key.public().verify_node(&challenge, None, &proof));
-        assert!(!key.public().verify_node(&[8; 32], None, &proof));
-        assert!(!key.public().verify(&challenge, None, &proof), "or a node that is dialed could be made to dial");
-        assert!(!key.public().verify_node(&challenge, None, &key.sign(&challenge, None)));
-        assert!(!SecretKey::from_seed([2; 32]).public().verify_node(&challenge, None, &proof));
     }
 
     #[test]

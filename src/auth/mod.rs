@@ -5,6 +5,7 @@ pub mod anonymous;
 pub mod client;
 pub mod cryptosign;
 pub mod decoy;
+pub mod mutual;
 mod secret;
 pub mod wampcra;
 

@@ -124,7 +124,7 @@ impl Config {
             (realm.core.name.clone(), admission::Realm { roles, request_ids: realm.request_ids })
         };
         Admission {
-            node: admission::Node { id: self.node.id.clone(), pid: std::process::id(), key: None },
+            node: admission::Node { id: self.node.id.clone(), pid: std::process::id() },
             realms: self.realms.iter().map(realm).collect(),
             methods: listener.auth.clone(),
             decoy_key: self

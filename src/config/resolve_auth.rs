@@ -67,6 +67,7 @@ pub(super) fn methods(
         ticket: present(ticket)?,
         wampcra: present(wampcra)?,
         cryptosign: present(cryptosign)?,
+        mutual: None,
     })
 }
 

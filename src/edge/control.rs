@@ -4,14 +4,15 @@ use super::parting::Clients;
 use crate::admin::command::{NODE_REALM, NodeCommand, OPERATOR_ROLE, node_prefix};
 use crate::admin::report::Heartbeat;
 use crate::admin::{json, logging};
-use crate::auth::cryptosign::PublicKey;
+use crate::auth::cryptosign::SecretKey;
+use crate::auth::mutual::Purpose;
 use crate::config::Config;
 use crate::config::resolved::{Realm, SlowConsumer};
 use crate::drop::DropReason;
 use crate::realm::{Permission, RealmConfig, Role};
 use crate::router::serve::{Answer, Served, refusal};
 use crate::router::shard::Shard;
-use crate::session::admission::{self, Admission, Grant, Methods, Principal, RequestIds, Source};
+use crate::session::admission::{self, Admission, Grant, Methods, Mutual, Principal, Program, RequestIds};
 use crate::wamp::error;
 use crate::wamp::uri::{Match, UriCheck};
 use crate::wire::Payload;
@@ -147,19 +148,15 @@ pub(super) fn realm(config: &Config) -> Realm {
 }
 
 /// Who may open a session on the admin port: whoever can read this node's key.
-pub(super) fn admission(config: &Config, key: Option<PublicKey>) -> Admission {
+pub(super) fn admission(config: &Config, key: Option<SecretKey>) -> Admission {
     let roles = [OPERATOR_ROLE.to_owned()].into();
     let realm = admission::Realm { roles, request_ids: RequestIds::Lenient };
-    let operator = key.map(|key| {
-        let grant = Grant::role(OPERATOR_ROLE);
-        (OPERATOR_ROLE.to_owned(), Principal { credential: vec![key], grant })
+    let mutual = key.map(|key| {
+        let credential = Program { keys: vec![key.public()], purpose: Purpose::Operate };
+        let operator = Principal { credential, grant: Grant::role(OPERATOR_ROLE) };
+        Mutual { key, principals: [(OPERATOR_ROLE.to_owned(), operator)].into() }
     });
-    let methods = Methods {
-        anonymous: None,
-        ticket: None,
-        wampcra: None,
-        cryptosign: Some(Source::Static(operator.into_iter().collect())),
-    };
+    let methods = Methods { anonymous: None, mutual, ..Methods::default() };
     Admission {
         realms: [(NODE_REALM.to_owned(), realm)].into(),
         methods,

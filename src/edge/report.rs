@@ -5,8 +5,9 @@ use super::control::Control;
 use super::peers::Peers;
 use crate::admin::command::{MASTER_PREFIX, MASTER_REALM, ON_MEMBERSHIP};
 use crate::admin::json;
-use crate::auth::client::{Client, Credential};
+use crate::auth::client::Client;
 use crate::auth::cryptosign::{PublicKey, SecretKey};
+use crate::auth::mutual::Purpose;
 use crate::cluster::Membership;
 use crate::limits::Limits;
 use crate::transport::Conversation;
@@ -73,8 +74,8 @@ impl Reporter {
     async fn open(&self) -> Result<Report<'_>, String> {
         let connected = connect(&self.url, Serializer::Cbor, Limits::default().message_bytes_max).await;
         let mut conversation = Conversation::new(connected.map_err(|error| error.to_string())?);
-        let client = Client::new(Some(self.node.clone()), Credential::Cryptosign(self.key.clone()));
-        let client = client.expect_router(self.master, &mut rand::rng());
+        let client = Client::program(self.node.as_str(), self.key.clone(), Purpose::Report);
+        let client = client.expect(None, Some(self.master));
         let features = Dict::new().with("pattern_based_registration", true);
         let roles = Dict::new()
             .with("caller", Dict::new())

@@ -5,7 +5,7 @@ use super::control::{self, Control};
 use super::peers::Peers;
 use super::reload;
 use super::report::Reporter;
-use crate::auth::cryptosign::PublicKey;
+use crate::auth::cryptosign::SecretKey;
 use crate::config::{Address, Config, node_key};
 use crate::drop::DropReason;
 use crate::router::balancer::Balancer;
@@ -68,13 +68,13 @@ pub(super) struct Edge {
 impl Edge {
     /// Binds every socket before anything is served, so that a mistake has no consequence.
     fn start(config: Config, descriptors_max: u64) -> Result<Edge, String> {
-        let public_key = node_key::public_key(&config.node.state_dir).map_err(|error| error.to_string())?;
+        let key = node_key::read(&config.node.state_dir).map_err(|error| error.to_string())?;
         let node = Rc::new(NodeInfo {
             id: config.node.id.clone(),
             hostname: hostname(),
             pid: std::process::id(),
             started: SystemTime::now(),
-            public_key: public_key.map(|key| key.to_string()).unwrap_or_default(),
+            public_key: key.as_ref().map(|key| key.public().to_string()).unwrap_or_default(),
             descriptors_max,
         });
         let shard = Rc::new(RefCell::new(Shard::new(node, config.limits.clone(), Instant::now())));
@@ -104,7 +104,7 @@ impl Edge {
         peers.apply();
         shard.borrow_mut().is_joining = true;
         if let Some(listener) = admin {
-            serve_operators(&shard, &config, &control, public_key, listener);
+            serve_operators(&shard, &config, &control, key, listener);
         }
         if let Some(listener) = agent {
             shard.borrow_mut().balancer = Some(Balancer::default());
@@ -197,7 +197,7 @@ fn serve_operators(
     shard: &Rc<RefCell<Shard>>,
     config: &Config,
     control: &Rc<Control>,
-    key: Option<PublicKey>,
+    key: Option<SecretKey>,
     listener: Listener,
 ) {
     let served = {

@@ -3,12 +3,13 @@
 use crate::admin::command::{MASTER_PREFIX, MASTER_REALM, OPERATOR_ROLE, node_prefix};
 use crate::auth::Secret;
 use crate::auth::cryptosign::{PublicKey, SecretKey};
+use crate::auth::mutual::Purpose;
 use crate::cluster::Membership;
 use crate::config::master::OperatorConfig;
 use crate::config::resolved::{Realm, SlowConsumer};
 use crate::limits::Limits;
 use crate::realm::{Permission, RealmConfig, Role};
-use crate::session::admission::{self, Admission, Grant, Methods, NodeKey, Principal, RequestIds, Source};
+use crate::session::admission::{self, Admission, Grant, Methods, Mutual, Principal, Program, RequestIds, Source};
 use crate::wamp::uri::{Match, UriCheck};
 use std::sync::Arc;
 
@@ -60,36 +61,37 @@ impl Access {
         let realm = admission::Realm { roles: roles.collect(), request_ids: RequestIds::Lenient };
         let nodes = membership.members.iter().map(|member| {
             let grant = Grant::role(node_role(&member.id));
-            (member.id.clone(), Principal { credential: vec![member.public_key], grant })
+            (member.id.clone(), Principal { credential: program(member.public_key, Purpose::Report), grant })
         });
         let as_operator = || Grant::role(OPERATOR_ROLE);
-        let local =
-            (OPERATOR_ROLE.to_owned(), Principal { credential: vec![self.local_operator], grant: as_operator() });
-        let by_key = self.operators.iter().filter_map(|operator| {
-            Some((operator.id.clone(), Principal { credential: vec![operator.public_key?], grant: as_operator() }))
-        });
+        let operator = |key| Principal { credential: program(key, Purpose::Operate), grant: as_operator() };
+        let local = (OPERATOR_ROLE.to_owned(), operator(self.local_operator));
+        let by_key = self.operators.iter().filter_map(|named| Some((named.id.clone(), operator(named.public_key?))));
         let by_ticket = self.operators.iter().filter_map(|operator| {
             Some((operator.id.clone(), Principal { credential: operator.ticket.clone()?, grant: as_operator() }))
         });
         Admission {
-            node: admission::Node {
-                id: self.id.clone(),
-                pid: std::process::id(),
-                // It dials nobody.
-                key: Some(NodeKey::Router(self.key.clone())),
-            },
+            node: admission::Node { id: self.id.clone(), pid: std::process::id() },
             realms: [(MASTER_REALM.to_owned(), realm)].into(),
             methods: Methods {
                 anonymous: None,
                 ticket: Some(Source::Static(by_ticket.collect())),
                 wampcra: None,
-                // Nodes come last: an operator who is called like a node is that node only with its key.
-                cryptosign: Some(Source::Static(by_key.chain([local]).chain(nodes).collect())),
+                cryptosign: None,
+                mutual: Some(Mutual {
+                    key: self.key.clone(),
+                    // Nodes come last: an operator who is called like a node is that node only with its key.
+                    principals: by_key.chain([local]).chain(nodes).collect(),
+                }),
             },
             decoy_key: Secret::new(hex::encode(rand::random::<[u8; 32]>())),
             limits: self.limits.clone(),
         }
     }
+}
+
+fn program(key: PublicKey, purpose: Purpose) -> Program {
+    Program { keys: vec![key], purpose }
 }
 
 /// A rule for all that begins so, which allows nothing yet.

@@ -4,8 +4,9 @@
 
 use super::connection::Driver;
 use super::shard::{ListenerState, RealmIndex, Shard};
-use crate::auth::client::{Client, Credential};
+use crate::auth::client::Client;
 use crate::auth::cryptosign::SecretKey;
+use crate::auth::mutual::{self, Purpose};
 use crate::config::resolved::{Address, Peer};
 use crate::drop::DropReason;
 use crate::transport::Conversation;
@@ -125,15 +126,15 @@ async fn dial(dialer: &Dialer, peer: &Peer, realm: &str) -> Result<Dialed, Strin
     };
     let connected = connect_rawsocket(&target, Serializer::Cbor, dialer.message_bytes_max).await;
     let mut link = Conversation::new(connected.map_err(|error| error.to_string())?);
-    let client = Client::new(Some(dialer.node.clone()), Credential::Cryptosign(dialer.key.clone()));
-    let client = client.expect_node(peer.public_key, &mut rand::rng());
+    let client = Client::program(dialer.node.as_str(), dialer.key.clone(), Purpose::Link);
+    let client = client.expect(Some(&peer.id), Some(peer.public_key));
     let details = Dict::new().with("roles", feature::link_roles());
     let (session, _) = link.open(realm, &client, details).await.map_err(|error| format!("{}: {error}", peer.id))?;
     let identity = Identity {
         session,
         authid: peer.id.clone(),
         authrole: super::LINK_ROLE.to_owned(),
-        authmethod: "cryptosign".to_owned(),
+        authmethod: mutual::METHOD.to_owned(),
         authprovider: "static".to_owned(),
         authextra: Dict::new(),
         transport: Dict::new(),

@@ -4,10 +4,11 @@ use super::LINK_ROLE;
 use super::connection::Driver;
 use super::shard::{ListenerState, Pings, Shard};
 use crate::auth::cryptosign::SecretKey;
+use crate::auth::mutual;
 use crate::config::Config;
 use crate::config::resolved::{self, Address, Peer, ProxyProtocol, Purpose};
 use crate::drop::DropReason;
-use crate::session::admission::{self, Admission, Grant, Methods, NodeKey, Principal, Source};
+use crate::session::admission::{Admission, Grant, Methods, Mutual, Principal, Program};
 use crate::transport::accept::{self, Accepting, ProxyMode};
 use crate::transport::handover::{Handover, Inherited};
 use crate::transport::http::{HttpSettings, Pages};
@@ -219,18 +220,14 @@ pub fn admission(config: &Config, listener: &resolved::Listener, peers: &[Peer],
     }
     let principals = peers.iter().map(|peer| {
         let grant = Grant { trusted_link: true, ..Grant::role(LINK_ROLE) };
-        (peer.id.clone(), Principal { credential: vec![peer.public_key], grant })
+        let credential = Program { keys: vec![peer.public_key], purpose: mutual::Purpose::Link };
+        (peer.id.clone(), Principal { credential, grant })
     });
-    let methods = Methods {
-        anonymous: None,
-        ticket: None,
-        wampcra: None,
-        cryptosign: Some(Source::Static(principals.collect())),
-    };
+    let mutual = key.map(|key| Mutual { key: key.clone(), principals: principals.collect() });
+    let methods = Methods { anonymous: None, mutual, ..Methods::default() };
     let mut realms = admission.realms;
     for realm in realms.values_mut() {
         realm.roles.insert(LINK_ROLE.to_owned());
     }
-    let node = admission::Node { key: key.cloned().map(NodeKey::Node), ..admission.node };
-    Admission { node, realms, methods, ..admission }
+    Admission { realms, methods, ..admission }
 }

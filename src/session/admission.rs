@@ -4,6 +4,7 @@
 use crate::auth::{
     Secret,
     cryptosign::{ChannelId, PublicKey, SecretKey},
+    mutual::Purpose,
     wampcra,
 };
 use crate::limits::Limits;
@@ -29,17 +30,6 @@ pub struct Node {
     pub id: String,
     /// `x_cb_pid`
     pub pid: u32,
-    /// Proves the node to clients that ask for it.
-    pub key: Option<NodeKey>,
-}
-
-/// A key that proves a node, and how, see `auth::cryptosign`.
-#[derive(Clone, Debug, PartialEq)]
-pub enum NodeKey {
-    /// As the specification has it (`authextra.challenge`): only a key that never signs as a client.
-    Router(SecretKey),
-    /// As nodes do it among each other (`authextra.node_challenge`).
-    Node(SecretKey),
 }
 
 /// What a session needs to know of a realm.
@@ -67,6 +57,23 @@ pub struct Methods {
     pub wampcra: Option<Source<wampcra::Credential>>,
     /// The credential is the list of the principal's `authorized_keys`.
     pub cryptosign: Option<Source<Vec<PublicKey>>>,
+    /// For the programs of a cluster among each other.
+    pub mutual: Option<Mutual>,
+}
+
+/// The programs that are known, and what proves this one to them, see `auth::mutual`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mutual {
+    pub key: SecretKey,
+    pub principals: BTreeMap<String, Principal<Program>>,
+}
+
+/// What a program proves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    pub keys: Vec<PublicKey>,
+    /// For nothing else it is admitted.
+    pub purpose: Purpose,
 }
 
 /// What holds where nothing is configured: everybody is `anonymous`, if the realm has such a role.
@@ -77,6 +84,7 @@ impl Default for Methods {
             ticket: None,
             wampcra: None,
             cryptosign: None,
+            mutual: None,
         }
     }
 }

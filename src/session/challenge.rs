@@ -4,8 +4,9 @@
 //! finds out who exists. Such a challenge has no grant: whatever is proved, nothing comes of it.
 
 use super::Context;
-use super::admission::{Authenticator, Grant, NodeKey, Principal};
+use super::admission::{Authenticator, Grant, Mutual, Principal, Program};
 use crate::auth::cryptosign::{self, ChannelId, PublicKey};
+use crate::auth::mutual::{self, Meeting, Nonce, Party, Purpose, Side};
 use crate::auth::{Secret, decoy, wampcra};
 use crate::wire::{Dict, Value};
 use rand::CryptoRng;
@@ -35,16 +36,20 @@ pub(super) enum Proof {
         challenge: cryptosign::Challenge,
         channel_id: Option<ChannelId>,
     },
+    Mutual(Box<Meeting>),
 }
 
 /// The key that a peer announces in `HELLO.Details.authextra`, and the channel to which it binds its proof.
 pub(super) struct Claim {
     pub(super) key: PublicKey,
     channel_id: Option<ChannelId>,
-    /// Asks the router to prove itself too.
-    challenge: Option<cryptosign::Challenge>,
-    /// Asks the same of a node of a cluster.
-    node_challenge: Option<cryptosign::Challenge>,
+}
+
+/// What a program says of itself in HELLO, besides its key.
+pub(super) struct Introduction {
+    pub(super) id: String,
+    pub(super) purpose: Purpose,
+    nonce: Nonce,
 }
 
 impl Proof {
@@ -55,6 +60,7 @@ impl Proof {
             Proof::TicketAt(_) => false,
             Proof::Wampcra { key, text } => wampcra::verify(key, text, signature),
             Proof::Cryptosign { key, challenge, channel_id } => key.verify(challenge, channel_id.as_ref(), signature),
+            Proof::Mutual(meeting) => meeting.verify(Side::Dialer, signature),
         }
     }
 }
@@ -89,23 +95,40 @@ impl Challenge {
         Challenge { extra, proof, grant: known.then_some(principal.grant) }
     }
 
-    pub(super) fn cryptosign(cx: &Context, claim: Claim, grant: Option<Grant>, rng: &mut dyn CryptoRng) -> Challenge {
+    pub(super) fn cryptosign(claim: Claim, grant: Option<Grant>, rng: &mut dyn CryptoRng) -> Challenge {
         let challenge = cryptosign::random_challenge(rng);
         let binding = claim.channel_id.map_or(Value::Null, |_| cryptosign::TLS_EXPORTER.into());
-        let mut extra = Dict::new().with("challenge", hex::encode(challenge)).with("channel_binding", binding);
-        let channel_id = claim.channel_id.as_ref();
-        match (&cx.admission.node.key, &claim.challenge, &claim.node_challenge) {
-            (Some(NodeKey::Router(key)), Some(asked), _) => {
-                extra.set("pubkey", key.public().to_string());
-                extra.set("signature", key.sign(asked, channel_id));
-            }
-            (Some(NodeKey::Node(key)), _, Some(asked)) => {
-                extra.set("node_signature", key.sign_as_node(asked, channel_id));
-            }
-            _ => {}
-        }
+        let extra = Dict::new().with("challenge", hex::encode(challenge)).with("channel_binding", binding);
         let proof = Proof::Cryptosign { key: claim.key, challenge, channel_id: claim.channel_id };
         Challenge { extra, proof, grant }
+    }
+
+    /// The program that has dialed is challenged, and this one proves itself.
+    pub(super) fn mutual(
+        cx: &Context,
+        mutual: &Mutual,
+        realm: &str,
+        claim: Claim,
+        introduction: Introduction,
+        rng: &mut dyn CryptoRng,
+    ) -> Challenge {
+        let Introduction { id, purpose, nonce } = introduction;
+        let is_it = |principal: &&Principal<Program>| is_program(principal, &claim.key, purpose);
+        let grant = mutual.principals.get(&id).filter(is_it).map(|principal| principal.grant.clone());
+        let (node, key) = (cx.admission.node.id.clone(), mutual.key.public());
+        let meeting = Box::new(Meeting {
+            purpose,
+            realm: realm.to_owned(),
+            dialer: Party { id, key: claim.key, nonce },
+            listener: Party { id: node, key, nonce: mutual::random_nonce(rng) },
+            channel_id: claim.channel_id,
+        });
+        let extra = Dict::new()
+            .with("node", meeting.listener.id.as_str())
+            .with("pubkey", key.to_string())
+            .with("nonce", hex::encode(meeting.listener.nonce))
+            .with("signature", meeting.sign(Side::Listener, &mutual.key));
+        Challenge { extra, proof: Proof::Mutual(meeting), grant }
     }
 }
 
@@ -122,9 +145,26 @@ impl Claim {
             // To go on without the binding that the peer relies on would be to cheat it.
             Some(_) => return Err("a channel_binding that is null or tls-exporter"),
         };
-        let challenge = |name| authextra.str(name).and_then(cryptosign::parse_challenge);
-        Ok(Claim { key, channel_id, challenge: challenge("challenge"), node_challenge: challenge("node_challenge") })
+        Ok(Claim { key, channel_id })
     }
+}
+
+impl Introduction {
+    /// Reads `authextra` of the program that calls itself `id`. The error says what HELLO lacks.
+    pub(super) fn read(id: &str, authextra: &Dict) -> Result<Introduction, &'static str> {
+        let purpose = authextra.str("purpose").and_then(Purpose::from_name);
+        let nonce = authextra.str("nonce").and_then(cryptosign::parse_challenge);
+        Ok(Introduction {
+            id: id.to_owned(),
+            purpose: purpose.ok_or("an authextra.purpose that is link, report or operate")?,
+            nonce: nonce.ok_or("an authextra.nonce of 64 hex digits")?,
+        })
+    }
+}
+
+/// Whether a program with this key that comes for this purpose is the principal.
+pub(super) fn is_program(principal: &Principal<Program>, key: &PublicKey, purpose: Purpose) -> bool {
+    principal.credential.purpose == purpose && principal.credential.keys.contains(key)
 }
 
 /// The user with this name, and true; or else one who looks like a user and is not.

@@ -3,10 +3,10 @@
 
 use super::admission::{Anonymous, Authenticator, Grant, Principal, Source};
 use super::authenticator::{Answer, Question};
-use super::challenge::{Challenge, Claim, Proof, cryptosign_principal, wampcra_principal};
+use super::challenge::{Challenge, Claim, Introduction, Proof, cryptosign_principal, wampcra_principal};
 use super::standing::{DYNAMIC, Fingerprint, STATIC};
 use super::{Context, Session, State, Step};
-use crate::auth::{Secret, wampcra};
+use crate::auth::{Secret, mutual, wampcra};
 use crate::limits::{AUTHEXTRA_BYTES_MAX, ID_MAX};
 use crate::wamp::{Id, Message, error, feature::Features, uri::UriCheck};
 use crate::wire::{Dict, Value};
@@ -47,6 +47,7 @@ pub(super) enum Method {
     Ticket,
     Wampcra,
     Cryptosign,
+    Mutual,
 }
 
 /// Why a method of the client cannot be used.
@@ -266,7 +267,13 @@ impl Handshake {
                     self.authid = Some(authid.clone());
                 }
                 let grant = found.map(|(_, principal)| principal.grant.clone());
-                Ok(Next::Challenge(Challenge::cryptosign(cx, claim, grant, rng)))
+                Ok(Next::Challenge(Challenge::cryptosign(claim, grant, rng)))
+            }
+            Method::Mutual => {
+                let mutual = offered(&methods.mutual)?;
+                let claim = Claim::read(cx, &self.authextra).map_err(Unusable::Lacks)?;
+                let introduction = Introduction::read(self.authid()?, &self.authextra).map_err(Unusable::Lacks)?;
+                Ok(Next::Challenge(Challenge::mutual(cx, mutual, &self.realm, claim, introduction, rng)))
             }
         }
     }
@@ -365,14 +372,15 @@ impl Handshake {
             Method::Cryptosign => {
                 let claim = Claim::read(cx, &self.authextra)?;
                 let known = answer.cryptosign()?.contains(&claim.key);
-                Next::Challenge(Challenge::cryptosign(cx, claim, known.then_some(grant), rng))
+                Next::Challenge(Challenge::cryptosign(claim, known.then_some(grant), rng))
             }
+            Method::Mutual => return Err("no authenticator decides about programs"),
         })
     }
 }
 
 impl Method {
-    const ALL: [Method; 4] = [Method::Anonymous, Method::Ticket, Method::Wampcra, Method::Cryptosign];
+    const ALL: [Method; 5] = [Method::Anonymous, Method::Ticket, Method::Wampcra, Method::Cryptosign, Method::Mutual];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -380,6 +388,7 @@ impl Method {
             Method::Ticket => "ticket",
             Method::Wampcra => "wampcra",
             Method::Cryptosign => "cryptosign",
+            Method::Mutual => mutual::METHOD,
         }
     }
 

@@ -29,8 +29,8 @@ impl Fingerprint {
         Fingerprint::of(method, secret.expose().as_bytes())
     }
 
-    fn of_key(key: &PublicKey) -> Fingerprint {
-        Fingerprint::of(Method::Cryptosign, &key.0)
+    fn of_key(method: Method, key: &PublicKey) -> Fingerprint {
+        Fingerprint::of(method, &key.0)
     }
 
     /// Of what was to be proved; none where an authenticator decides.
@@ -38,7 +38,8 @@ impl Fingerprint {
         match proof {
             Proof::Ticket(ticket) => Some(Fingerprint::of_secret(Method::Ticket, ticket)),
             Proof::Wampcra { key, .. } => Some(Fingerprint::of_secret(Method::Wampcra, key)),
-            Proof::Cryptosign { key, .. } => Some(Fingerprint::of_key(key)),
+            Proof::Cryptosign { key, .. } => Some(Fingerprint::of_key(Method::Cryptosign, key)),
+            Proof::Mutual(meeting) => Some(Fingerprint::of_key(Method::Mutual, &meeting.dialer.key)),
             Proof::TicketAt(_) => None,
         }
     }
@@ -56,8 +57,13 @@ impl Methods {
                 Fingerprint::of_secret(Method::Wampcra, &credential.key) == *proved
             }),
             Method::Cryptosign => granted(self.cryptosign.as_ref()?, name, |keys| {
-                keys.iter().any(|key| Fingerprint::of_key(key) == *proved)
+                keys.iter().any(|key| Fingerprint::of_key(Method::Cryptosign, key) == *proved)
             }),
+            Method::Mutual => {
+                let principal = self.mutual.as_ref()?.principals.get(name)?;
+                let is_it = |key: &PublicKey| Fingerprint::of_key(Method::Mutual, key) == *proved;
+                principal.credential.keys.iter().any(is_it).then_some(&principal.grant)
+            }
         }
     }
 
@@ -68,6 +74,7 @@ impl Methods {
             Method::Ticket => matches!(self.ticket, Some(Source::Dynamic(_))),
             Method::Wampcra => matches!(self.wampcra, Some(Source::Dynamic(_))),
             Method::Cryptosign => matches!(self.cryptosign, Some(Source::Dynamic(_))),
+            Method::Mutual => false,
         }
     }
 }

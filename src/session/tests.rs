@@ -18,6 +18,7 @@ use super::admission::*;
 use super::*;
 use crate::auth::client::{Client, Credential};
 use crate::auth::cryptosign::SecretKey;
+use crate::auth::mutual::{Meeting, Party, Purpose, Side};
 use crate::auth::{Secret, wampcra};
 use crate::limits::Limits;
 use crate::wamp::codec;
@@ -29,6 +30,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 mod invariants;
+mod relay;
 mod standing;
 
 macro_rules! transcripts {
@@ -40,7 +42,7 @@ macro_rules! transcripts {
     };
 }
 
-transcripts! { opening closing request_ids options anonymous ticket wampcra cryptosign authenticators }
+transcripts! { opening closing request_ids options anonymous ticket wampcra cryptosign mutual authenticators }
 
 /// Plays the inputs of one file and compares what comes out with what it says.
 fn check(name: &str) {
@@ -155,12 +157,27 @@ impl Case {
             "ticket" => Credential::Ticket(Secret::new(secret)),
             "wampcra" => Credential::Wampcra(Secret::new(secret)),
             "cryptosign" => Credential::Cryptosign(key(secret.parse().unwrap())),
+            "mutual" => return self.meet(secret),
             _ => panic!("no credential of a client: {credential}"),
         };
         let (method, extra) = self.challenge.as_ref().expect("a CHALLENGE came before");
         let mut client = Client::new(None, credential);
         client.channel_id = extra.str("channel_binding").and(self.peer.channel_id);
-        Message::Authenticate { signature: client.answer(method, extra).unwrap(), extra: Dict::new() }
+        Message::Authenticate { signature: client.answer("realm1", method, extra).unwrap(), extra: Dict::new() }
+    }
+}
+
+impl Case {
+    /// The AUTHENTICATE of a program like `edge2 1 link realm1`: its id, the seed of its key and what it thinks that it
+    /// signs. Its nonce is zeros.
+    fn meet(&self, words: &str) -> Message {
+        let words: Vec<&str> = words.split(' ').collect();
+        let [id, seed, purpose, realm] = words[..] else { panic!("four words: {words:?}") };
+        let (method, extra) = self.challenge.as_ref().expect("a CHALLENGE came before");
+        let client = Client::program(id, key(seed.parse().unwrap()), Purpose::from_name(purpose).unwrap());
+        // What does not belong to its own session, it refuses to sign; whoever is after the signature does not mind.
+        let signature = client.answer(realm, method, extra).unwrap_or_else(|error| error.to_string());
+        Message::Authenticate { signature, extra: Dict::new() }
     }
 }
 
@@ -178,7 +195,7 @@ fn admission(listener: &str) -> Admission {
         _ => panic!("no such listener: {listener}"),
     };
     Admission {
-        node: Node { id: "edge1".to_owned(), pid: 1978, key: node_key(listener) },
+        node: Node { id: "edge1".to_owned(), pid: 1978 },
         realms: HashMap::from([
             ("realm1".to_owned(), realm(&["anonymous", "user", "admin", "node"], RequestIds::Strict)),
             ("lenient".to_owned(), realm(&["anonymous"], RequestIds::Lenient)),
@@ -187,14 +204,6 @@ fn admission(listener: &str) -> Admission {
         methods,
         decoy_key: Secret::new("decoy"),
         limits: Limits::default(),
-    }
-}
-
-fn node_key(listener: &str) -> Option<NodeKey> {
-    match listener {
-        "all" => Some(NodeKey::Router(key(9))),
-        "mesh" => Some(NodeKey::Node(key(9))),
-        _ => None,
     }
 }
 
@@ -217,6 +226,7 @@ fn all_methods() -> Methods {
             ("two", vec![key(2).public(), key(3).public()], user.clone()),
             ("three", vec![key(3).public()], user),
         ])),
+        mutual: None,
     }
 }
 
@@ -227,16 +237,22 @@ fn dynamic_methods() -> Methods {
         ticket: Some(Source::Dynamic(ask("ask.ticket"))),
         wampcra: Some(Source::Dynamic(ask("ask.wampcra"))),
         cryptosign: Some(Source::Dynamic(ask("ask.cryptosign"))),
+        mutual: None,
     }
 }
 
 fn mesh_methods() -> Methods {
     let node = Grant { trusted_link: true, ..Grant::role("node") };
+    let program = |seed, purpose| Program { keys: vec![key(seed).public()], purpose };
+    let principal = |seed, purpose, grant| Principal { credential: program(seed, purpose), grant };
+    let principals = [
+        ("edge2".to_owned(), principal(1, Purpose::Link, node)),
+        ("operator".to_owned(), principal(9, Purpose::Operate, Grant::role("admin"))),
+    ];
     Methods {
         anonymous: None,
-        ticket: None,
-        wampcra: None,
-        cryptosign: Some(source([("edge2", vec![key(1).public()], node)])),
+        mutual: Some(Mutual { key: key(9), principals: principals.into() }),
+        ..Methods::default()
     }
 }
 

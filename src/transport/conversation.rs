@@ -30,11 +30,12 @@ impl Conversation {
 
     /// Opens a session: HELLO, the answer to a CHALLENGE, WELCOME. Returns what WELCOME said.
     pub async fn open(&mut self, realm: &str, client: &Client, details: Dict) -> Result<(Id, Dict), String> {
+        let client = client.renewed(&mut rand::rng());
         self.send(&Message::Hello { realm: realm.to_owned(), details: client.hello_details(details) }).await?;
         loop {
             match self.receive().await? {
                 Message::Challenge { method, extra } => {
-                    let signature = client.answer(&method, &extra).map_err(|error| error.to_string())?;
+                    let signature = client.answer(realm, &method, &extra).map_err(|error| error.to_string())?;
                     self.send(&Message::Authenticate { signature, extra: Dict::new() }).await?;
                 }
                 Message::Welcome { session, details } => return Ok((session, details)),

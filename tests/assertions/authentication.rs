@@ -80,7 +80,7 @@ fn authenticate(client: &mut Client, prover: &Prover, challenge: &[Value]) {
         [Value::Uint(4), Value::String(method), Value::Dict(extra)] => (method, extra),
         other => panic!("{} is no CHALLENGE", show(other)),
     };
-    let signature = prover.answer(method, extra).expect("the challenge can be answered");
+    let signature = prover.answer("realm1", method, extra).expect("the challenge can be answered");
     client.send_message(&[5u64.into(), signature.into(), Dict::new().into()]);
 }
 

@@ -5,7 +5,8 @@ use super::io::Endpoint;
 use super::{Edge, in_target};
 use crossbar_cluster::admin::client::{ControlClient, ControlError};
 use crossbar_cluster::admin::command::{MASTER_REALM, OPERATOR_ROLE};
-use crossbar_cluster::auth::client::{Client, Credential};
+use crossbar_cluster::auth::client::Client;
+use crossbar_cluster::auth::mutual::Purpose;
 use crossbar_cluster::config::node_key;
 use rand::RngExt;
 use serde_json::Value;
@@ -100,7 +101,7 @@ impl Master {
     /// Asks as the operator of this host. The error is what an operator would read.
     pub fn ask(&self, procedure: &str, kwargs: &Value) -> Result<Value, String> {
         let key = node_key::read_file(&self.operator_key()).expect("it can be read").expect("it is there");
-        let client = Client::new(Some(OPERATOR_ROLE.to_owned()), Credential::Cryptosign(key));
+        let client = Client::program(OPERATOR_ROLE, key, Purpose::Operate);
         ask(&self.url(), MASTER_REALM, &client, procedure, kwargs)
     }
 

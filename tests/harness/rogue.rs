@@ -2,8 +2,9 @@
 
 use super::cluster::{Cluster, name};
 use super::pattern::show;
-use crossbar_cluster::auth::client::{Client, Credential};
+use crossbar_cluster::auth::client::Client;
 use crossbar_cluster::auth::cryptosign::PublicKey;
+use crossbar_cluster::auth::mutual::Purpose;
 use crossbar_cluster::transport::Conversation;
 use crossbar_cluster::transport::connect::{Target, connect_rawsocket};
 use crossbar_cluster::wamp::feature;
@@ -24,8 +25,8 @@ impl Rogue {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let target: Target = cluster.link_address(to).parse().expect("an address");
         let key: PublicKey = cluster.node_key(to).public();
-        let client = Client::new(Some(name(node)), Credential::Cryptosign(cluster.node_key(node)));
-        let client = client.expect_node(key, &mut rand::rng());
+        let client = Client::program(name(node), cluster.node_key(node), Purpose::Link);
+        let client = client.expect(Some(&name(to)), Some(key));
         let link = runtime.block_on(async {
             let connected = connect_rawsocket(&target, Serializer::Cbor, 1 << 24).await.expect("it listens for links");
             let mut link = Conversation::new(connected);

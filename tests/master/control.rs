@@ -7,6 +7,7 @@ use crossbar_cluster::admin::command::{MASTER_REALM, NODE_REALM, OPERATOR_ROLE};
 use crossbar_cluster::auth::Secret;
 use crossbar_cluster::auth::client::{Client, Credential};
 use crossbar_cluster::auth::cryptosign::SecretKey;
+use crossbar_cluster::auth::mutual::Purpose;
 use serde_json::{Value, json};
 use std::io::Read;
 use std::net::TcpStream;
@@ -168,14 +169,15 @@ fn only_operators_are_let_in_and_nodes_may_not_steer() {
     for stranger in [
         as_who("alice", ticket("guessed")),
         as_who("operator", Credential::Cryptosign(SecretKey::from_seed([9; 32]))),
-        as_who("edge1", Credential::Cryptosign(SecretKey::from_seed([9; 32]))),
+        Client::program("operator", SecretKey::from_seed([9; 32]), Purpose::Operate),
+        Client::program("edge1", SecretKey::from_seed([9; 32]), Purpose::Report),
         Client::new(None, Credential::Anonymous),
     ] {
         let refusal = status(&stranger).expect_err("it is refused");
         assert!(refusal.contains("refused: wamp.error."), "{refusal}");
     }
     let key = cluster.node_key(1);
-    let node = as_who("edge1", Credential::Cryptosign(key));
+    let node = Client::program("edge1", key, Purpose::Report);
     let refusal = ask(&url, MASTER_REALM, &node, "crossbar.master.drain", &json!({"id": "edge1"}));
     let refusal = refusal.expect_err("a node does not steer");
     assert!(refusal.contains("crossbar.master.drain is not for node.edge1"), "{refusal}");
@@ -188,12 +190,12 @@ fn a_node_without_a_master_is_asked_on_its_admin_port_by_who_has_its_key() {
     let key = cluster.node_key(1);
     let router: &Router = cluster.node(1);
     let url = router.edge.url("http").replace("http", "ws") + "ws";
-    let operator = Client::new(Some(OPERATOR_ROLE.to_owned()), Credential::Cryptosign(key));
+    let operator = Client::program(OPERATOR_ROLE, key, Purpose::Operate);
     let on = |procedure: &str| ask(&url, NODE_REALM, &operator, procedure, &json!({}));
     assert_eq!(on("crossbar.node.edge1.status").expect("it is told")["sessions"], 1);
     let refusal = on("crossbar.node.edge2.status").expect_err("it is another node");
     assert!(refusal.contains("this node answers crossbar.node.edge1.*"), "{refusal}");
-    let stranger = Client::new(Some(OPERATOR_ROLE.to_owned()), Credential::Cryptosign(SecretKey::from_seed([9; 32])));
+    let stranger = Client::program(OPERATOR_ROLE, SecretKey::from_seed([9; 32]), Purpose::Operate);
     let refusal = ask(&url, NODE_REALM, &stranger, "crossbar.node.edge1.status", &json!({}));
     assert!(refusal.expect_err("it is refused").contains("wamp.error."), "whoever has no key is refused");
     let started = Instant::now();

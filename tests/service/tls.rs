@@ -119,7 +119,7 @@ fn a_proof_can_be_bound_to_the_channel() {
         let challenge = a.receive();
         let Some(Value::Dict(extra)) = challenge.get(2) else { panic!("{challenge:?} is no CHALLENGE") };
         assert_eq!(extra.str("channel_binding"), Some("tls-exporter"));
-        let signature = prover.answer("cryptosign", extra).expect("the challenge can be answered");
+        let signature = prover.answer("realm1", "cryptosign", extra).expect("the challenge can be answered");
         a.send_message(&[5u64.into(), signature.into(), Dict::new().into()]);
         if is_let_in {
             a.expect(r#"[2, $_, {"authid": "holder", "authmethod": "cryptosign", ...}]"#);

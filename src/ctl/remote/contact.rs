@@ -2,8 +2,9 @@
 //! configuration of the master or the edge on this machine.
 
 use crate::admin::command::{MASTER_REALM, NODE_REALM, OPERATOR_ROLE};
-use crate::auth::client::{Client, Credential};
+use crate::auth::client::Client;
 use crate::auth::cryptosign::{PublicKey, SecretKey};
+use crate::auth::mutual::Purpose;
 use crate::config::node_key::{self, NodeKeyError};
 use crate::config::{self, Address, MasterConfig};
 use crate::ctl::commands::Target;
@@ -54,7 +55,8 @@ fn edge_of_config(target: &Target, file: &Path) -> Result<Contact, Failure> {
             format!("{}: there is no node key, {make}", config.node.state_dir.display())
         })?,
     };
-    Ok(Contact { url, is_master: false, client: client(OPERATOR_ROLE, key, None) })
+    let client = client(OPERATOR_ROLE, key, None).expect(Some(&config.node.id), None);
+    Ok(Contact { url, is_master: false, client })
 }
 
 /// An edge by its address.
@@ -147,11 +149,7 @@ fn operator(target: &Target) -> &str {
 }
 
 fn client(authid: &str, key: SecretKey, expected: Option<PublicKey>) -> Client {
-    let client = Client::new(Some(authid.to_owned()), Credential::Cryptosign(key));
-    match expected {
-        Some(key) => client.expect_router(key, &mut rand::rng()),
-        None => client,
-    }
+    Client::program(authid, key, Purpose::Operate).expect(None, expected)
 }
 
 fn key_in(file: &Path) -> Result<SecretKey, Failure> {
