@@ -54,6 +54,7 @@ drop_reasons! {
     Revoked = "revoked", "What a session was admitted by holds no more: its key, ticket, principal, role or realm is gone or another.";
     Rebalanced = "rebalanced", "A session was ended so that its client goes to an emptier node.";
     LinkQueueFull = "link_queue_full", "The queue towards a peer node was full.";
+    EventUnsent = "event_unsent", "The connection of a receiver, or the link to its node, ended while the event waited to be written.";
 }
 
 impl std::fmt::Display for DropReason {

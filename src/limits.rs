@@ -13,6 +13,10 @@ pub const MESSAGE_ELEMENTS_MAX: usize = 7;
 /// What `message_depth_max` may be set to. The serializer crates give up at 127 levels of their own accord, and what
 /// has passed the router's own check must never fail there.
 pub const MESSAGE_DEPTH_CEILING: usize = 100;
+/// How deep the messages of links may be nested: nodes wrap what a client has sent in a few more lists and dicts.
+pub const LINK_DEPTH_MAX: usize = MESSAGE_DEPTH_CEILING + 10;
+/// The longest message that a node takes from another before the two have proven who they are.
+pub const LINK_HANDSHAKE_BYTES_MAX: usize = 64 << 10;
 /// The most that `authid` and `authextra` of a HELLO may take, because they are echoed and kept. Certificates still
 /// fit.
 pub const AUTHEXTRA_BYTES_MAX: usize = 16 << 10;

@@ -127,7 +127,7 @@ pub fn rawsocket(bytes: &[u8]) {
             rawsocket::Incoming::Pong(payload) => (rawsocket::FrameKind::Pong, payload),
         };
         assert!(payload.len() <= MESSAGE_BYTES_MAX);
-        rawsocket::write_frame(&mut sent, kind, payload);
+        rawsocket::write_frame(&mut sent, kind, payload).expect("what was read can be written");
     }
     assert!(stream.starts_with(&sent), "there is one way to write a frame");
 }
@@ -181,7 +181,7 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     }
     let mut frames = vec![7];
     for kind in [rawsocket::FrameKind::Message, rawsocket::FrameKind::Ping, rawsocket::FrameKind::Pong] {
-        rawsocket::write_frame(&mut frames, kind, b"payload");
+        rawsocket::write_frame(&mut frames, kind, b"payload").expect("it is short");
     }
     seeds.push(("rawsocket", frames));
     seeds.push(("rawsocket", rawsocket::request(Serializer::Cbor, 1 << 20).to_vec()));

@@ -40,12 +40,8 @@ impl Peers {
                 config.path.display(),
             ));
         }
-        let dialer = key.map(|key| Dialer {
-            node: config.node.id.clone(),
-            key,
-            settings: Rc::new(link_settings(config)),
-            message_bytes_max: config.limits.message_bytes_max + LINK_OVERHEAD_BYTES,
-        });
+        let dialer =
+            key.map(|key| Dialer { node: config.node.id.clone(), key, settings: Rc::new(link_settings(config)) });
         let cache = config.node.state_dir.join("membership.json");
         // Without a master a membership of earlier times means nothing.
         let membership = if config.master.is_some() { read_cache(&cache) } else { Membership::default() };
@@ -159,9 +155,6 @@ fn write_cache(path: &Path, membership: &Membership) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&draft, path)
 }
-
-/// What a message may grow by on a link, which tells the other node for whom it is.
-const LINK_OVERHEAD_BYTES: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {

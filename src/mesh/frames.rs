@@ -26,19 +26,25 @@ use std::time::Duration;
 
 /// What links say to one another; unknown to clients.
 pub const NAMESPACE: &str = "wamp.link.";
-/// EVENT: a session of B as it is now, with its testaments.
+/// EVENT: a session of B has joined.
 pub const SESSION: &str = "wamp.link.session";
+/// EVENT: a session of B has added a testament: its id, the testament.
+pub const TESTAMENT: &str = "wamp.link.testament";
+/// EVENT: a session of B has flushed its testaments of one scope: its id, the scope.
+pub const TESTAMENTS_FLUSHED: &str = "wamp.link.testaments_flushed";
 /// EVENT: a session of B has left, by its id.
 pub const SESSION_GONE: &str = "wamp.link.session_gone";
 /// EVENT: a session of B has begun to hold a subscription or registration: session, kind, what it is.
 pub const HELD: &str = "wamp.link.held";
 /// EVENT: a session of B has ceased to hold one: session, kind, id. With the session alone, it holds none any more.
 pub const HELD_NO_MORE: &str = "wamp.link.held_no_more";
+/// EVENT: the link was too full for a notice; A is to fetch sessions and holdings again.
+pub const OVERRUN: &str = "wamp.link.overrun";
 /// CALL: a page of what B's sessions hold, what comes after the holding that the arguments name.
 pub const HOLDINGS: &str = "wamp.link.holdings";
-/// CALL: a page of B's sessions, those after the id that is the argument.
+/// CALL: a page of B's sessions and of their testaments, those after the place that the arguments name.
 pub const SESSIONS: &str = "wamp.link.sessions";
-/// CALL: a page of what B retains, the topics after the one that is the argument; and the topic to go on after.
+/// CALL: a page of what B retains, what comes after the place that the arguments name.
 pub const RETAINED: &str = "wamp.link.retained";
 /// CALL: B tells the digest of all that A has on it.
 pub const DIGEST: &str = "wamp.link.digest";

@@ -70,7 +70,14 @@ impl Stats {
     }
 
     pub fn count_drop(&self, reason: DropReason) {
-        bump(&self.drops, reason as usize);
+        self.count_drops(reason, 1);
+    }
+
+    /// So many messages were lost for the same reason.
+    pub fn count_drops(&self, reason: DropReason, n: usize) {
+        if let Some(cell) = self.drops.get(reason as usize) {
+            cell.set(cell.get() + n as u64);
+        }
     }
 
     /// One turn of the loop took this long, from waking to the last flush.

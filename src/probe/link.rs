@@ -5,7 +5,7 @@ use crate::limits::Limits;
 use crate::transport::connect::{Url, connect};
 use crate::transport::{Inbound, Incoming, Outbound, Stream};
 use crate::wamp::{Id, Message, codec, error};
-use crate::wire::{Dict, Serializer};
+use crate::wire::{Dict, Serializer, TooLarge};
 use bytes::Bytes;
 use std::future::poll_fn;
 use std::io;
@@ -35,6 +35,8 @@ pub(super) struct Welcome {
 pub(super) struct Outgoing {
     outbound: Outbound,
     queue: Vec<u8>,
+    /// Something was to be sent that the router does not take.
+    refused: Option<TooLarge>,
     requests: Id,
     /// GOODBYE was sent.
     is_leaving: bool,
@@ -56,7 +58,10 @@ impl Lost {
 }
 
 impl From<io::Error> for Lost {
-    fn from(_: io::Error) -> Lost {
+    fn from(error: io::Error) -> Lost {
+        if error.kind() == io::ErrorKind::InvalidInput {
+            return Lost::new(error.to_string());
+        }
         // What autobahn says when a transport is gone without a word, whatever the kernel calls it.
         Lost::new("wamp.close.transport_lost")
     }
@@ -108,7 +113,10 @@ impl Link {
 
     /// Writes what is queued, as far as it goes.
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        let Outgoing { queue, reader, .. } = &mut self.out;
+        let Outgoing { queue, reader, refused, .. } = &mut self.out;
+        if let Some(error) = refused.take() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, error));
+        }
         let mut written = 0;
         while written < queue.len() {
             match self.stream.try_write(&queue[written..]) {
@@ -169,8 +177,7 @@ impl Link {
                 match incoming {
                     Some(Incoming::Message { bytes, .. }) => handle(&mut self.out, &bytes)?,
                     Some(Incoming::Ping(payload)) => {
-                        let pong = self.out.outbound.pong(&payload);
-                        self.out.queue.extend_from_slice(&pong);
+                        self.out.queue.extend(self.out.outbound.pong(&payload).into_iter().flatten());
                     }
                     Some(Incoming::Close { .. }) => return Err(Lost::new("wamp.close.transport_lost")),
                     Some(Incoming::Pong) | None => {}
@@ -193,15 +200,17 @@ impl Link {
 
 impl Outgoing {
     fn new(outbound: Outbound) -> Outgoing {
-        Outgoing { outbound, queue: Vec::new(), requests: 0, is_leaving: false, reader: None }
+        Outgoing { outbound, queue: Vec::new(), refused: None, requests: 0, is_leaving: false, reader: None }
     }
 
     /// Queues a message; it is written by the next flush.
     pub(super) fn send(&mut self, message: &Message) {
         let mut encoded = Vec::new();
         codec::encode(message, SERIALIZER, &mut encoded);
-        let frame = self.outbound.wrap(SERIALIZER, &encoded);
-        self.queue.extend_from_slice(&frame);
+        match self.outbound.wrap(SERIALIZER, &encoded) {
+            Ok(frame) => self.queue.extend_from_slice(&frame),
+            Err(error) => self.refused = Some(error),
+        }
     }
 
     /// The id of the next request.

@@ -7,8 +7,9 @@ mod retained;
 mod subscriptions;
 
 pub use history::{HistoryEntry, HistoryError, HistoryQuery};
+pub(crate) use publish::micros;
 pub use publish::{Publication, Publisher};
-pub use retained::RetainedForPeers;
+pub use retained::{RetainedForPeers, RetainedPlace};
 pub use subscriptions::Subscription;
 
 use super::{MemberKind, RealmConfig, pattern::PatternTable};

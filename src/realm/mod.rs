@@ -7,6 +7,7 @@
 
 pub mod authorize;
 pub mod broker;
+pub mod carriage;
 pub mod dealer;
 mod dispatch;
 pub mod effect;
@@ -41,7 +42,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use testament::{Scope, SessionTestaments, Testament, Testaments};
+use testament::{Scope, SessionTestaments, Testament, TestamentChange, Testaments};
 
 /// One realm on one shard.
 #[derive(Debug)]
@@ -60,8 +61,8 @@ pub struct Realm {
 pub struct Changes {
     pub subscriptions: BTreeSet<(Match, String)>,
     pub registrations: BTreeSet<(Match, String)>,
-    /// Sessions whose testaments have changed.
-    pub testaments: BTreeSet<SessionKey>,
+    /// What sessions have done with their testaments, in order.
+    pub testaments: Vec<TestamentChange>,
     /// What clients have begun or ceased to hold, in order.
     pub holdings: Vec<Holding>,
 }
@@ -154,6 +155,38 @@ impl Realm {
         self.settle(now, out, first);
     }
 
+    /// See `Dealer::refuse_answer`.
+    pub fn refuse_answer(
+        &mut self,
+        now: Now,
+        caller: SessionKey,
+        request: Id,
+        error: &str,
+        sentence: &str,
+        out: &mut Vec<Effect>,
+    ) {
+        let first = out.len();
+        let (mut cx, desks) = self.enter(now, out);
+        desks.dealer.refuse_answer(&mut cx, caller, request, error, sentence);
+        self.settle(now, out, first);
+    }
+
+    /// See `Dealer::refuse_invocation`.
+    pub fn refuse_invocation(
+        &mut self,
+        now: Now,
+        callee: SessionKey,
+        id: Id,
+        error: &str,
+        sentence: &str,
+        out: &mut Vec<Effect>,
+    ) {
+        let first = out.len();
+        let (mut cx, desks) = self.enter(now, out);
+        desks.dealer.refuse_invocation(&mut cx, callee, id, error, sentence);
+        self.settle(now, out, first);
+    }
+
     /// Carries out a message of `Effect::Settle`, unless its session has left or was told to go. `asked` is the wall
     /// time at which the session asked for it.
     pub fn handle_settled(
@@ -234,6 +267,11 @@ impl Realm {
     /// How many clients of other nodes hold a subscription or registration, as far as is known here.
     pub fn n_elsewhere(&self, kind: IdKind, id: Id) -> usize {
         self.holdings.n_elsewhere(kind, id)
+    }
+
+    /// Whether a dynamic authorizer is being asked about a message of this session, which is suspended meanwhile.
+    pub fn is_asking(&self, session: SessionKey) -> bool {
+        self.desks.authority.is_asking(session)
     }
 
     /// Whether a client of this node (or a history) holds it.

@@ -6,7 +6,7 @@ use super::{Context, Effect, Origin};
 use crate::drop::DropReason;
 use crate::wamp::{Id, SessionKey};
 use crate::wire::{Dict, Payload};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 /// When a testament is published. Sessions do not outlive their transport here, so both come at the same time, the
 /// detached ones first.
@@ -39,6 +39,8 @@ impl Scope {
 pub struct Testament {
     /// The id of its publication: the same on every node that may have to publish it.
     pub publication: Id,
+    /// Its number among all testaments of its node, in the order in which they were added.
+    pub serial: u64,
     pub scope: Scope,
     pub topic: String,
     pub options: Dict,
@@ -52,8 +54,17 @@ pub struct Testament {
 pub struct Testaments {
     by_session: HashMap<SessionKey, SessionTestaments>,
     n_added: u64,
-    /// The sessions whose testaments have changed; see `Realm::take_changes`.
-    pub(super) changed: BTreeSet<SessionKey>,
+    /// What has become of them; see `Realm::take_changes`.
+    pub(super) changed: Vec<TestamentChange>,
+}
+
+/// What a session has done with its testaments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TestamentChange {
+    /// Added the one with this publication.
+    Added(SessionKey, Id),
+    /// Forgotten all of this scope.
+    Flushed(SessionKey, Scope),
 }
 
 /// Those of one session, in the order in which they were added.
@@ -74,9 +85,10 @@ impl Testaments {
             return Err(format!("the session has testaments_per_session_max = {count_max} testaments"));
         }
         self.n_added += 1;
+        testament.serial = self.n_added;
         testament.publication = id_of_testament(session, self.n_added);
+        self.changed.push(TestamentChange::Added(key, testament.publication));
         testaments.push(testament);
-        self.changed.insert(key);
         Ok(())
     }
 
@@ -85,7 +97,7 @@ impl Testaments {
         let Some(SessionTestaments(testaments)) = self.by_session.get_mut(&key) else { return 0 };
         let before = testaments.len();
         testaments.retain(|testament| testament.scope != scope);
-        self.changed.insert(key);
+        self.changed.push(TestamentChange::Flushed(key, scope));
         before - testaments.len()
     }
 

@@ -4,9 +4,10 @@ use super::rounds::Share;
 use super::shard::{ListenerState, RealmIndex, Shard};
 use super::speaker::Speaker;
 use crate::limits::{LINK_EVENTS_PERCENT, STALL_PERIOD, STALLS_PER_PERIOD};
+use crate::mesh::frames;
 use crate::session::admission::Peer;
 use crate::transport::{Class, Inbound, Outbound, Outbox, Stream};
-use crate::wamp::SessionKey;
+use crate::wamp::{Message, SessionKey};
 use crate::wire::Serializer;
 use crate::wire::batch::Batching;
 use std::cell::RefCell;
@@ -124,12 +125,19 @@ impl Connection {
         self.listener.is_mesh
     }
 
-    /// Whether this is a link that has no room for a message of this size. Events leave room for what somebody waits
-    /// for, so that a flood of them ends neither calls nor the link; a message that is alone always fits.
-    pub fn is_full_link(&self, class: Class, bytes: usize, bytes_max: usize) -> bool {
+    /// The largest message, in bytes and without its frame, that may be sent to this peer: what the peer said that it
+    /// takes, and of a client no more than may wait for it.
+    pub fn message_bytes_max(&self) -> usize {
+        let outbox_bytes_max = if self.is_link() { usize::MAX } else { self.listener.limits().outbox_bytes_max };
+        self.outbound.message_bytes_max.min(outbox_bytes_max)
+    }
+
+    /// Whether this is a link that has no room for a message whose frame has this size. Events leave room for what
+    /// somebody waits for, so that a flood of them ends no calls; a message that is alone always fits.
+    pub fn is_full_link(&self, class: Class, message: &Message, bytes: usize, bytes_max: usize) -> bool {
         let bytes_max = if class.is_event() { bytes_max / 100 * LINK_EVENTS_PERCENT } else { bytes_max };
         let queued = self.outbox.queued_bytes();
-        self.is_link() && queued > 0 && queued + bytes > bytes_max
+        self.is_link() && queued > 0 && queued + bytes > bytes_max && !is_always_queued(message, bytes)
     }
 
     /// Whether something that was read can be routed now.
@@ -144,6 +152,20 @@ impl Connection {
         }
     }
 }
+
+/// What is queued for a link however much waits there. Small answers are as few as the calls that they answer, and what
+/// nodes say of patterns is as little as they keep of them; whoever had to do without would have to give the link up.
+fn is_always_queued(message: &Message, bytes: usize) -> bool {
+    match message {
+        Message::Event { details, .. } => details.str("topic") == Some(frames::OVERRUN),
+        Message::Invocation { .. } | Message::Call { .. } => false,
+        Message::Result { .. } | Message::Yield { .. } | Message::Error { .. } => bytes <= SMALL_ANSWER_BYTES,
+        _ => true,
+    }
+}
+
+/// An answer that is no larger needs no room to be set aside for it. An ERROR of the router's own fits.
+const SMALL_ANSWER_BYTES: usize = 1 << 10;
 
 /// The task of one connection: waits until its socket is ready, and lets the shard do the rest.
 pub struct Driver {

@@ -1,55 +1,80 @@
 //! Messages to outboxes: encoded once per serializer and wrapping, bounded per receiver.
 
-use super::connection::Ending;
+use super::connection::{Connection, Ending};
+use super::losses::{Loss, is_notice};
 use super::shard::{RealmIndex, Shard};
 use crate::config::resolved::SlowConsumer;
 use crate::drop::DropReason;
 use crate::limits::{OUTBOX_STALL_PERCENT, STALL_MAX};
-use crate::mesh::frames;
 use crate::transport::{Class, Encoding, Frame};
-use crate::wamp::message::code;
-use crate::wamp::{Id, Message, SessionKey, codec, error};
-use crate::wire::{Dict, Payload};
+use crate::wamp::{Message, SessionKey, codec};
+use crate::wire::{Serializer, TooLarge};
 use bytes::Bytes;
+
+/// One message in one encoding, as far as it has been made. The frame is that of all receivers that share frames.
+#[derive(Clone, Default)]
+struct Made {
+    message_bytes: Option<usize>,
+    frame: Option<Bytes>,
+}
+
+impl Made {
+    /// The frame for one receiver, which is not made before its size is known to fit.
+    fn frame(
+        &mut self,
+        connection: &mut Connection,
+        serializer: Serializer,
+        class: Class,
+        message: &Message,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Bytes, TooLarge> {
+        let bytes_max = connection.message_bytes_max();
+        TooLarge::check(self.message_bytes.unwrap_or(0), bytes_max)?;
+        let shares = connection.outbound.shares_frames(class);
+        if let Some(frame) = self.frame.as_ref().filter(|_| shares) {
+            return Ok(frame.clone());
+        }
+        buffer.clear();
+        codec::encode(message, serializer, buffer);
+        self.message_bytes = Some(buffer.len());
+        TooLarge::check(buffer.len(), bytes_max)?;
+        if !shares {
+            return connection.outbound.wrap(serializer, buffer);
+        }
+        let frame = Encoding { serializer, wrapping: connection.outbound.wrapping }.wrap(buffer)?;
+        Ok(self.frame.insert(frame).clone())
+    }
+}
 
 impl Shard {
     /// Queues one message for one session.
     pub(super) fn deliver(&mut self, key: SessionKey, message: Message) {
-        let mut buffer = std::mem::take(&mut self.encode_buffer);
-        buffer.clear();
         let class = self.class_of(self.connections.get(key.0 as usize).and_then(|c| c.realm), &message);
         if self.tracer.is_active() {
             self.trace(key, false, &message);
         }
         let link_bytes_max = self.limits.link_outbox_bytes_max;
-        if let Some(connection) = self.connections.get_mut(key.0 as usize)
-            && let Some(serializer) = connection.serializer
-        {
-            codec::encode(&message, serializer, &mut buffer);
-            if buffer.len() > connection.outbound.message_bytes_max {
-                self.handle_oversized(key, message);
-            } else if connection.is_full_link(class, buffer.len(), link_bytes_max) {
-                self.handle_full_link(key, &message);
-            } else {
-                let frame = if connection.outbound.shares_frames(class) {
-                    Encoding { serializer, wrapping: connection.outbound.wrapping }.wrap(&buffer)
-                } else {
-                    connection.outbound.wrap(serializer, &buffer)
-                };
+        let Some(connection) = self.connections.get_mut(key.0 as usize) else { return };
+        let Some(serializer) = connection.serializer else { return };
+        let made = Made::default().frame(connection, serializer, class, &message, &mut self.encode_buffer);
+        match made {
+            Err(error) => self.handle_loss(key, message, error.into()),
+            Ok(frame) if connection.is_full_link(class, &message, frame.len(), link_bytes_max) => {
+                self.handle_loss(key, message, Loss::FullLink);
+            }
+            Ok(frame) => {
                 self.stats.count_out(message.code());
                 self.queue(key, frame, class);
             }
         }
-        self.encode_buffer = buffer;
     }
 
     /// Queues the same event for many sessions. The bytes are made once per encoding and shared.
     pub(super) fn deliver_all(&mut self, realm: RealmIndex, keys: &[SessionKey], message: &Message) {
+        let Message::Event { details, .. } = message else { return };
         let class = self.class_of(Some(realm), message);
         let link_bytes_max = self.limits.link_outbox_bytes_max;
-        let mut buffer = std::mem::take(&mut self.encode_buffer);
-        // By encoding: how long the message is, and its frame.
-        let mut shared: [Option<(usize, Bytes)>; Encoding::COUNT] = Default::default();
+        let mut made: [Made; Encoding::COUNT] = Default::default();
         if self.tracer.is_active() {
             keys.iter().for_each(|key| self.trace(*key, false, message));
         }
@@ -57,38 +82,27 @@ impl Shard {
             let Some(connection) = self.connections.get_mut(key.0 as usize) else { continue };
             let Some(serializer) = connection.serializer else { continue };
             let encoding = Encoding { serializer, wrapping: connection.outbound.wrapping };
-            let slot = &mut shared[encoding.index()];
-            let shares = connection.outbound.shares_frames(class);
-            let (message_bytes, frame) = match slot {
-                Some(frame) if shares => frame.clone(),
-                _ => {
-                    buffer.clear();
-                    codec::encode(message, serializer, &mut buffer);
-                    if shares {
-                        slot.insert((buffer.len(), encoding.wrap(&buffer))).clone()
-                    } else {
-                        (buffer.len(), connection.outbound.wrap(serializer, &buffer))
-                    }
+            let made = &mut made[encoding.index()];
+            match made.frame(connection, serializer, class, message, &mut self.encode_buffer) {
+                Err(error) => self.handle_lost_event(key, details, error.into()),
+                Ok(frame) if connection.is_full_link(class, message, frame.len(), link_bytes_max) => {
+                    self.handle_lost_event(key, details, Loss::FullLink);
                 }
-            };
-            if message_bytes > connection.outbound.message_bytes_max {
-                self.stats.count_drop(DropReason::ReceiverLimit);
-                continue;
+                Ok(frame) => {
+                    self.stats.count_out(message.code());
+                    self.queue(key, frame, class);
+                }
             }
-            if connection.is_full_link(class, frame.len(), link_bytes_max) {
-                self.handle_full_link(key, message);
-                continue;
-            }
-            self.stats.count_out(message.code());
-            self.queue(key, frame, class);
         }
-        self.encode_buffer = buffer;
     }
 
     /// How a message may be treated: whether it may wait, and by the realm's policy for its topic whether it may be
-    /// dropped.
+    /// dropped. What nodes tell one another is not published, and not counted with the events.
     fn class_of(&self, realm: Option<RealmIndex>, message: &Message) -> Class {
         let Message::Event { subscription, details, .. } = message else { return Class::Reply };
+        if is_notice(details) {
+            return Class::Reply;
+        }
         let Some(slot) = realm.and_then(|index| self.realms.get(index.0)?.as_ref()) else { return Class::Event };
         let action = if slot.settings.slow_consumer_rules.is_empty() {
             slot.settings.slow_consumer
@@ -101,32 +115,12 @@ impl Shard {
         if action == SlowConsumer::DropOldest { Class::Expendable } else { Class::Event }
     }
 
-    /// A full link takes no more: events are dropped and counted, calls are answered at once, and a link on which an
-    /// answer or what a node has to know would be lost is given up, which answers everybody.
-    fn handle_full_link(&mut self, key: SessionKey, message: &Message) {
-        match message {
-            Message::Event { details, .. } if !is_notice(details) => self.stats.count_drop(DropReason::LinkQueueFull),
-            Message::Invocation { request, .. } => {
-                self.stats.count_drop(DropReason::LinkQueueFull);
-                self.refuse_invocation(key, *request, error::NETWORK_FAILURE, "the link to the callee's node is full");
-            }
-            _ => self.kill_later(key, DropReason::LinkQueueFull),
-        }
-    }
-
-    /// Answers an INVOCATION that cannot be sent, in the callee's place.
-    fn refuse_invocation(&mut self, key: SessionKey, request: Id, error: &str, sentence: &str) {
-        let Some(index) = self.connection(key).and_then(|connection| connection.realm) else { return };
-        let now = self.now();
-        let answer = Message::error(code::INVOCATION, request, error, sentence);
-        self.with_realm(index, |realm, effects| realm.handle_message(now, key, answer, effects));
-    }
-
     /// Puts a frame into a connection's outbox, and holds the connection to its bound.
     pub(super) fn queue(&mut self, key: SessionKey, bytes: Bytes, class: Class) {
         let Some(connection) = self.connections.get_mut(key.0 as usize) else { return };
         if connection.ending != Ending::Open {
-            return;
+            // Its realm has yet to hear of its end.
+            return self.stats.count_drops(DropReason::EventUnsent, usize::from(class.is_event()));
         }
         let bytes_max = connection.listener.limits().outbox_bytes_max;
         connection.outbox.push(Frame { bytes, class });
@@ -155,9 +149,7 @@ impl Shard {
                 return;
             }
             let dropped = connection.outbox.drop_oldest_events(bytes_max);
-            for _ in 0..dropped {
-                self.stats.count_drop(DropReason::OldestEvent);
-            }
+            self.stats.count_drops(DropReason::OldestEvent, dropped);
             let Some(connection) = self.connection(key) else { return };
             if connection.outbox.queued_bytes() > bytes_max {
                 tracing::info!(key = key.0, queued, "slow consumer disconnected");
@@ -181,45 +173,10 @@ impl Shard {
         }
     }
 
-    /// The receiver said that it takes no message of this size. Nothing may be lost silently that somebody waits for.
-    fn handle_oversized(&mut self, key: SessionKey, message: Message) {
-        const SENTENCE: &str = "larger than the receiver accepts";
-        if matches!(message, Message::Welcome { .. }) {
-            // A session of which the peer cannot be told is none.
-            return self.abort(key, error::PAYLOAD_SIZE_EXCEEDED, SENTENCE, DropReason::ReceiverLimit);
-        }
-        self.stats.count_drop(DropReason::ReceiverLimit);
-        match message {
-            Message::Result { request, .. } => {
-                let refusal = Message::error(code::CALL, request, error::PAYLOAD_SIZE_EXCEEDED, SENTENCE);
-                self.deliver(key, refusal);
-            }
-            Message::Error { request_type, request, error, details, payload } => {
-                let is_bare = details.is_empty() && payload.is_empty();
-                // Where even the URI alone is too large, ours is not.
-                let error = if is_bare { error::PAYLOAD_SIZE_EXCEEDED.to_owned() } else { error };
-                let (details, payload) = (Dict::new(), Payload::empty());
-                self.deliver(key, Message::Error { request_type, request, details, error, payload });
-            }
-            Message::Invocation { request, .. } => {
-                self.refuse_invocation(key, request, error::PAYLOAD_SIZE_EXCEEDED, SENTENCE);
-            }
-            Message::Goodbye { details, reason } if !details.is_empty() => {
-                self.deliver(key, Message::Goodbye { details: Dict::new(), reason });
-            }
-            _ => {}
-        }
-    }
-
     /// An Autobahn testee sends back what it got.
     pub(super) fn echo(&mut self, key: SessionKey, bytes: &[u8], is_text: bool) {
         let Some(connection) = self.connection(key) else { return };
         let frame = connection.outbound.echo(bytes, is_text);
         self.queue(key, frame, Class::Reply);
     }
-}
-
-/// Whether an event is what nodes tell one another, rather than a publication.
-fn is_notice(details: &Dict) -> bool {
-    details.str("topic").is_some_and(|topic| topic.starts_with(frames::NAMESPACE))
 }

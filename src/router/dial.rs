@@ -9,6 +9,7 @@ use crate::auth::cryptosign::SecretKey;
 use crate::auth::mutual::{self, Purpose};
 use crate::config::resolved::{Address, Peer};
 use crate::drop::DropReason;
+use crate::limits::RAWSOCKET_BYTES_MAX;
 use crate::transport::Conversation;
 use crate::transport::connect::{Target, connect_rawsocket};
 use crate::wamp::feature::{self, Features};
@@ -47,7 +48,6 @@ pub struct Dialer {
     pub key: SecretKey,
     /// Pings and limits of links.
     pub settings: Rc<ListenerState>,
-    pub message_bytes_max: usize,
 }
 
 /// Links with these peers, over all realms there are, and with nobody else. What stays as it is is not disturbed.
@@ -124,7 +124,7 @@ async fn dial(dialer: &Dialer, peer: &Peer, realm: &str) -> Result<Dialed, Strin
         Address::Tcp { host, port } => Target::Tcp { host: host.clone(), port: *port },
         Address::Unix { path, .. } => Target::Unix(path.clone()),
     };
-    let connected = connect_rawsocket(&target, Serializer::Cbor, dialer.message_bytes_max).await;
+    let connected = connect_rawsocket(&target, Serializer::Cbor, RAWSOCKET_BYTES_MAX).await;
     let mut link = Conversation::new(connected.map_err(|error| error.to_string())?);
     let client = Client::program(dialer.node.as_str(), dialer.key.clone(), Purpose::Link);
     let client = client.expect(Some(&peer.id), Some(peer.public_key));

@@ -91,7 +91,9 @@ impl Shard {
     fn bury(&mut self, key: SessionKey) -> Option<&mut Connection> {
         let connection = self.connection(key).filter(|connection| connection.ending != Ending::Dead)?;
         connection.ending = Ending::Dead;
-        connection.outbox.clear();
+        let n_unsent = connection.outbox.clear();
+        self.stats.count_drops(DropReason::EventUnsent, n_unsent);
+        let connection = self.connection(key)?;
         connection.wake();
         Some(connection)
     }

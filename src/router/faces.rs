@@ -77,6 +77,7 @@ pub fn control_state(
         proxies: Vec::new(),
         http: Some(http),
         rawsocket: Vec::new(),
+        is_mesh: false,
         limits: RefCell::new(limits.clone()),
         tls: RefCell::new(None),
     };

@@ -29,18 +29,27 @@ pub async fn run_housekeeping(shard: Rc<RefCell<Shard>>) {
 impl Shard {
     fn handle_tick(&mut self) {
         let now = self.now();
+        let elapsed = now.uptime.saturating_sub(self.ticked);
+        self.forgive_silence(elapsed.saturating_sub(2 * TICK));
         let keys: Vec<SessionKey> = self.connections.iter().map(|(key, _)| SessionKey(key as u32)).collect();
         for key in keys {
             self.look_after(now, key);
         }
         self.tracer.handle_tick(now);
-        let elapsed = now.uptime.saturating_sub(self.ticked);
         if !elapsed.is_zero() {
             let events_per_second = self.queued_events as f64 / elapsed.as_secs_f64();
             self.event_delay = event_delay(&self.limits, events_per_second);
             self.queued_events = 0;
         }
         self.ticked = now.uptime;
+    }
+
+    /// For so long this shard was busy and read nothing. Whoever was asked whether it lives may have answered.
+    fn forgive_silence(&mut self, busy: Duration) {
+        if !busy.is_zero() {
+            let asked = self.connections.iter_mut().filter_map(|(_, connection)| connection.pinged.as_mut());
+            asked.for_each(|at| *at += busy);
+        }
     }
 
     fn look_after(&mut self, now: crate::time::Now, key: SessionKey) {
@@ -73,8 +82,9 @@ impl Shard {
                     Liveness::Ping => {
                         connection.pinged = Some(now.uptime);
                         connection.ping_sent = now.uptime;
-                        let ping = connection.outbound.ping(&now.uptime.as_nanos().to_be_bytes()[4..]);
-                        self.queue(key, ping, Class::Ping);
+                        if let Ok(ping) = connection.outbound.ping(&now.uptime.as_nanos().to_be_bytes()[4..]) {
+                            self.queue(key, ping, Class::Ping);
+                        }
                         self.wake_flusher();
                     }
                     Liveness::Lost => self.kill(key, DropReason::PingTimeout),

@@ -88,6 +88,7 @@ pub fn listener_state(
         proxies: settings.proxies.clone(),
         http: settings.transport.speaks_http().then(|| http_settings(settings, pages)),
         rawsocket: if settings.transport.speaks_rawsocket() { settings.serializers.clone() } else { Vec::new() },
+        is_mesh: settings.purpose == Purpose::Mesh,
         limits: RefCell::new(settings.limits.clone()),
         tls: RefCell::new(load_tls(settings)?),
     };
@@ -108,6 +109,7 @@ pub fn link_settings(config: &Config) -> ListenerState {
         proxies: Vec::new(),
         http: None,
         rawsocket: Vec::new(),
+        is_mesh: true,
         limits: RefCell::new(config.limits.clone()),
         tls: RefCell::new(None),
     };

@@ -13,6 +13,7 @@ pub mod flush;
 pub mod housekeeping;
 pub mod listen;
 mod listing;
+mod losses;
 pub mod node;
 pub mod rounds;
 mod route;

@@ -79,6 +79,7 @@ impl Shard {
             }
         };
         self.deliver(served.key, message);
+        self.work_off(self.now());
         self.wake_flusher();
     }
 

@@ -5,7 +5,7 @@ use super::connection::{Ending, ParkedBatch};
 use super::rounds::Place;
 use super::shard::Shard;
 use crate::drop::DropReason;
-use crate::limits::{READ_BYTES_MIN, SLICE_MAX, TURN_MAX, TURN_READ_BYTES_MAX};
+use crate::limits::{LINK_DEPTH_MAX, READ_BYTES_MIN, SLICE_MAX, TURN_MAX, TURN_READ_BYTES_MAX};
 use crate::time::Now;
 use crate::transport::{Broken, Class, Incoming, Wrapping};
 use crate::wamp::{SessionKey, codec};
@@ -208,7 +208,12 @@ impl Shard {
     /// Finds the messages in `input` and routes them, until the session may route no more or its slice is over; the rest
     /// is parked.
     fn route_bytes(&mut self, now: Now, key: SessionKey, mut input: &mut [u8]) {
-        let Some(mut inbound) = self.connection(key).and_then(|connection| connection.inbound.take()) else { return };
+        let Some(connection) = self.connection(key) else { return };
+        let is_linked = connection.is_link() && connection.realm.is_some();
+        let Some(mut inbound) = connection.inbound.take() else { return };
+        if is_linked {
+            inbound.widen();
+        }
         while !input.is_empty() {
             let Some(connection) = self.connection(key) else { return };
             if connection.ending != Ending::Open {
@@ -240,10 +245,10 @@ impl Shard {
     fn handle_incoming(&mut self, now: Now, key: SessionKey, incoming: Incoming<'_>) {
         let Some(connection) = self.connection(key) else { return };
         match incoming {
-            Incoming::Ping(payload) => {
-                let pong = connection.outbound.pong(&payload);
-                self.queue(key, pong, Class::Reply);
-            }
+            Incoming::Ping(payload) => match connection.outbound.pong(&payload) {
+                Ok(pong) => self.queue(key, pong, Class::Reply),
+                Err(_) => self.stats.count_drop(DropReason::ReceiverLimit),
+            },
             Incoming::Pong => connection.round_trip = Some(now.uptime.saturating_sub(connection.ping_sent)),
             Incoming::Close { code } => {
                 // A browser takes an empty answer to its empty close (its 1005) for a lost connection.
@@ -317,7 +322,10 @@ impl Shard {
 
     fn handle_message_bytes(&mut self, now: Now, key: SessionKey, serializer: Serializer, bytes: &[u8]) {
         let Some(connection) = self.connection(key) else { return };
-        let depth_max = connection.listener.limits().message_depth_max;
+        let depth_max = match connection.is_link() {
+            true => LINK_DEPTH_MAX,
+            false => connection.listener.limits().message_depth_max,
+        };
         let queued_events = self.queued_events;
         match codec::decode(serializer, bytes, depth_max) {
             Ok(message) => {

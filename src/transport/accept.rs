@@ -8,7 +8,7 @@ use super::rewind::Rewind;
 use super::stream::{Socket, Stream};
 use super::tls::TlsSession;
 use crate::drop::DropReason;
-use crate::limits::Limits;
+use crate::limits::{LINK_HANDSHAKE_BYTES_MAX, Limits, RAWSOCKET_BYTES_MAX};
 use crate::wire::proxy::{self, ProxyHeader};
 use crate::wire::rawsocket::Refusal;
 use crate::wire::{Serializer, rawsocket};
@@ -42,6 +42,8 @@ pub struct Accepting {
     pub http: Option<HttpSettings>,
     /// The serializers for RawSocket; empty when this port does not speak it.
     pub rawsocket: Vec<Serializer>,
+    /// Who comes in is another node, and may send messages as large as RawSocket has them once it has proven that.
+    pub is_mesh: bool,
     // Replaced when the configuration is read again.
     pub limits: RefCell<Limits>,
     pub tls: RefCell<Option<Arc<ServerConfig>>>,
@@ -207,8 +209,11 @@ async fn accept_rawsocket(
             return Err(HandshakeError::violation(error.to_string()));
         }
     };
-    let bytes_max = accepting.limits.borrow().message_bytes_max;
-    plumbing.write_all(&rawsocket::reply(request.serializer, bytes_max)).await?;
+    let (announced, bytes_max) = match accepting.is_mesh {
+        true => (RAWSOCKET_BYTES_MAX, LINK_HANDSHAKE_BYTES_MAX),
+        false => [accepting.limits.borrow().message_bytes_max; 2].into(),
+    };
+    plumbing.write_all(&rawsocket::reply(request.serializer, announced)).await?;
     let (stream, leftover, channel_id) = plumbing.into_stream();
     let (inbound, outbound) = rawsocket_framing(rawsocket::announced_bytes_max(bytes_max), request.bytes_max);
     Ok(Accepted::Established(Box::new(Established {

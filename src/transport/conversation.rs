@@ -51,7 +51,7 @@ impl Conversation {
     pub async fn send(&mut self, message: &Message) -> Result<(), String> {
         let mut encoded = Vec::new();
         codec::encode(message, self.serializer, &mut encoded);
-        let frame = self.outbound.wrap(self.serializer, &encoded);
+        let frame = self.outbound.wrap(self.serializer, &encoded).map_err(|error| error.to_string())?;
         self.unsent.extend_from_slice(&frame);
         self.flush().await
     }
@@ -65,7 +65,7 @@ impl Conversation {
                     Some(Incoming::Message { bytes, .. }) => {
                         (Some(codec::decode(self.serializer, &bytes, DEPTH_MAX)), None)
                     }
-                    Some(Incoming::Ping(payload)) => (None, Some(self.outbound.pong(&payload))),
+                    Some(Incoming::Ping(payload)) => (None, self.outbound.pong(&payload).ok()),
                     Some(Incoming::Close { .. }) => return Err(CLOSED.to_owned()),
                     Some(Incoming::Pong) | None => (None, None),
                 };

@@ -4,11 +4,12 @@
 
 use super::outbox::Class;
 use crate::drop::DropReason;
+use crate::limits::RAWSOCKET_BYTES_MAX;
 use crate::wire::batch::{Batching, SEPARATOR_DEPLOYED};
 use crate::wire::deflate::{Compressor, DeflateParams};
 use crate::wire::rawsocket::FrameKind;
 use crate::wire::websocket::FrameHead;
-use crate::wire::{Serializer, rawsocket, websocket};
+use crate::wire::{Serializer, TooLarge, rawsocket, websocket};
 use bytes::Bytes;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -40,19 +41,19 @@ impl Encoding {
         self.serializer as usize * 4 + self.wrapping as usize
     }
 
-    /// Wraps one encoded message into a frame of its own.
-    pub fn wrap(self, message: &[u8]) -> Bytes {
+    /// Wraps one encoded message into a frame of its own. An error where the wrapping has no word for its length.
+    pub fn wrap(self, message: &[u8]) -> Result<Bytes, TooLarge> {
         let mut out = Vec::with_capacity(message.len() + FRAME_OVERHEAD_MAX);
         match self.wrapping {
-            Wrapping::RawSocket => rawsocket::write_frame(&mut out, FrameKind::Message, message),
+            Wrapping::RawSocket => rawsocket::write_frame(&mut out, FrameKind::Message, message)?,
             Wrapping::WebSocket => websocket::write_frame(&mut out, self.head(), message),
             Wrapping::Batched | Wrapping::BatchedLegacy => {
                 let start = websocket::begin_frame(&mut out);
-                self.batch(message, &mut out);
+                self.batch(message, &mut out)?;
                 websocket::finish_frame(&mut out, start, self.head());
             }
         }
-        out.into()
+        Ok(out.into())
     }
 
     fn head(self) -> FrameHead {
@@ -60,12 +61,12 @@ impl Encoding {
     }
 
     /// Appends one message as a batch of its own.
-    fn batch(self, message: &[u8], out: &mut Vec<u8>) {
+    fn batch(self, message: &[u8], out: &mut Vec<u8>) -> Result<(), TooLarge> {
         let batching = match self.wrapping {
             Wrapping::BatchedLegacy => Batching::Separator(SEPARATOR_DEPLOYED),
             _ => Batching::of(self.serializer),
         };
-        batching.append(out, |out| out.extend_from_slice(message));
+        batching.append(out, message)
     }
 }
 
@@ -105,6 +106,13 @@ pub enum Inbound {
 }
 
 impl Inbound {
+    /// The peer has turned out to be another node, whose messages may be as large as RawSocket has them.
+    pub fn widen(&mut self) {
+        if let Inbound::RawSocket(decoder) = self {
+            decoder.widen(RAWSOCKET_BYTES_MAX);
+        }
+    }
+
     /// Takes bytes from the front of `input`. Returns how many it took and, if they complete something, what.
     pub fn decode<'i>(&mut self, input: &'i mut [u8]) -> Result<(usize, Option<Incoming<'i>>), Broken> {
         match self {
@@ -179,19 +187,22 @@ impl Outbound {
         }
     }
 
-    /// Wraps one encoded message for this receiver alone.
-    pub fn wrap(&mut self, serializer: Serializer, message: &[u8]) -> Bytes {
+    /// Wraps one encoded message for this receiver alone. An error where the receiver does not take so much.
+    pub fn wrap(&mut self, serializer: Serializer, message: &[u8]) -> Result<Bytes, TooLarge> {
+        TooLarge::check(message.len(), self.message_bytes_max)?;
         let encoding = Encoding { serializer, wrapping: self.wrapping };
         if self.masks.is_some() {
-            return frame(self.masked(encoding.head()), message);
+            return Ok(frame(self.masked(encoding.head()), message));
         }
         match &mut self.compressor {
             None => encoding.wrap(message),
-            Some(compressor) if self.wrapping == Wrapping::WebSocket => compress(compressor, encoding.head(), message),
+            Some(compressor) if self.wrapping == Wrapping::WebSocket => {
+                Ok(compress(compressor, encoding.head(), message))
+            }
             Some(compressor) => {
                 let mut batch = Vec::with_capacity(message.len() + FRAME_OVERHEAD_MAX);
-                encoding.batch(message, &mut batch);
-                compress(compressor, encoding.head(), &batch)
+                encoding.batch(message, &mut batch)?;
+                Ok(compress(compressor, encoding.head(), &batch))
             }
         }
     }
@@ -205,11 +216,12 @@ impl Outbound {
         }
     }
 
-    pub fn ping(&mut self, payload: &[u8]) -> Bytes {
+    pub fn ping(&mut self, payload: &[u8]) -> Result<Bytes, TooLarge> {
         self.control(FrameHead::PING, FrameKind::Ping, payload)
     }
 
-    pub fn pong(&mut self, payload: &[u8]) -> Bytes {
+    /// The answer to a ping. An error where the peer sends more in a ping than it takes itself.
+    pub fn pong(&mut self, payload: &[u8]) -> Result<Bytes, TooLarge> {
         self.control(FrameHead::PONG, FrameKind::Pong, payload)
     }
 
@@ -227,13 +239,14 @@ impl Outbound {
         self.masks.as_mut().map_or(head, |masks| head.masked(masks.next()))
     }
 
-    fn control(&mut self, head: FrameHead, kind: FrameKind, payload: &[u8]) -> Bytes {
+    fn control(&mut self, head: FrameHead, kind: FrameKind, payload: &[u8]) -> Result<Bytes, TooLarge> {
+        TooLarge::check(payload.len(), self.message_bytes_max)?;
         let mut out = Vec::with_capacity(payload.len() + FRAME_OVERHEAD_MAX);
         match self.wrapping {
-            Wrapping::RawSocket => rawsocket::write_frame(&mut out, kind, payload),
+            Wrapping::RawSocket => rawsocket::write_frame(&mut out, kind, payload)?,
             _ => websocket::write_frame(&mut out, self.masked(head), payload),
         }
-        out.into()
+        Ok(out.into())
     }
 }
 

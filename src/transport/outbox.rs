@@ -122,9 +122,9 @@ impl Outbox {
         dropped
     }
 
-    /// Forgets everything; the connection is lost.
-    pub fn clear(&mut self) {
-        *self = Outbox::default();
+    /// Forgets everything; the connection is lost. Returns how many events have not been written to their end.
+    pub fn clear(&mut self) -> usize {
+        std::mem::take(self).frames.iter().filter(|frame| frame.class.is_event()).count()
     }
 }
 
@@ -182,6 +182,18 @@ mod tests {
         assert_eq!(outbox.next_chunk(&mut scratch, 64), b"pingevent");
         outbox.advance(4);
         assert!(outbox.holds_only_events());
+    }
+
+    #[test]
+    fn what_is_lost_with_a_connection_is_counted_by_events() {
+        let mut outbox = Outbox::default();
+        for (text, class) in [("gone", Class::Event), ("half", Class::Event), ("reply", Class::Reply)] {
+            outbox.push(frame(text, class));
+        }
+        outbox.push(frame("waits", Class::Expendable));
+        outbox.advance(6);
+        assert_eq!(outbox.clear(), 2, "the one that is half written, and the one that waits");
+        assert!(outbox.is_empty() && outbox.queued_bytes() == 0);
     }
 
     #[test]

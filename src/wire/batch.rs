@@ -4,7 +4,7 @@
 //! the specification says 0x1e, deployed peers write 0x18. Neither occurs in JSON text, so both are read, and whoever
 //! answers uses the one that came.
 
-use super::{Serializer, WireError};
+use super::{Serializer, TooLarge, WireError};
 
 /// How the messages of one batch are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,23 +24,27 @@ impl Batching {
         }
     }
 
-    /// Appends one message, which `write` writes, to the batch in `out`.
-    pub fn append(self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    /// Appends one message to the batch in `out`. An error where its length cannot be said; `out` is as it was then.
+    pub fn append(self, out: &mut Vec<u8>, message: &[u8]) -> Result<(), TooLarge> {
         match self {
             Batching::Length => {
-                let start = out.len();
-                out.extend_from_slice(&[0; LENGTH_BYTES]);
-                write(out);
-                let len = out.len() - start - LENGTH_BYTES;
-                let len = u32::try_from(len).expect("limits keep messages far below 4 GiB");
-                out[start..start + LENGTH_BYTES].copy_from_slice(&len.to_be_bytes());
+                out.extend_from_slice(&length_prefix(message.len())?);
+                out.extend_from_slice(message);
             }
             Batching::Separator(separator) => {
-                write(out);
+                out.extend_from_slice(message);
                 out.push(separator);
             }
         }
+        Ok(())
     }
+}
+
+/// What stands before a message of so many bytes.
+fn length_prefix(bytes: usize) -> Result<[u8; LENGTH_BYTES], TooLarge> {
+    const BYTES_MAX: usize = u32::MAX as usize;
+    TooLarge::check(bytes, BYTES_MAX)?;
+    Ok((bytes as u32).to_be_bytes())
 }
 
 /// The messages of one batch, in order. An error is the last item.
@@ -135,6 +139,14 @@ const LENGTH_BYTES: usize = 4;
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_length_that_four_bytes_cannot_say_is_refused() {
+        assert_eq!(length_prefix(0), Ok([0; 4]));
+        assert_eq!(length_prefix(u32::MAX as usize), Ok([0xff; 4]));
+        let bytes = u32::MAX as usize + 1;
+        assert_eq!(length_prefix(bytes), Err(TooLarge { bytes, bytes_max: u32::MAX as usize }));
+    }
+
     fn read(serializer: Serializer, bytes: &[u8]) -> Result<Vec<&[u8]>, WireError> {
         Batch::new(serializer, bytes)?.collect()
     }
@@ -145,7 +157,7 @@ mod tests {
         for (batching, serializer) in all.into_iter().zip([Serializer::Cbor, Serializer::Json, Serializer::Json]) {
             let mut bytes = Vec::new();
             for message in ["[1]", "[2,3]"] {
-                batching.append(&mut bytes, |out| out.extend_from_slice(message.as_bytes()));
+                batching.append(&mut bytes, message.as_bytes()).expect("it is short");
             }
             assert_eq!(read(serializer, &bytes), Ok(vec![&b"[1]"[..], b"[2,3]"]), "{batching:?}");
             assert_eq!(Batch::new(serializer, &bytes).map(|batch| batch.batching()), Ok(batching));
@@ -155,10 +167,10 @@ mod tests {
     #[test]
     fn the_bytes_are_those_of_the_specification() {
         let mut bytes = Vec::new();
-        Batching::of(Serializer::MsgPack).append(&mut bytes, |out| out.extend_from_slice(&[0x91, 0x01]));
+        Batching::of(Serializer::MsgPack).append(&mut bytes, &[0x91, 0x01]).expect("it is short");
         assert_eq!(bytes, [0, 0, 0, 2, 0x91, 0x01]);
         bytes.clear();
-        Batching::of(Serializer::Json).append(&mut bytes, |out| out.extend_from_slice(b"[1]"));
+        Batching::of(Serializer::Json).append(&mut bytes, b"[1]").expect("it is short");
         assert_eq!(bytes, b"[1]\x1e");
     }
 

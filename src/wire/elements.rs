@@ -5,7 +5,7 @@
 
 use super::serde_value::Keys;
 use super::{Dict, Serializer, Value, WireError, cbor, json, msgpack};
-use crate::limits::{MESSAGE_DEPTH_CEILING, MESSAGE_ELEMENTS_MAX};
+use crate::limits::{LINK_DEPTH_MAX, MESSAGE_ELEMENTS_MAX};
 use std::borrow::Cow;
 
 /// What kind of value an element is, without decoding it.
@@ -32,10 +32,10 @@ pub struct Elements<'a> {
 impl<'a> Elements<'a> {
     /// Splits one whole message (a list) and checks every byte of it. Trailing bytes are an error.
     ///
-    /// `depth_max` counts the message itself and CBOR tags too; more than `MESSAGE_DEPTH_CEILING` is taken as that.
+    /// `depth_max` counts the message itself and CBOR tags too; more than `LINK_DEPTH_MAX` is taken as that.
     pub fn split(serializer: Serializer, message: &'a [u8], depth_max: usize) -> Result<Elements<'a>, WireError> {
         let mut elements = Elements { serializer, slices: [&[]; MESSAGE_ELEMENTS_MAX], len: 0 };
-        let depth_max = depth_max.min(MESSAGE_DEPTH_CEILING);
+        let depth_max = depth_max.min(LINK_DEPTH_MAX);
         match serializer {
             Serializer::Cbor => cbor::split(message, depth_max, &mut elements)?,
             Serializer::MsgPack => msgpack::split(message, depth_max, &mut elements)?,

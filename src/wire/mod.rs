@@ -67,6 +67,21 @@ pub enum WireError {
     TooManyElements(usize),
 }
 
+/// Bytes that are more than the length before them can say, or than their receiver takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{bytes} bytes are more than {bytes_max}")]
+pub struct TooLarge {
+    pub bytes: usize,
+    pub bytes_max: usize,
+}
+
+impl TooLarge {
+    /// Compares a size in bytes with the most that may be.
+    pub const fn check(bytes: usize, bytes_max: usize) -> Result<(), TooLarge> {
+        if bytes > bytes_max { Err(TooLarge { bytes, bytes_max }) } else { Ok(()) }
+    }
+}
+
 impl WireError {
     fn decode(serializer: Serializer, error: impl std::fmt::Display) -> WireError {
         WireError::Undecodable { serializer: serializer.name(), what: error.to_string() }

@@ -32,6 +32,18 @@ impl Value {
         }
     }
 
+    /// The most bytes that this takes in CBOR, told without writing it.
+    pub fn cbor_bytes_max(&self) -> usize {
+        HEAD_BYTES_MAX
+            + match self {
+                Value::Null | Value::Bool(_) | Value::Uint(_) | Value::Int(_) | Value::Float(_) => 0,
+                Value::String(text) => text.len(),
+                Value::Bytes(bytes) => bytes.len(),
+                Value::List(items) => items.iter().map(Value::cbor_bytes_max).sum(),
+                Value::Dict(dict) => dict.cbor_bytes_max(),
+            }
+    }
+
     pub fn as_bool(&self) -> Option<bool> {
         if let Value::Bool(value) = self { Some(*value) } else { None }
     }
@@ -59,6 +71,8 @@ impl Value {
     }
 }
 
+/// What CBOR writes before the content of a value, if it has any: a type, and up to eight bytes of number or length.
+const HEAD_BYTES_MAX: usize = 9;
 /// Up to here (2^53) floats hold every integer.
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
@@ -156,6 +170,11 @@ impl Dict {
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Dict {
         self.set(key, value);
         self
+    }
+
+    /// The most bytes that the pairs take in CBOR.
+    pub fn cbor_bytes_max(&self) -> usize {
+        self.0.iter().map(|(key, value)| HEAD_BYTES_MAX + key.len() + value.cbor_bytes_max()).sum()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {

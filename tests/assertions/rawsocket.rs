@@ -2,8 +2,9 @@
 
 use crate::harness::client::{Carrier, Client, Via};
 use crate::harness::io::Io;
-use crate::harness::router::{ALL_ROLES, Router, Setup};
+use crate::harness::router::{ALL_ROLES, NO_FEATURES, Router, Setup};
 use crossbar_cluster::wire::Serializer;
+use crossbar_cluster::wire::rawsocket::{FrameKind, write_frame};
 use std::io::{Read, Write};
 
 const JSON: Via = Via::new(Carrier::RawSocket, Serializer::Json);
@@ -150,7 +151,61 @@ fn what_is_larger_than_the_peer_takes_is_never_sent() {
     a.send(r#"[48, #, {}, "com.large"]"#);
     b.expect("[68, 2, $reg_b, {}]");
     b.send(&format!("[8, 68, 2, {{}}, \"com.error\", {large}]"));
-    a.expect(r#"[8, 48, #, {...}, "com.error"]"#);
+    a.expect(r#"[8, 48, #, {}, "com.error", [$why]]"#);
+    // A part of a RESULT ends the call: what the callee says later is for nobody.
+    a.send(r#"[48, #, {"receive_progress": true}, "com.large"]"#);
+    b.expect("[68, 3, $reg_b, {...}]");
+    b.send(&format!("[70, 3, {{\"progress\": true}}, {large}]"));
+    a.expect(r#"[8, 48, #, {...}, "wamp.error.payload_size_exceeded", ...]"#);
+    b.expect("[69, 3, {...}]");
+    b.send("[70, 3, {}]");
+    b.sync();
+    a.expect_nothing();
+    // So does a part of a CALL.
+    b.send(r#"[48, #, {"progress": true}, "com.small"]"#);
+    a.expect(r#"[68, 2, $reg_a, {...}]"#);
+    let request = b.next_request() - 1;
+    b.send(&format!("[48, {request}, {{}}, \"com.small\", {large}]"));
+    b.expect(&format!(r#"[8, 48, {request}, {{...}}, "wamp.error.payload_size_exceeded", ...]"#));
+    a.expect("[69, 2, {...}]");
+    a.expect_nothing();
+}
+
+#[test]
+fn a_pong_that_its_peer_would_not_take_is_not_sent() {
+    let router = Router::start(&Setup::default());
+    let mut a = Client::open_rawsocket(dial(&router), JSON, router.scope.clone(), 2048);
+    a.hello(NO_FEATURES, "a");
+    let mut ping = Vec::new();
+    write_frame(&mut ping, FrameKind::Ping, &[7; 3000]).expect("it is short");
+    a.write(&ping);
+    a.sync();
+    assert_eq!(router.drops("receiver_limit"), 1);
+}
+
+#[test]
+fn a_message_that_may_not_even_wait_for_its_receiver_costs_nobody_the_connection() {
+    let limits = "message_bytes_max = \"1MiB\"\noutbox_bytes_max = \"64KiB\"";
+    let router = Router::start(&Setup { limits, ..Setup::default() });
+    let large = format!("[\"{}\"]", "x".repeat(100_000));
+    let mut publisher = router.connect_via(JSON);
+    publisher.hello(ALL_ROLES, "publisher");
+    publisher.register("com.echo", "{}", "reg");
+    for (n, via) in (1..).zip(Via::all()) {
+        let mut a = router.connect_via(via);
+        a.hello(ALL_ROLES, "a");
+        a.subscribe("com.topic", "{}", "sub");
+        publisher.publish("com.topic", "{}", &large);
+        publisher.publish("com.topic", "{}", "[1]");
+        a.expect("[36, $sub, $_, {}, [1]]");
+        assert_eq!(router.drops("receiver_limit"), 2 * n - 1, "{via:?}");
+        a.send(r#"[48, #, {}, "com.echo"]"#);
+        publisher.expect("[68, $call, $reg, {}]");
+        publisher.send(&format!("[70, $call, {{}}, {large}]"));
+        a.expect(r#"[8, 48, #, {...}, "wamp.error.payload_size_exceeded", [$_]]"#);
+        a.unbind(&["_", "sub", "call"]);
+        a.goodbye();
+    }
 }
 
 /// Row 44: the limit is one of messages, not of frames.
@@ -199,5 +254,5 @@ fn an_error_with_a_uri_beyond_the_peers_limit_arrives_under_another_name() {
     a.send(r#"[48, #, {}, "com.procedure"]"#);
     b.expect("[68, 1, $reg, {}]");
     b.send(&format!(r#"[8, 68, 1, {{}}, "com.{}", ["why"]]"#, "x".repeat(3000)));
-    a.expect(r#"[8, 48, #, {}, "wamp.error.payload_size_exceeded"]"#);
+    a.expect(r#"[8, 48, #, {}, "wamp.error.payload_size_exceeded", [$_]]"#);
 }

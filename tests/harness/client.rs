@@ -209,7 +209,7 @@ impl Client {
         let mut batch = Vec::new();
         for message in messages {
             let bytes = encode(self.via.serializer, message);
-            Batching::of(self.via.serializer).append(&mut batch, |out| out.extend_from_slice(&bytes));
+            Batching::of(self.via.serializer).append(&mut batch, &bytes).expect("it is no 4 GiB");
         }
         let mut frame = Vec::new();
         websocket::write_frame(&mut frame, self.head(), &batch);
@@ -220,13 +220,13 @@ impl Client {
     pub fn frame(&mut self, message: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         if self.via.carrier == Carrier::RawSocket {
-            rawsocket::write_frame(&mut out, rawsocket::FrameKind::Message, message);
+            rawsocket::write_frame(&mut out, rawsocket::FrameKind::Message, message).expect("it fits");
             return out;
         }
         let mut payload = message.to_vec();
         if self.via.carrier == Carrier::Batched {
             payload.clear();
-            Batching::of(self.via.serializer).append(&mut payload, |out| out.extend_from_slice(message));
+            Batching::of(self.via.serializer).append(&mut payload, message).expect("it is no 4 GiB");
         }
         let mut compressed = Vec::new();
         if self.compressor.as_mut().is_some_and(|compressor| compressor.compress(&payload, &mut compressed)) {
@@ -382,7 +382,9 @@ impl Client {
         let mut ping = Vec::new();
         match self.framing {
             Framing::WebSocket(_) => websocket::write_frame(&mut ping, FrameHead::PING.masked(MASK), &payload),
-            Framing::RawSocket(_) => rawsocket::write_frame(&mut ping, rawsocket::FrameKind::Ping, &payload),
+            Framing::RawSocket(_) => {
+                rawsocket::write_frame(&mut ping, rawsocket::FrameKind::Ping, &payload).expect("it is short");
+            }
         }
         self.write(&ping);
         while self.ponged.as_deref() != Some(&payload[..]) {
@@ -507,7 +509,8 @@ impl Client {
                         Some(rawsocket::Incoming::Message(payload)) => self.inbox.extend(decode(self.via, &payload)),
                         Some(rawsocket::Incoming::Ping(payload)) => {
                             self.pinged += 1;
-                            rawsocket::write_frame(&mut answers, rawsocket::FrameKind::Pong, &payload);
+                            rawsocket::write_frame(&mut answers, rawsocket::FrameKind::Pong, &payload)
+                                .expect("it fits");
                         }
                         Some(rawsocket::Incoming::Pong(payload)) => self.ponged = Some(payload.into_owned()),
                         None => {}

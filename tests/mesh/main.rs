@@ -11,5 +11,6 @@ mod events;
 mod failure;
 mod identity;
 mod meta;
+mod sizes;
 mod threads;
 mod trust;

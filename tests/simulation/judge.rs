@@ -93,8 +93,7 @@ fn nodes_agree_on_procedures(world: &World) {
 
 fn nodes_agree_on_what_is_retained(world: &World) {
     let of = |node: usize| -> Vec<Id> {
-        let (page, _) = world.realm(node).broker().retained_page(None, usize::MAX);
-        page.into_iter().map(|event| event.publication).collect()
+        world.realm(node).broker().retained_after(None).map(|event| event.place.publication).collect()
     };
     for node in 1..world.nodes.len() {
         assert_eq!(of(node), of(0), "what node {node} retains");

@@ -2,6 +2,7 @@
 
 use super::{Broker, Subscription, filter::Filter};
 use crate::drop::DropReason;
+use crate::realm::carriage;
 use crate::realm::ids::{IdKind, id_of, random_id};
 use crate::realm::{Context, Effect, MemberKind, Members, MetaEvent, Origin};
 use crate::time::Now;
@@ -91,10 +92,13 @@ impl Broker {
             }
         };
         let acknowledge = options.bool("acknowledge") == Some(true);
-        let accepted = self.accept(cx, publication);
+        let accepted = match self.is_too_large_for_peers(cx.members, &publication) {
+            true => Err((error::PAYLOAD_SIZE_EXCEEDED, carriage::sentence())),
+            false => self.accept(cx, publication).map_err(|sentence| (error::LIMIT_EXCEEDED, sentence)),
+        };
         let answer = match &accepted {
             Ok(publication) => Message::Published { request, publication: publication.id },
-            Err(sentence) => Message::error(code::PUBLISH, request, error::LIMIT_EXCEEDED, sentence.as_str()),
+            Err((error, sentence)) => Message::error(code::PUBLISH, request, error, sentence.as_str()),
         };
         match acknowledge {
             true => cx.out.push(Effect::Send { to: key, message: answer }),
@@ -160,6 +164,20 @@ impl Broker {
             self.retained.retain(&publication, &cx.config.limits)?;
         }
         Ok(publication)
+    }
+
+    /// Whether a publication would have to go to other nodes, and no link can carry it.
+    fn is_too_large_for_peers(&mut self, members: &Members, publication: &Publication) -> bool {
+        if publication.origin != Origin::Client
+            || members.peers().is_empty()
+            || carriage::is_carried(publication.options, &publication.payload)
+        {
+            return false;
+        }
+        let mut is_heard = publication.options.bool("retain") == Some(true);
+        let subscriptions = &self.subscriptions;
+        self.by_pattern.for_each_match(publication.topic, |place| is_heard |= !subscriptions[*place].peers.is_empty());
+        is_heard
     }
 
     /// Records a publication and sends it to all receivers: one effect per subscription.

@@ -2,7 +2,7 @@
 
 use super::{Broker, Publication, filter::Filter};
 use crate::limits::Limits;
-use crate::realm::{Context, Effect};
+use crate::realm::{Context, Effect, carriage};
 use crate::wamp::{Id, Identity, Message, SessionKey, uri::Match};
 use crate::wire::{Dict, Payload};
 use std::collections::BTreeMap;
@@ -28,6 +28,8 @@ struct RetainedEvent {
     published: Duration,
     details: Dict,
     details_for_peers: Dict,
+    /// Links can carry it. What they cannot is this node's alone.
+    is_carried: bool,
     payload: Payload,
     filter: Option<Box<Filter>>,
 }
@@ -35,9 +37,18 @@ struct RetainedEvent {
 /// One retained event, as it is carried by links.
 #[derive(Clone, Debug)]
 pub struct RetainedForPeers {
-    pub publication: Id,
+    pub place: RetainedPlace,
     pub details: Dict,
     pub payload: Payload,
+}
+
+/// Where a retained event stands among all: by topic, then by the wall time at which it was published, then by its
+/// publication.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RetainedPlace {
+    pub topic: String,
+    pub published: Duration,
+    pub publication: Id,
 }
 
 impl RetainedEvents {
@@ -64,6 +75,7 @@ impl RetainedEvents {
             published: publication.published,
             details: publication.details.clone(),
             details_for_peers: publication.details_for_peers(),
+            is_carried: carriage::is_carried(publication.options, &publication.payload),
             payload: publication.payload.clone(),
             filter: publication.filter.clone(),
         };
@@ -93,25 +105,6 @@ impl RetainedEvents {
         (self.count, self.bytes) = (count, bytes);
         self.by_topic.insert(topic.to_owned(), kept);
         Ok(())
-    }
-
-    /// The events of the topics after `after`, as peers are told of them, up to about so many bytes; and the topic to
-    /// go on after, if there are more.
-    fn page(&self, after: Option<&str>, bytes_max: usize) -> (Vec<RetainedForPeers>, Option<String>) {
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let (mut page, mut bytes) = (Vec::new(), 0);
-        let mut topics = self.by_topic.range::<str, _>((start, Bound::Unbounded)).peekable();
-        while let Some((topic, events)) = topics.next() {
-            for event in events {
-                bytes += event.bytes(topic) + RETAINED_DETAILS_BYTES;
-                let (details, payload) = (event.details_for_peers.clone(), event.payload.clone());
-                page.push(RetainedForPeers { publication: event.publication, details, payload });
-            }
-            if bytes >= bytes_max && topics.peek().is_some() {
-                return (page, Some(topic.clone()));
-            }
-        }
-        (page, None)
     }
 
     /// The latest event that `identity` may have, of each topic that the pattern covers.
@@ -146,14 +139,29 @@ impl RetainedEvent {
 }
 
 impl Broker {
-    /// What is retained for the topics after `after`, up to about so many bytes, and the topic to go on after.
-    pub fn retained_page(&self, after: Option<&str>, bytes_max: usize) -> (Vec<RetainedForPeers>, Option<String>) {
-        self.retained.page(after, bytes_max)
+    /// What is retained after a place, as peers are told of it, in order. What links cannot carry is told all the same.
+    pub fn retained_after<'a>(
+        &'a self,
+        after: Option<&'a RetainedPlace>,
+    ) -> impl Iterator<Item = RetainedForPeers> + 'a {
+        let start = after.map_or(Bound::Unbounded, |after| Bound::Included(after.topic.as_str()));
+        let topics = self.retained.by_topic.range::<str, _>((start, Bound::Unbounded));
+        let events = topics.flat_map(|(topic, events)| events.iter().map(move |event| (topic, event)));
+        let places = events.map(|(topic, event)| {
+            let place =
+                RetainedPlace { topic: topic.clone(), published: event.published, publication: event.publication };
+            (place, event)
+        });
+        places.filter(move |(place, _)| after.is_none_or(|after| place > after)).map(|(place, event)| {
+            let (details, payload) = (event.details_for_peers.clone(), event.payload.clone());
+            RetainedForPeers { place, details, payload }
+        })
     }
 
-    /// A number that two nodes have in common when they retain the same.
+    /// A number that two nodes have in common when they retain the same, as far as links can carry it.
     pub fn retained_digest(&self) -> u64 {
-        self.retained.by_topic.values().flatten().fold(0, |sum, event| sum ^ event.publication)
+        let carried = self.retained.by_topic.values().flatten().filter(|event| event.is_carried);
+        carried.fold(0, |sum, event| sum ^ event.publication)
     }
 
     /// Sends a new subscriber what is retained for its subscription.
@@ -179,8 +187,6 @@ impl Broker {
 
 /// How many audiences (of eligible and exclude lists) one topic keeps an event for. It bounds the work of a PUBLISH.
 const AUDIENCES_PER_TOPIC_MAX: usize = 16;
-/// About what the details of one event take on a link.
-const RETAINED_DETAILS_BYTES: usize = 200;
 
 #[cfg(test)]
 mod tests {

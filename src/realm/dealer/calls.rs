@@ -65,6 +65,8 @@ pub(super) struct Invocation {
     pub(super) progressive: bool,
     /// A part of the result has gone to the caller.
     pub(super) progressed: bool,
+    /// The callee has been sent more than the first part of the call.
+    pub(super) continued: bool,
     pub(super) slot: Option<Slot>,
     /// Of a call with progressive input, for its next parts.
     pub(super) details: Option<Dict>,

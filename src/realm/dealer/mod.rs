@@ -13,6 +13,7 @@ mod register;
 mod registrations;
 mod routing;
 mod select;
+mod undelivered;
 
 #[cfg(test)]
 mod tests;

@@ -126,10 +126,11 @@ impl Dealer {
         call.input_open = options.bool("progress") == Some(true);
         // Nobody else could take the call without this part of it.
         call.payload = None;
-        let registration = call.registration;
-        let Some(invocation) = call.invocation().filter(|invocation| !invocation.interrupted) else { return };
+        let (registration, input_open) = (call.registration, call.input_open);
+        let Some(invocation) = call.invocation_mut().filter(|invocation| !invocation.interrupted) else { return };
+        invocation.continued = true;
         let mut details = invocation.details.clone().unwrap_or_default();
-        if !call.input_open {
+        if !input_open {
             details.remove("progress");
         }
         let message = Message::Invocation { request: invocation.id, registration, details, payload };
@@ -249,6 +250,7 @@ impl Dealer {
             interrupted: false,
             progressive: call.options.bool("receive_progress") == Some(true),
             progressed: false,
+            continued: false,
             slot,
             details: call.input_open.then(|| details.clone()),
         };

@@ -1,6 +1,7 @@
 //! `wamp.session.{add,flush}_testament(s)`: what the caller wants published when it is gone.
 
 use super::{Answer, Arguments, MetaCall, Refusal, refusal};
+use crate::realm::carriage;
 use crate::realm::testament::{Scope, Testament};
 use crate::wamp::message::code;
 use crate::wamp::uri::{is_reserved, n_components};
@@ -27,8 +28,12 @@ pub(super) fn add(call: &mut MetaCall, arguments: &Arguments) -> Answer {
     }
     let scope = scope(arguments)?;
     let payload = Payload::from_values(args, kwargs);
+    if !carriage::is_carried(&options, &payload) {
+        // Nobody could publish it if this node died.
+        return Err(refusal(error::PAYLOAD_SIZE_EXCEEDED, carriage::sentence()));
+    }
     let session = call.cx.members.member(key).map_or(1, |member| member.identity.session);
-    let testament = Testament { publication: 1, scope, topic, options, payload, disclosed: call.disclosed };
+    let testament = Testament { publication: 1, serial: 0, scope, topic, options, payload, disclosed: call.disclosed };
     match call.desks.testaments.add(key, session, testament, limits.testaments_per_session_max) {
         Ok(()) => Ok(Vec::new()),
         Err(sentence) => Err(refusal(error::LIMIT_EXCEEDED, sentence)),

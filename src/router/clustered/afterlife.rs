@@ -3,18 +3,20 @@
 //! sessions hold is told in `holdings`.
 //!
 //! The list begins with a snapshot, fetched page by page when a link comes up, and is kept by notices, which come on
-//! the same link and so in order. A node that is not dead but out of reach is treated alike: nobody can tell the two
-//! apart. When it comes back, what was published for its sessions is not published again.
+//! the same link and so in order. Where a link is too full for a notice, the snapshot is fetched again. A node that is
+//! not dead but out of reach is treated alike: nobody can tell the two apart. When it comes back, what was published
+//! for its sessions is not published again.
 
 use super::ClusteredRealm;
 use super::holdings::RemoteHoldings;
+use super::page::Page;
 use super::upkeep::Token;
 use crate::mesh::frames;
-use crate::realm::Effect;
 use crate::realm::broker::Publisher;
 use crate::realm::ids::{IdKind, id_of};
 use crate::realm::meta::session_summary;
-use crate::realm::testament::{Scope, SessionTestaments, Testament};
+use crate::realm::testament::{Scope, SessionTestaments, Testament, TestamentChange};
+use crate::realm::{Effect, Member};
 use crate::time::Now;
 use crate::wamp::uri::Match;
 use crate::wamp::{Id, Message, SessionKey};
@@ -36,12 +38,21 @@ pub(super) struct Afterlife {
 #[derive(Debug, Default)]
 struct Remote {
     sessions: BTreeMap<Id, RemoteSession>,
-    /// The sessions that the snapshot has told of, while it is under way.
-    told: Option<BTreeSet<Id>>,
+    /// What the snapshot and the notices since its beginning have told of, while it is under way.
+    told: Option<Told>,
+    /// Notices have been missed, or a snapshot failed: another one is to be fetched after this.
+    is_stale: bool,
     /// What they hold.
     held: RemoteHoldings,
     /// The uptime at which the node counts as dead, while its link is down.
     dead_at: Option<Duration>,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    sessions: BTreeSet<Id>,
+    /// Their testaments, by publication.
+    testaments: BTreeSet<Id>,
 }
 
 #[derive(Clone, Debug)]
@@ -58,8 +69,7 @@ impl Afterlife {
     /// The link to a node is lost.
     pub(super) fn handle_lost(&mut self, now: Now, node: &str) {
         if let Some(remote) = self.by_node.get_mut(node) {
-            remote.told = None;
-            remote.held.handle_lost();
+            remote.stop_fetching();
             remote.dead_at = Some(now.uptime + GRACE);
         }
     }
@@ -67,7 +77,7 @@ impl Afterlife {
     /// The link to a node is up; a snapshot is asked for.
     pub(super) fn handle_up(&mut self, node: &str) {
         let remote = self.by_node.entry(node.to_owned()).or_default();
-        (remote.dead_at, remote.told) = (None, Some(BTreeSet::new()));
+        (remote.dead_at, remote.told, remote.is_stale) = (None, Some(Told::default()), false);
         remote.held.handle_up();
     }
 
@@ -89,22 +99,78 @@ impl Afterlife {
 
     /// Takes over what a node says about one of its sessions.
     fn learn(&mut self, node: &str, told: &Value) -> Option<Id> {
-        let (id, mut session) = read_session(told)?;
-        session.testaments.retain(|testament| !self.published.contains(&testament.publication));
+        let publisher = read_session(told)?;
+        let id = publisher.session;
         let remote = self.by_node.entry(node.to_owned()).or_default();
         if let Some(told) = &mut remote.told {
-            told.insert(id);
+            told.sessions.insert(id);
         }
-        remote.sessions.insert(id, session);
+        let testaments = remote.sessions.remove(&id).map(|session| session.testaments).unwrap_or_default();
+        remote.sessions.insert(id, RemoteSession { publisher, testaments });
         Some(id)
+    }
+
+    /// Takes over a testament of a session that its node has told of.
+    fn learn_testament(&mut self, node: &str, session: &Value, told: &Value) -> Option<()> {
+        let testament = read_testament(told)?;
+        let remote = self.by_node.get_mut(node)?;
+        let session = remote.sessions.get_mut(&session.as_uint()?)?;
+        if let Some(told) = &mut remote.told {
+            told.testaments.insert(testament.publication);
+        }
+        let is_known = session.testaments.iter().any(|known| known.publication == testament.publication);
+        if !is_known && !self.published.contains(&testament.publication) {
+            session.testaments.push(testament);
+        }
+        Some(())
+    }
+
+    /// A session of a node has flushed its testaments of one scope.
+    fn forget_testaments(&mut self, node: &str, session: &Value, scope: &Value) -> Option<()> {
+        let scope = Scope::from_name(scope.as_str()?)?;
+        let session = self.by_node.get_mut(node)?.sessions.get_mut(&session.as_uint()?)?;
+        session.testaments.retain(|testament| testament.scope != scope);
+        Some(())
+    }
+}
+
+impl Remote {
+    fn is_fetching(&self) -> bool {
+        self.told.is_some() || self.held.is_fetching()
+    }
+
+    /// No more of the snapshot comes.
+    fn stop_fetching(&mut self) {
+        self.told = None;
+        self.held.handle_lost();
     }
 }
 
 impl ClusteredRealm {
-    /// Tells all peers of a session, as it is now.
+    /// Tells all peers of a session that has joined.
     pub(super) fn notify_session(&self, key: SessionKey, out: &mut Vec<Effect>) {
-        if let Some(session) = self.session_for_peers(key) {
-            self.notify(frames::SESSION, vec![session], out);
+        if let Some(member) = self.members().member(key) {
+            self.notify(frames::SESSION, vec![session_summary(&member.identity).into()], out);
+        }
+    }
+
+    /// Tells all peers what sessions have done with their testaments: of each no more than the session itself has said.
+    pub(super) fn notify_testaments(&self, changes: Vec<TestamentChange>, out: &mut Vec<Effect>) {
+        let session_of = |key| self.members().member(key).map(|member: &Member| Value::from(member.identity.session));
+        for change in changes {
+            match change {
+                TestamentChange::Added(key, publication) => {
+                    let added = self.realm.testaments(key).iter().find(|added| added.publication == publication);
+                    if let (Some(session), Some(testament)) = (session_of(key), added) {
+                        self.notify(frames::TESTAMENT, vec![session, write_testament(testament)], out);
+                    }
+                }
+                TestamentChange::Flushed(key, scope) => {
+                    if let Some(session) = session_of(key) {
+                        self.notify(frames::TESTAMENTS_FLUSHED, vec![session, scope.name().into()], out);
+                    }
+                }
+            }
         }
     }
 
@@ -116,11 +182,43 @@ impl ClusteredRealm {
     pub(super) fn notify(&self, topic: &str, told: Vec<Value>, out: &mut Vec<Effect>) {
         let to = self.members().peers().to_vec();
         if !to.is_empty() {
-            // Notices are no publications; nobody looks at their ids.
-            let subscription = id_of(IdKind::Subscription, Match::Exact, topic, |_| false);
-            let details = Dict::new().with("topic", topic);
-            let payload = Payload::from_values(told, Dict::new());
-            out.push(Effect::Fanout { to, message: Message::Event { subscription, publication: 1, details, payload } });
+            out.push(Effect::Fanout { to, message: notice(topic, told) });
+        }
+    }
+
+    /// A link has no room for a notice: its peer is told once, and fetches what it has missed.
+    pub fn note_overrun(&mut self, key: SessionKey, out: &mut Vec<Effect>) {
+        if self.overrun.insert(key) {
+            out.push(Effect::Send { to: key, message: notice(frames::OVERRUN, Vec::new()) });
+        }
+    }
+
+    /// Fetches what the sessions of a peer are, have left behind and hold.
+    pub(super) fn fetch_sessions(&mut self, key: SessionKey, out: &mut Vec<Effect>) {
+        if let Some(uplink) = self.uplinks.get(&key) {
+            self.afterlife.handle_up(&uplink.node);
+            self.ask_peer(key, Token::Sessions, Vec::new(), out);
+            self.ask_peer(key, Token::Holdings, Vec::new(), out);
+        }
+    }
+
+    /// Fetches them again where something has been missed and no snapshot is under way.
+    pub(super) fn fetch_if_stale(&mut self, key: SessionKey, out: &mut Vec<Effect>) {
+        let remote = self.uplinks.get(&key).and_then(|uplink| self.afterlife.by_node.get(&uplink.node));
+        if remote.is_some_and(|remote| remote.is_stale && !remote.is_fetching()) {
+            self.fetch_sessions(key, out);
+        }
+    }
+
+    /// A peer could not send a page. What was fetched so far proves nothing; it is tried again when the digests are
+    /// compared next.
+    pub(super) fn handle_failed_page(&mut self, key: SessionKey, token: Option<Token>) {
+        let Some(uplink) = self.uplinks.get(&key) else { return };
+        if let Some(remote) = self.afterlife.by_node.get_mut(&uplink.node)
+            && matches!(token, Some(Token::Sessions | Token::Holdings))
+        {
+            remote.stop_fetching();
+            remote.is_stale = true;
         }
     }
 
@@ -128,27 +226,41 @@ impl ClusteredRealm {
     pub(super) fn handle_notice(
         &mut self,
         now: Now,
-        node: &str,
+        key: SessionKey,
         topic: &str,
         payload: &Payload,
         out: &mut Vec<Effect>,
     ) {
+        let Some(node) = self.uplinks.get(&key).map(|uplink| uplink.node.clone()) else { return };
         let args = payload.args().unwrap_or_default();
-        let Some(told) = args.first() else { return };
-        match topic {
-            frames::SESSION => {
-                self.learn_session(now, node, told, out);
+        match (topic, args.as_slice()) {
+            (frames::SESSION, [told]) => {
+                self.learn_session(now, &node, told, out);
             }
-            frames::HELD | frames::HELD_NO_MORE => self.handle_held(now, node, &args, out),
-            frames::SESSION_GONE => {
-                if let (Some(remote), Some(id)) = (self.afterlife.by_node.get_mut(node), told.as_uint()) {
-                    remote.sessions.remove(&id);
-                    // Unless it went silently, it has ceased to hold anything before.
-                    let held = remote.held.take_of(id);
-                    self.end_all(now, held, true, out);
+            (frames::TESTAMENT, [session, told]) => {
+                self.afterlife.learn_testament(&node, session, told);
+            }
+            (frames::TESTAMENTS_FLUSHED, [session, scope]) => {
+                self.afterlife.forget_testaments(&node, session, scope);
+            }
+            (frames::HELD | frames::HELD_NO_MORE, told) => self.handle_held(now, &node, told, out),
+            (frames::SESSION_GONE, [told]) => self.handle_session_gone(now, &node, told, out),
+            (frames::OVERRUN, _) => {
+                if let Some(remote) = self.afterlife.by_node.get_mut(&node) {
+                    remote.is_stale = true;
+                    self.fetch_if_stale(key, out);
                 }
             }
             _ => {}
+        }
+    }
+
+    fn handle_session_gone(&mut self, now: Now, node: &str, told: &Value, out: &mut Vec<Effect>) {
+        if let (Some(remote), Some(id)) = (self.afterlife.by_node.get_mut(node), told.as_uint()) {
+            remote.sessions.remove(&id);
+            // Unless it went silently, it has ceased to hold anything before.
+            let held = remote.held.take_of(id);
+            self.end_all(now, held, true, out);
         }
     }
 
@@ -156,39 +268,68 @@ impl ClusteredRealm {
     fn learn_session(&mut self, now: Now, node: &str, told: &Value, out: &mut Vec<Effect>) -> Option<Id> {
         let id = self.afterlife.learn(node, told)?;
         if self.afterlife.buried.remove(&id) {
-            let mut summary = told.as_dict()?.clone();
-            summary.remove("testaments");
-            self.realm.welcome_back(now, summary, out);
+            self.realm.welcome_back(now, told.as_dict()?.clone(), out);
         }
         Some(id)
     }
 
-    /// One page of this node's sessions, for a peer: those after the id that it names.
-    pub(super) fn sessions_page(&self, payload: &Payload) -> Vec<Value> {
-        let after = payload.args().ok().and_then(|args| args.first()?.as_uint());
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let ids: BTreeMap<Id, SessionKey> =
-            self.members().visible().into_iter().map(|(key, member)| (member.identity.session, key)).collect();
-        let keys: Vec<SessionKey> = ids.range((start, Bound::Unbounded)).map(|(_, key)| *key).take(PAGE).collect();
-        vec![Value::List(keys.into_iter().filter_map(|key| self.session_for_peers(key)).collect())]
+    /// One page of this node's sessions, each followed by its testaments, for a peer: what comes after the session, and
+    /// the testament of it, that the peer names.
+    pub(super) fn sessions_page(&mut self, key: SessionKey, payload: &Payload, out: &mut Vec<Effect>) -> Vec<Value> {
+        let after = payload.args().ok().and_then(|args| Some((args.first()?.as_uint()?, args.get(1)?.as_uint()?)));
+        if after.is_none() {
+            self.overrun.remove(&key);
+        }
+        let start = after.map_or(Bound::Unbounded, |(session, _)| Bound::Included(session));
+        let sessions: BTreeMap<Id, (SessionKey, &Member)> = self
+            .members()
+            .visible()
+            .into_iter()
+            .map(|(key, member)| (member.identity.session, (key, member)))
+            .collect();
+        let (mut page, mut last) = (Page::default(), after);
+        for (session, (key, member)) in sessions.range((start, Bound::Unbounded)) {
+            let told = after.filter(|(from, _)| from == session).map(|(_, serial)| serial);
+            let summary = told.is_none().then(|| (0, session_summary(&member.identity).into()));
+            let testaments = self.realm.testaments(*key).iter().filter(|left| left.serial > told.unwrap_or(0));
+            let testaments =
+                testaments.map(|left| (left.serial, Value::List(vec![(*session).into(), write_testament(left)])));
+            for (serial, entry) in summary.into_iter().chain(testaments) {
+                if !page.push(entry) {
+                    let more = last.map_or(Value::Null, |(id, serial)| Value::List(vec![id.into(), serial.into()]));
+                    return page.finish(more, out);
+                }
+                last = Some((*session, serial));
+            }
+        }
+        page.finish(Value::Null, out)
     }
 
     /// A page of a peer's sessions has come: the next one is asked for, or this was the last.
-    pub(super) fn handle_sessions_page(&mut self, now: Now, key: SessionKey, args: &[Value], out: &mut Vec<Effect>) {
+    pub(super) fn handle_sessions_page(&mut self, now: Now, key: SessionKey, args: Vec<Value>, out: &mut Vec<Effect>) {
         let Some(node) = self.uplinks.get(&key).map(|uplink| uplink.node.clone()) else { return };
-        let page = args.first().and_then(Value::as_list).unwrap_or_default();
-        let last = page.iter().filter_map(|told| self.learn_session(now, &node, told, out)).max();
-        if let Some(last) = last.filter(|_| page.len() >= PAGE) {
-            return self.ask_peer(key, Token::Sessions, vec![last.into()], out);
+        for told in args.first().and_then(Value::as_list).unwrap_or_default() {
+            if let Some([session, testament]) = told.as_list() {
+                self.afterlife.learn_testament(&node, session, testament);
+            } else {
+                self.learn_session(now, &node, told, out);
+            }
+        }
+        if let Some(Value::List(more)) = args.into_iter().nth(1) {
+            return self.ask_peer(key, Token::Sessions, more, out);
         }
         let Some(remote) = self.afterlife.by_node.get_mut(&node) else { return };
         let Some(told) = remote.told.take() else { return };
         // What it had before and has no more has ended while the link was down.
-        let gone: Vec<Id> = remote.sessions.keys().filter(|id| !told.contains(id)).copied().collect();
+        let gone: Vec<Id> = remote.sessions.keys().filter(|id| !told.sessions.contains(id)).copied().collect();
         let gone: Vec<RemoteSession> = gone.iter().filter_map(|id| remote.sessions.remove(id)).collect();
+        for session in remote.sessions.values_mut() {
+            session.testaments.retain(|testament| told.testaments.contains(&testament.publication));
+        }
         let held = gone.iter().flat_map(|session| remote.held.take_of(session.publisher.session)).collect();
         self.end_all(now, held, false, out);
         self.bury_all(now, gone, out);
+        self.fetch_if_stale(key, out);
     }
 
     /// Nodes that have been away for too long are dead.
@@ -216,22 +357,20 @@ impl ClusteredRealm {
             self.afterlife.published.pop_first();
         }
     }
-
-    /// A session as links carry it.
-    fn session_for_peers(&self, key: SessionKey) -> Option<Value> {
-        let identity = &self.members().member(key)?.identity;
-        let testaments: Vec<Value> = self.realm.testaments(key).iter().map(write_testament).collect();
-        Some(session_summary(identity).with("testaments", testaments).into())
-    }
 }
 
-fn read_session(told: &Value) -> Option<(Id, RemoteSession)> {
+/// What nodes tell one another is no publication; nobody looks at its ids.
+fn notice(topic: &str, told: Vec<Value>) -> Message {
+    let subscription = id_of(IdKind::Subscription, Match::Exact, topic, |_| false);
+    let (details, payload) = (Dict::new().with("topic", topic), Payload::from_values(told, Dict::new()));
+    Message::Event { subscription, publication: 1, details, payload }
+}
+
+fn read_session(told: &Value) -> Option<Publisher> {
     let told = told.as_dict()?;
-    let session = told.uint("session")?;
     let authid = told.str("authid")?.to_owned();
     let authrole = told.str("authrole")?.to_owned();
-    let testaments = told.list("testaments")?.iter().filter_map(read_testament).collect();
-    Some((session, RemoteSession { publisher: Publisher { session, authid, authrole }, testaments }))
+    Some(Publisher { session: told.uint("session")?, authid, authrole })
 }
 
 fn write_testament(testament: &Testament) -> Value {
@@ -249,6 +388,7 @@ fn read_testament(told: &Value) -> Option<Testament> {
     let told = told.as_dict()?;
     Some(Testament {
         publication: told.uint("publication")?,
+        serial: 0,
         scope: Scope::from_name(told.str("scope")?)?,
         topic: told.str("topic")?.to_owned(),
         options: told.dict("options")?.clone(),
@@ -272,8 +412,6 @@ pub(super) fn read_payload(told: &Value) -> Option<Payload> {
 
 /// How long the link to a node may be down before the node counts as dead.
 const GRACE: Duration = Duration::from_secs(3);
-/// Sessions per page of a snapshot.
-const PAGE: usize = 100;
 /// How many published testaments are remembered, and how many sessions that were buried. Only a node that comes back
 /// from a partition could repeat the one and bring back the other.
 const PUBLISHED_MAX: usize = 10_000;

@@ -1,5 +1,7 @@
 //! The meta API of the whole cluster: the node that is called answers for its own clients, asks all peers for theirs,
 //! and puts the answers together. A peer that does not answer in time is left out.
+//!
+//! What one session asks fills no link: from a number of questions on, the next messages of the session wait.
 
 use super::ClusteredRealm;
 use crate::realm::Effect;
@@ -15,6 +17,8 @@ use std::time::Duration;
 pub(super) struct Gathering {
     by_token: BTreeMap<u64, Gather>,
     n_begun: u64,
+    /// How many of them each session has.
+    n_of_session: BTreeMap<SessionKey, usize>,
 }
 
 #[derive(Debug)]
@@ -54,6 +58,16 @@ enum Merge {
     Events,
 }
 
+impl Merge {
+    /// Whether what every node says is part of the answer.
+    const fn joins(self) -> bool {
+        match self {
+            Merge::Sum | Merge::List | Merge::Policies | Merge::ListOrNull | Merge::Events => true,
+            Merge::NotNull | Merge::Any | Merge::Oldest => false,
+        }
+    }
+}
+
 /// Every procedure that is more than the business of one node.
 const PROCEDURES: &[(&str, Merge)] = &[
     ("wamp.session.count", Merge::Sum),
@@ -85,7 +99,31 @@ const GATHER_TIMEOUT: Duration = Duration::from_secs(1);
 /// Tokens below are for the links' own calls.
 pub(super) const FIRST_TOKEN: u64 = 1 << 8;
 
+/// How many calls a session may have open before its next messages wait.
+const GATHERS_PER_SESSION_MAX: usize = 16;
+
 impl Gathering {
+    fn insert(&mut self, token: u64, gather: Gather, out: &mut Vec<Effect>) {
+        let n = self.n_of_session.entry(gather.session).or_default();
+        *n += 1;
+        if *n == GATHERS_PER_SESSION_MAX {
+            out.push(Effect::Suspend { session: gather.session });
+        }
+        self.by_token.insert(token, gather);
+    }
+
+    /// Takes a call out. Gives also whether its session has waited for that.
+    fn remove(&mut self, token: u64) -> Option<(Gather, bool)> {
+        let gather = self.by_token.remove(&token)?;
+        let n = self.n_of_session.get_mut(&gather.session)?;
+        let has_waited = *n == GATHERS_PER_SESSION_MAX;
+        *n -= 1;
+        if *n == 0 {
+            self.n_of_session.remove(&gather.session);
+        }
+        Some((gather, has_waited))
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Duration> {
         self.by_token.values().next().map(|gather| gather.deadline)
     }
@@ -131,7 +169,7 @@ impl ClusteredRealm {
         let deadline = now.uptime + GATHER_TIMEOUT;
         let answers = BTreeMap::from([(self.node.clone(), own)]);
         let gather = Gather { session, request, how, payload, answers, waiting, deadline };
-        self.gathering.by_token.insert(token, gather);
+        self.gathering.insert(token, gather, out);
         self.finish_gather_if_whole(token, out);
     }
 
@@ -154,6 +192,7 @@ impl ClusteredRealm {
     /// A peer is gone, or a client: nobody waits for the one nor answers the other.
     pub(super) fn forget_in_gathers(&mut self, key: SessionKey, out: &mut Vec<Effect>) {
         self.gathering.by_token.retain(|_, gather| gather.session != key);
+        self.gathering.n_of_session.remove(&key);
         let waits = |gather: &mut Gather| gather.waiting.remove(&key);
         let with = self.gathering.by_token.iter_mut().filter_map(|(token, gather)| waits(gather).then_some(*token));
         for token in with.collect::<Vec<_>>() {
@@ -163,18 +202,25 @@ impl ClusteredRealm {
 
     /// Answers with what there is when the time has come.
     pub(super) fn finish_overdue_gathers(&mut self, now: Now, out: &mut Vec<Effect>) {
-        while let Some(first) = self.gathering.by_token.first_entry()
-            && first.get().deadline <= now.uptime
+        while let Some((token, gather)) = self.gathering.by_token.first_key_value()
+            && gather.deadline <= now.uptime
         {
-            first.remove().finish(out);
+            self.finish_gather(*token, out);
         }
     }
 
     fn finish_gather_if_whole(&mut self, token: u64, out: &mut Vec<Effect>) {
-        if self.gathering.by_token.get(&token).is_some_and(|gather| gather.waiting.is_empty())
-            && let Some(gather) = self.gathering.by_token.remove(&token)
-        {
-            gather.finish(out);
+        if self.gathering.by_token.get(&token).is_some_and(|gather| gather.waiting.is_empty()) {
+            self.finish_gather(token, out);
+        }
+    }
+
+    fn finish_gather(&mut self, token: u64, out: &mut Vec<Effect>) {
+        let Some((gather, has_waited)) = self.gathering.remove(token) else { return };
+        let session = gather.session;
+        gather.finish(out);
+        if has_waited && !self.realm.is_asking(session) {
+            out.push(Effect::Resume { session });
         }
     }
 }
@@ -182,11 +228,20 @@ impl ClusteredRealm {
 impl Gather {
     fn finish(self, out: &mut Vec<Effect>) {
         let Gather { session, request, how, payload, answers, .. } = self;
-        let (good, bad): (Vec<Answer>, Vec<Answer>) = answers.into_values().partition(Result::is_ok);
+        let (good, mut bad): (Vec<Answer>, Vec<Answer>) = answers.into_values().partition(Result::is_ok);
+        if let Some(index) = bad.iter().position(is_missing).filter(|_| how.joins()) {
+            // What could not be brought here is part of the answer, which must not look as if it were whole.
+            return answer(session, request, bad.swap_remove(index), out);
+        }
         let good: Vec<Vec<Value>> = good.into_iter().flatten().collect();
         let merged = if good.is_empty() { Err(most_telling(bad)) } else { Ok(merge(how, good, &payload)) };
         answer(session, request, merged, out);
     }
+}
+
+/// Whether a node had an answer that its link did not carry.
+fn is_missing(answer: &Answer) -> bool {
+    matches!(answer, Err((error, _)) if error == error::PAYLOAD_SIZE_EXCEEDED || error == error::NETWORK_FAILURE)
 }
 
 fn merge(how: Merge, answers: Vec<Vec<Value>>, payload: &Payload) -> Vec<Value> {

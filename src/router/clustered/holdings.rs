@@ -6,6 +6,7 @@
 //! link. What had been told before the link was lost, and is not told again, has ended meanwhile.
 
 use super::ClusteredRealm;
+use super::page::Page;
 use super::upkeep::Token;
 use crate::mesh::frames;
 use crate::realm::Effect;
@@ -34,7 +35,12 @@ impl RemoteHoldings {
         self.unconfirmed = Some(self.held.clone());
     }
 
-    /// The link to the node is lost.
+    /// Whether a snapshot is under way.
+    pub(super) fn is_fetching(&self) -> bool {
+        self.unconfirmed.is_some()
+    }
+
+    /// The link to the node is lost, or the snapshot failed.
     pub(super) fn handle_lost(&mut self) {
         self.unconfirmed = None;
     }
@@ -107,25 +113,23 @@ impl ClusteredRealm {
 
     /// One page of what this node's sessions hold, for a peer: what comes after the holding that it names; and the
     /// holding to go on after.
-    pub(super) fn holdings_page(&self, payload: &Payload) -> Vec<Value> {
+    pub(super) fn holdings_page(&self, payload: &Payload, out: &mut Vec<Effect>) -> Vec<Value> {
         let after = payload.args().ok().and_then(|args| read_key(&args));
         let sessions = self.members().visible().into_iter().map(|(key, member)| (member.identity.session, key));
-        let (mut page, mut bytes) = (Vec::new(), 0);
+        let (mut page, mut last) = (Page::default(), after);
         for (session, key) in sessions.filter(|(session, _)| after.is_none_or(|(from, ..)| from <= *session)) {
             for ((kind, id), details) in self.held_by_client(key) {
-                if after.is_some_and(|after| (session, kind, id) <= after) {
+                let place = (session, kind, id);
+                if after.is_some_and(|after| place <= after) {
                     continue;
                 }
-                if bytes >= PAGE_BYTES {
-                    let last: Option<&Value> = page.last();
-                    let more = last.and_then(|last| read_key(last.as_list()?)).map_or(Value::Null, write_key);
-                    return vec![Value::List(page), more];
+                if !page.push(Value::List(vec![session.into(), kind.name().into(), details.into()])) {
+                    return page.finish(last.map_or(Value::Null, write_key), out);
                 }
-                bytes += HOLDING_BYTES + details.str("uri").map_or(0, str::len);
-                page.push(Value::List(vec![session.into(), kind.name().into(), details.into()]));
+                last = Some(place);
             }
         }
-        vec![Value::List(page), Value::Null]
+        page.finish(Value::Null, out)
     }
 
     /// A page of what a peer's sessions hold has come: the next one is asked for, or this was the last.
@@ -141,6 +145,7 @@ impl ClusteredRealm {
         let gone = held.unconfirmed.take().unwrap_or_default();
         let gone: Vec<Holding> = gone.into_iter().filter(|key| held.held.remove(key)).map(ended).collect();
         self.end_all(now, gone, false, out);
+        self.fetch_if_stale(key, out);
     }
 
     /// Takes over what a node says about one holding.
@@ -177,8 +182,3 @@ fn write_key((session, kind, id): Key) -> Value {
 fn ended((session, kind, id): Key) -> Holding {
     Holding { session, kind, id, details: None }
 }
-
-/// About how much of a snapshot goes into one message; well below what any link takes.
-const PAGE_BYTES: usize = 256 << 10;
-/// About what one holding takes besides its URI.
-const HOLDING_BYTES: usize = 150;

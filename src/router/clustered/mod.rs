@@ -7,6 +7,7 @@
 mod afterlife;
 mod gather;
 mod holdings;
+mod page;
 mod settling;
 mod upkeep;
 
@@ -24,7 +25,7 @@ use crate::wire::{Payload, Value};
 use afterlife::Afterlife;
 use gather::{FIRST_TOKEN, Gathering};
 use settling::Settling;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A realm and its links.
@@ -41,6 +42,8 @@ pub struct ClusteredRealm {
     gathering: Gathering,
     /// The sessions of the peers, for the time when these are dead.
     afterlife: Afterlife,
+    /// The links whose peers have missed notices, know of it, and have not begun to fetch them.
+    overrun: BTreeSet<SessionKey>,
 }
 
 impl ClusteredRealm {
@@ -53,6 +56,7 @@ impl ClusteredRealm {
             settling: Settling::default(),
             gathering: Gathering::default(),
             afterlife: Afterlife::default(),
+            overrun: BTreeSet::new(),
         }
     }
 
@@ -101,6 +105,7 @@ impl ClusteredRealm {
             self.notify_held_no_more(key, session, out);
         }
         self.realm.leave(now, key, out);
+        self.overrun.remove(&key);
         self.forget_in_gathers(key, out);
         if let Some(session) = session {
             self.notify_session_gone(session, out);
@@ -128,6 +133,37 @@ impl ClusteredRealm {
             }
             (_, message) => self.realm.handle_message(now, key, message, out),
         }
+        self.finish(now, out, first);
+    }
+
+    /// A result for this member could not be delivered, see `Dealer::refuse_answer`. For a link it is a result of a
+    /// client of this node.
+    pub fn refuse_answer(
+        &mut self,
+        now: Now,
+        caller: SessionKey,
+        request: Id,
+        error: &str,
+        sentence: &str,
+        out: &mut Vec<Effect>,
+    ) {
+        let first = out.len();
+        self.realm.refuse_answer(now, caller, request, error, sentence, out);
+        self.finish(now, out, first);
+    }
+
+    /// An INVOCATION for this member could not be delivered, see `Dealer::refuse_invocation`.
+    pub fn refuse_invocation(
+        &mut self,
+        now: Now,
+        callee: SessionKey,
+        id: Id,
+        error: &str,
+        sentence: &str,
+        out: &mut Vec<Effect>,
+    ) {
+        let first = out.len();
+        self.realm.refuse_invocation(now, callee, id, error, sentence, out);
         self.finish(now, out, first);
     }
 
@@ -286,9 +322,7 @@ impl ClusteredRealm {
             }
         }
         let changes = self.realm.take_changes();
-        for key in changes.testaments {
-            self.notify_session(key, out);
-        }
+        self.notify_testaments(changes.testaments, out);
         self.notify_holdings(changes.holdings, out);
         let topics = changes.subscriptions.into_iter().map(|change| (Kind::Topic, change));
         let procedures = changes.registrations.into_iter().map(|change| (Kind::Procedure, change));
@@ -362,14 +396,11 @@ impl ClusteredRealm {
             Some(Input::Refused { pattern, said, error, payload }) => {
                 self.handle_refusal(now, pattern, said, &error, payload, out);
             }
-            Some(Input::Answer { token, result: Ok(payload) }) if token < FIRST_TOKEN => {
-                self.handle_peer_answer(now, key, token, &payload, out);
+            Some(Input::Answer { token, result }) if token < FIRST_TOKEN => {
+                self.handle_peer_answer(now, key, token, result, out);
             }
             Some(Input::Answer { token, result }) => self.handle_gathered(token, key, result, out),
-            Some(Input::Notice { topic, payload }) => {
-                let node = uplink.node.clone();
-                self.handle_notice(now, &node, &topic, &payload, out);
-            }
+            Some(Input::Notice { topic, payload }) => self.handle_notice(now, key, &topic, &payload, out),
             None => {}
         }
     }

@@ -3,8 +3,10 @@
 
 use super::ClusteredRealm;
 use super::afterlife::{read_payload, write_payload};
+use super::page::Page;
 use crate::mesh::{Kind, Pattern, frames, interest};
 use crate::realm::Effect;
+use crate::realm::broker::{RetainedForPeers, RetainedPlace, micros};
 use crate::time::Now;
 use crate::wamp::message::code;
 use crate::wamp::{Id, Message, SessionKey, error};
@@ -44,10 +46,8 @@ impl ClusteredRealm {
     pub(super) fn begin_upkeep(&mut self, now: Now, key: SessionKey, out: &mut Vec<Effect>) {
         if let Some(uplink) = self.uplinks.get_mut(&key) {
             uplink.digest_at = now.uptime + DIGEST_PERIOD;
-            self.afterlife.handle_up(&uplink.node);
         }
-        self.ask_peer(key, Token::Sessions, Vec::new(), out);
-        self.ask_peer(key, Token::Holdings, Vec::new(), out);
+        self.fetch_sessions(key, out);
         self.ask_peer(key, Token::Retained, Vec::new(), out);
     }
 
@@ -73,6 +73,7 @@ impl ClusteredRealm {
             })
             .collect();
         for key in due {
+            self.fetch_if_stale(key, out);
             self.ask_peer(key, Token::Digest, Vec::new(), out);
         }
     }
@@ -95,9 +96,9 @@ impl ClusteredRealm {
                 self.realm.reset_link(now, key, out);
                 Vec::new()
             }
-            frames::SESSIONS => self.sessions_page(payload),
-            frames::HOLDINGS => self.holdings_page(payload),
-            frames::RETAINED => self.retained_page(payload),
+            frames::SESSIONS => self.sessions_page(key, payload, out),
+            frames::HOLDINGS => self.holdings_page(payload, out),
+            frames::RETAINED => self.retained_page(payload, out),
             _ => {
                 let sentence = format!("{procedure} is unknown to this version");
                 let message = Message::error(code::CALL, request, error::NO_SUCH_PROCEDURE, sentence);
@@ -114,14 +115,18 @@ impl ClusteredRealm {
         now: Now,
         key: SessionKey,
         number: u64,
-        payload: &Payload,
+        result: Result<Payload, (String, Payload)>,
         out: &mut Vec<Effect>,
     ) {
+        let payload = match result {
+            Ok(payload) => payload,
+            Err(_) => return self.handle_failed_page(key, Token::from_number(number)),
+        };
         let args = payload.args().unwrap_or_default();
         match Token::from_number(number) {
-            Some(Token::Sessions) => self.handle_sessions_page(now, key, &args, out),
+            Some(Token::Sessions) => self.handle_sessions_page(now, key, args, out),
             Some(Token::Holdings) => self.handle_holdings_page(now, key, args, out),
-            Some(Token::Retained) => self.handle_retained_page(now, key, &args, out),
+            Some(Token::Retained) => self.handle_retained_page(now, key, args, out),
             Some(Token::Digest) => {
                 self.compare_retained(key, args.get(1).and_then(Value::as_uint).unwrap_or_default(), out);
                 let Some(uplink) = self.uplinks.get_mut(&key) else { return };
@@ -138,18 +143,22 @@ impl ClusteredRealm {
         }
     }
 
-    /// One page of what is retained here, for a peer: the topics after the one that it names.
-    fn retained_page(&self, payload: &Payload) -> Vec<Value> {
-        let args = payload.args().unwrap_or_default();
-        let (page, more) = self.broker().retained_page(args.first().and_then(Value::as_str), RETAINED_PAGE_BYTES);
-        let events = page.into_iter().map(|event| {
-            Value::List(vec![event.publication.into(), event.details.into(), write_payload(&event.payload)])
-        });
-        vec![Value::List(events.collect()), more.map_or(Value::Null, Value::from)]
+    /// One page of what is retained here, for a peer: what comes after the place that it names.
+    fn retained_page(&self, payload: &Payload, out: &mut Vec<Effect>) -> Vec<Value> {
+        let after = payload.args().ok().and_then(|args| read_place(&args));
+        let (mut page, mut last) = (Page::default(), after.clone());
+        for RetainedForPeers { place, details, payload } in self.broker().retained_after(after.as_ref()) {
+            let entry = Value::List(vec![place.publication.into(), details.into(), write_payload(&payload)]);
+            if !page.push(entry) {
+                return page.finish(last.map_or(Value::Null, write_place), out);
+            }
+            last = Some(place);
+        }
+        page.finish(Value::Null, out)
     }
 
     /// A page of what a peer retains has come: the newer of the two stays, and the next page is asked for.
-    fn handle_retained_page(&mut self, now: Now, key: SessionKey, args: &[Value], out: &mut Vec<Effect>) {
+    fn handle_retained_page(&mut self, now: Now, key: SessionKey, args: Vec<Value>, out: &mut Vec<Effect>) {
         for event in args.first().and_then(Value::as_list).unwrap_or_default() {
             let Some([Value::Uint(publication), Value::Dict(details), payload]) = event.as_list() else { continue };
             let Some(payload) = read_payload(payload) else { continue };
@@ -157,8 +166,8 @@ impl ClusteredRealm {
             let (topic, options) = uplink.publish_options(details.clone(), *publication);
             self.realm.merge_retained(now, &topic, &options, payload, out);
         }
-        if let Some(Value::String(more)) = args.get(1) {
-            self.ask_peer(key, Token::Retained, vec![more.as_str().into()], out);
+        if let Some(Value::List(more)) = args.into_iter().nth(1) {
+            self.ask_peer(key, Token::Retained, more, out);
         }
     }
 
@@ -182,7 +191,15 @@ impl ClusteredRealm {
     }
 }
 
+fn read_place(told: &[Value]) -> Option<RetainedPlace> {
+    let [topic, published_us, publication] = told else { return None };
+    let (topic, published) = (topic.as_str()?.to_owned(), Duration::from_micros(published_us.as_uint()?));
+    Some(RetainedPlace { topic, published, publication: publication.as_uint()? })
+}
+
+fn write_place(RetainedPlace { topic, published, publication }: RetainedPlace) -> Value {
+    Value::List(vec![topic.into(), micros(published).into(), publication.into()])
+}
+
 /// How often both ends of a link compare what is mirrored.
 const DIGEST_PERIOD: Duration = Duration::from_secs(10);
-/// About how much of what is retained goes into one message; well below what any link takes.
-const RETAINED_PAGE_BYTES: usize = 256 << 10;

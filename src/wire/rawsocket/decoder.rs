@@ -18,7 +18,7 @@ pub enum Incoming<'i> {
 /// every byte that it is given, and owns memory only while a frame has arrived in part.
 #[derive(Debug)]
 pub struct Decoder {
-    /// Static after construction: the most that a frame may have, as it was announced in the handshake.
+    /// The most that a frame may have: what was announced in the handshake, or less until [`Decoder::widen`].
     bytes_max: usize,
     partial: Option<Box<Partial>>,
     /// The peer has been found at fault, and nothing that follows counts.
@@ -63,6 +63,11 @@ impl Decoder {
         };
         self.ended = decoded.is_err();
         decoded
+    }
+
+    /// From now on takes frames of up to `bytes_max`: the peer is one that may send so much.
+    pub fn widen(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
     }
 
     /// Whether a frame has arrived in part: the peer owes the rest.

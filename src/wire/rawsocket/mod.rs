@@ -6,6 +6,8 @@ mod handshake;
 mod tests;
 
 use crate::drop::DropReason;
+use crate::limits::RAWSOCKET_BYTES_MAX;
+use crate::wire::TooLarge;
 
 pub use decoder::{Decoder, Incoming};
 pub use handshake::{
@@ -50,30 +52,19 @@ const RESERVED_BITS: u8 = 0xf0;
 const LENGTH_BIT_25: u8 = 0x08;
 const KIND_BITS: u8 = 0x07;
 
-/// Appends a frame with this payload of at most 2^24 bytes; [`announced_bytes_max`] tells how much the peer takes.
-pub fn write_frame(out: &mut Vec<u8>, kind: FrameKind, payload: &[u8]) {
-    out.extend_from_slice(&prefix(kind, payload.len()));
+/// Appends a frame with this payload. An error where it has more than 2^24 bytes; `out` is as it was then.
+/// [`announced_bytes_max`] tells how much the peer takes.
+pub fn write_frame(out: &mut Vec<u8>, kind: FrameKind, payload: &[u8]) -> Result<(), TooLarge> {
+    out.extend_from_slice(&prefix(kind, payload.len())?);
     out.extend_from_slice(payload);
+    Ok(())
 }
 
-/// Begins a frame whose payload is then written to the end of `out`. Returns the mark that [`finish_frame`] wants.
-pub fn begin_frame(out: &mut Vec<u8>) -> usize {
-    let start = out.len();
-    out.extend_from_slice(&[0; PREFIX_BYTES]);
-    start
-}
-
-/// Ends the frame that was begun at `start`: all that was appended to `out` since is its payload, at most 2^24 bytes.
-pub fn finish_frame(out: &mut [u8], start: usize, kind: FrameKind) {
-    let payload_bytes = out.len() - start - PREFIX_BYTES;
-    out[start..start + PREFIX_BYTES].copy_from_slice(&prefix(kind, payload_bytes));
-}
-
-/// The prefix of a frame. Lengths beyond 2^24 cannot be written; to send one is a mistake of the caller.
-fn prefix(kind: FrameKind, payload_bytes: usize) -> [u8; PREFIX_BYTES] {
-    assert!(payload_bytes <= crate::limits::RAWSOCKET_BYTES_MAX, "callers hold to what the peer announced");
+/// The prefix of a frame. Lengths beyond 2^24 cannot be written.
+fn prefix(kind: FrameKind, payload_bytes: usize) -> Result<[u8; PREFIX_BYTES], TooLarge> {
+    TooLarge::check(payload_bytes, RAWSOCKET_BYTES_MAX)?;
     let [bit_25, high, middle, low] = (payload_bytes as u32).to_be_bytes();
-    [kind as u8 | if bit_25 != 0 { LENGTH_BIT_25 } else { 0 }, high, middle, low]
+    Ok([kind as u8 | if bit_25 != 0 { LENGTH_BIT_25 } else { 0 }, high, middle, low])
 }
 
 /// Reads a prefix: what the frame is and how many bytes of payload it has.
@@ -82,7 +73,7 @@ fn read_prefix([bits, high, middle, low]: [u8; PREFIX_BYTES]) -> Result<(FrameKi
     let length = u32::from_be_bytes([0, high, middle, low]) as usize;
     match (bits & LENGTH_BIT_25 != 0, length) {
         (false, length) => Ok((kind, length)),
-        (true, 0) => Ok((kind, crate::limits::RAWSOCKET_BYTES_MAX)),
+        (true, 0) => Ok((kind, RAWSOCKET_BYTES_MAX)),
         (true, _) => Err(FrameError::ReservedBits),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::limits::RAWSOCKET_BYTES_MAX;
-use crate::wire::Serializer;
+use crate::wire::{Serializer, TooLarge};
 use proptest::prelude::*;
 use std::borrow::Cow;
 
@@ -133,7 +133,7 @@ fn faults_are_found_at_the_first_byte_that_shows_them() {
 fn the_25th_bit_is_the_length_of_the_longest_frame_only() {
     let mut longest = Vec::new();
     let payload = vec![b'x'; RAWSOCKET_BYTES_MAX];
-    write_frame(&mut longest, FrameKind::Message, &payload);
+    write_frame(&mut longest, FrameKind::Message, &payload).expect("2^24 bytes can be written");
     assert_eq!(longest[..4], [0x08, 0, 0, 0]);
     let mut decoder = Decoder::new(RAWSOCKET_BYTES_MAX);
     let messages = decode_in_pieces(&mut decoder, &longest, &[3, 100_000]);
@@ -144,19 +144,17 @@ fn the_25th_bit_is_the_length_of_the_longest_frame_only() {
     assert_eq!(error.drop_reason(), DropReason::MessageTooLarge);
 
     let mut second_longest = Vec::new();
-    write_frame(&mut second_longest, FrameKind::Message, &payload[1..]);
+    write_frame(&mut second_longest, FrameKind::Message, &payload[1..]).expect("so can fewer");
     assert_eq!(second_longest[..4], [0x00, 0xff, 0xff, 0xff]);
 }
 
 #[test]
-fn a_frame_begun_in_the_buffer_is_the_frame_written_at_once() {
-    let mut at_once = b"before".to_vec();
-    write_frame(&mut at_once, FrameKind::Pong, b"payload");
-    let mut begun = b"before".to_vec();
-    let start = begin_frame(&mut begun);
-    begun.extend_from_slice(b"payload");
-    finish_frame(&mut begun, start, FrameKind::Pong);
-    assert_eq!(begun, at_once);
+fn a_frame_that_is_too_long_is_refused_and_leaves_no_trace() {
+    let bytes = RAWSOCKET_BYTES_MAX + 1;
+    let mut out = b"before".to_vec();
+    let refused = write_frame(&mut out, FrameKind::Message, &vec![0; bytes]);
+    assert_eq!(refused, Err(TooLarge { bytes, bytes_max: RAWSOCKET_BYTES_MAX }));
+    assert_eq!(out, b"before");
 }
 
 proptest! {
@@ -169,7 +167,7 @@ proptest! {
         let mut expected = Vec::new();
         for (kind, payload) in &sent {
             let kind = read_kind(*kind).expect("the kinds are 0 to 2");
-            write_frame(&mut stream, kind, payload);
+            write_frame(&mut stream, kind, payload).expect("it is short");
             expected.push(incoming(kind, payload));
         }
         let mut decoder = Decoder::new(BYTES_MAX);
