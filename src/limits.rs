@@ -97,7 +97,8 @@ macro_rules! limits {
 }
 
 limits! {
-    /// Largest inbound message after reassembly and inflation. The original's nodes were set to 1 MiB.
+    /// Largest inbound message after reassembly and inflation, for connections that begin after it was set. The
+    /// original's nodes were set to 1 MiB.
     message_bytes_max: Listener Bytes = 1 << 20, 512, 1 << 30;
     /// Deepest nesting of lists and dicts in a message; serializers recurse, so this also bounds the stack.
     message_depth_max: Listener Count = 64, 1, MESSAGE_DEPTH_CEILING as u64;

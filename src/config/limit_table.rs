@@ -1,8 +1,9 @@
 //! The tables of limits: their keys are the entries of `Limits::ALL`, so that a limit can be configured as soon as it
 //! exists.
 
+use super::live::{Changes, Place};
 use super::mistake::Findings;
-use super::table::{At, Field, Header, KeyPath, Scalar, Shape, refuse_unknown};
+use super::table::{At, Field, Header, Key, KeyPath, Scalar, Shape, refuse_unknown};
 use super::value::{Size, Span, integer};
 use crate::limits::{Limit, Limits, Scope, Unit};
 use std::time::Duration;
@@ -33,7 +34,11 @@ impl<const WHERE: usize> LimitTable<WHERE> {
 
     /// Where this limit is set.
     pub(super) fn place(&self, name: &str) -> Option<usize> {
-        self.0.iter().find(|(limit, _)| limit.name == name).and_then(|(_, value)| value.at)
+        self.set(name).and_then(|value| value.at)
+    }
+
+    fn set(&self, name: &str) -> Option<&At<u64>> {
+        self.0.iter().find(|(limit, _)| limit.name == name).map(|(_, value)| value)
     }
 
     fn known() -> impl Iterator<Item = &'static Limit> + Clone {
@@ -89,6 +94,15 @@ impl<const WHERE: usize> Field for LimitTable<WHERE> {
             out.push_str(&format!("\n[{path}]\n"));
         }
         shown.for_each(|limit| out.push_str(&format!("{} = {}\n", limit.name, literal(limit, (limit.read)(&limits)))));
+    }
+
+    /// All limits can change at run time.
+    fn reload_parts(running: &Self, new: &Self, key: &Key, place: &Place, changes: &mut Changes) -> Self {
+        let set = |table: &Self, limit: &Limit| table.set(limit.name).map(|value| value.value);
+        for limit in Self::known().filter(|limit| set(running, limit) != set(new, limit)) {
+            changes.apply(place.limit(key, limit), &());
+        }
+        new.clone()
     }
 }
 

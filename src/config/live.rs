@@ -1,183 +1,155 @@
-//! What a new configuration changes while the router runs, and what has to wait for a restart.
+//! What a new configuration changes while a program runs, and what has to wait for a restart. The word before each key
+//! in `raw` (and `master`) says which; a file is resolved against the running configuration into the one that holds
+//! from then on, so whatever waits has no effect at all before the restart.
 
-use super::resolved::{Admin, Config, Listener, Log, Mesh, Node, Realm};
-use crate::limits::{Limits, Scope};
-use std::fmt::Display;
+use super::mistake::{Findings, Mistake, Mistakes};
+use super::resolve::resolve;
+use super::resolved::{Config, Listener};
+use super::table::{Key, Shape, Table, join};
+use super::{Host, raw};
+use crate::limits::Limit;
 
-/// The names of everything that differs between two configurations.
+/// What SIGHUP does with a key whose value has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OnReload {
+    /// The new value, or the new table as a whole, holds at once.
+    Live,
+    /// The old value, or the old table as a whole, holds until a restart.
+    Restart,
+    /// As `Restart`, and everything in its table waits with it: it says what the other keys mean.
+    Nature,
+    /// Each key of the table says it for itself. Whether there is such a table changes at a restart only.
+    Parts,
+}
+
+/// The names of everything that differs between the running configuration and a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Takes effect on SIGHUP: realms and their roles, limits, certificates, who comes in, peers.
+    /// Holds from now on.
     pub applied: Vec<String>,
-    /// Takes effect when the router is started again: addresses, the node itself, what is spoken.
+    /// Changes nothing until the program is started again.
     pub needs_restart: Vec<String>,
 }
 
-impl Config {
-    /// What happens to each difference between this running configuration and `new`.
-    pub fn diff_live(&self, new: &Config) -> Changes {
-        let mut changes = Changes::default();
-        changes.node(&self.node, &new.node);
-        changes.admin(&self.admin, &new.admin);
-        changes.log(&self.log, &new.log);
-        changes.limits("[limits]", &self.limits, &new.limits, |_| true);
-        changes.listeners(&self.listeners, &new.listeners);
-        changes.realms(&self.realms, &new.realms);
-        changes.mesh(&self.mesh, &new.mesh);
-        changes.restart_if(self.master != new.master, "[master]");
-        changes
-    }
-
-    /// Takes over what `diff_live` says is applied. The rest stays as it runs, so that the next difference names it
-    /// again.
-    pub fn take_live(&mut self, new: Config) {
-        self.limits = new.limits;
-        self.node.decoy_key = new.node.decoy_key;
-        self.mesh.peers = new.mesh.peers;
-        for n in 0..self.listeners.len() {
-            let Some(new) = counterpart(&self.listeners, n, &new.listeners) else { continue };
-            let old = &mut self.listeners[n];
-            old.auth = new.auth.clone();
-            old.limits = new.limits.clone();
-            if let (Some(old), Some(new)) = (&mut old.tls, &new.tls) {
-                old.clone_from(new);
-            }
-        }
-        for realm in new.realms {
-            match self.realms.iter_mut().find(|old| old.core.name == realm.core.name) {
-                Some(old) => *old = realm,
-                None => self.realms.push(realm),
-            }
-        }
-    }
+/// Where a table stands, for the names of changes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Place {
+    /// `listen.tls`
+    path: String,
+    /// `[[listen]] 127.0.0.1:8081: tls` where it is part of one of several tables.
+    element: Option<String>,
 }
 
-/// The listener of `there` that is the `n`th of `here`: the one with the same address. Ports that the kernel is to
-/// choose are all written as 0, and told apart by their order.
-pub fn counterpart<'l>(here: &[Listener], n: usize, there: &'l [Listener]) -> Option<&'l Listener> {
-    let address = &here.get(n)?.address;
-    let n_before = here.iter().take(n).filter(|listener| listener.address == *address).count();
-    there.iter().filter(|listener| listener.address == *address).nth(n_before)
-}
-
-/// Each of these takes its struct apart, so that a new field cannot be forgotten.
 impl Changes {
-    fn apply_if(&mut self, has_changed: bool, name: impl Display) {
-        if has_changed {
-            self.applied.push(name.to_string());
-        }
-    }
-
-    fn restart_if(&mut self, has_changed: bool, name: impl Display) {
-        if has_changed {
-            self.needs_restart.push(name.to_string());
-        }
-    }
-
-    fn node(&mut self, old: &Node, new: &Node) {
-        let Node { id, state_dir, shards, drain_time, decoy_key } = old;
-        self.restart_if(*id != new.id, "[node] id");
-        self.restart_if(*state_dir != new.state_dir, "[node] state_dir");
-        self.restart_if(*shards != new.shards, "[node] shards");
-        self.restart_if(*drain_time != new.drain_time, "[node] drain_time");
-        self.apply_if(*decoy_key != new.decoy_key, "[node] decoy_key");
-    }
-
-    fn admin(&mut self, old: &Admin, new: &Admin) {
-        let Admin { listen, agent_listen } = old;
-        self.restart_if(*listen != new.listen, "[admin] listen");
-        self.restart_if(*agent_listen != new.agent_listen, "[admin] agent_listen");
-    }
-
-    fn log(&mut self, old: &Log, new: &Log) {
-        let Log { level, format } = old;
-        self.restart_if(*level != new.level, "[log] level");
-        self.restart_if(*format != new.format, "[log] format");
-    }
-
-    fn limits(&mut self, table: &str, old: &Limits, new: &Limits, is_shown: fn(Scope) -> bool) {
-        for limit in Limits::ALL.iter().filter(|limit| is_shown(limit.scope)) {
-            self.apply_if((limit.read)(old) != (limit.read)(new), format!("{table} {}", limit.name));
-        }
-    }
-
-    fn listeners(&mut self, old: &[Listener], new: &[Listener]) {
-        for (n, listener) in old.iter().enumerate() {
-            match counterpart(old, n, new) {
-                Some(new) => self.listener(listener, new),
-                None => self.restart_if(true, format!("[[listen]] {} (removed)", listener.address)),
+    /// Says what a reload has come to, in one line.
+    pub fn log(&self) {
+        let applied = match self.applied.is_empty() {
+            true => "nothing".to_owned(),
+            false => self.applied.join(", "),
+        };
+        match self.needs_restart.as_slice() {
+            [] => tracing::info!("configuration reloaded, applied: {applied}"),
+            waiting => {
+                let waiting = waiting.join(", ");
+                tracing::warn!("configuration reloaded, applied: {applied}; needs a restart: {waiting}");
             }
         }
-        for (n, listener) in new.iter().enumerate() {
-            let is_added = counterpart(new, n, old).is_none();
-            self.restart_if(is_added, format!("[[listen]] {} (added)", listener.address));
+    }
+
+    /// The new value holds.
+    pub(super) fn apply<T: Clone>(&mut self, name: String, new: &T) -> T {
+        self.applied.push(name);
+        new.clone()
+    }
+
+    /// The running value holds until a restart.
+    pub(super) fn postpone<T: Clone>(&mut self, name: String, running: &T) -> T {
+        self.needs_restart.push(name);
+        running.clone()
+    }
+
+    /// Mistakes of what is neither the running configuration nor the file, so they have no place in it.
+    pub(super) fn explain(&self, mistakes: Mistakes) -> Mistakes {
+        let waiting = self.needs_restart.join(", ");
+        let explain = |mistake: Mistake| Mistake {
+            sentence: format!("{}, while this waits for a restart: {waiting}", mistake.sentence),
+            place: None,
+            ..mistake
+        };
+        Mistakes(mistakes.0.into_iter().map(explain).collect())
+    }
+
+    /// Notes what is named as before but has changed in the files that it names.
+    pub(super) fn note_files(&mut self, has_changed: bool, name: &str) {
+        let is_noted = |known: &String| known.starts_with(name);
+        if has_changed && !self.applied.iter().any(is_noted) {
+            self.applied.push(format!("{name} (the files have changed)"));
+        }
+    }
+}
+
+impl Place {
+    /// The place of a table in this one.
+    pub(super) fn table(&self, key: &Key) -> Place {
+        let element = self.element.as_ref().map(|element| format!("{element} {}", key.name));
+        Place { path: join(&self.path, key.name), element }
+    }
+
+    /// The place of one of several tables.
+    pub(super) fn element(&self, key: &Key, name: &str) -> Place {
+        let path = join(&self.path, key.name);
+        let element = format!("[[{path}]] {name}:");
+        Place { path, element: Some(element) }
+    }
+
+    /// How a key in this table is called: `[node] id`, `[[mesh.peer]]`, `[[listen]] 127.0.0.1:8081: path`.
+    pub(super) fn name(&self, key: &Key) -> String {
+        let path = || join(&self.path, key.name);
+        match (&self.element, &key.shape) {
+            (Some(element), _) => format!("{element} {}", key.name),
+            (None, Shape::Tables(_)) => format!("[[{}]]", path()),
+            (None, Shape::Value { .. }) => format!("[{}] {}", self.path, key.name),
+            (None, _) => format!("[{}]", path()),
         }
     }
 
-    fn listener(&mut self, old: &Listener, new: &Listener) {
-        let Listener {
-            address,
-            transport,
-            purpose,
-            path,
-            serializers,
-            batched,
-            proxy_protocol,
-            proxies,
-            ping_interval,
-            ping_rawsocket,
-            ping_timeout,
-            allowed_origins,
-            compression,
-            tls,
-            require_subprotocol,
-            echo,
-            backlog,
-            auth,
-            limits,
-        } = old;
-        let table = format!("[[listen]] {address}:");
-        self.restart_if(*transport != new.transport, format!("{table} type"));
-        self.restart_if(*purpose != new.purpose, format!("{table} purpose"));
-        self.restart_if(*path != new.path, format!("{table} path"));
-        self.restart_if(*serializers != new.serializers, format!("{table} serializers"));
-        self.restart_if(*batched != new.batched, format!("{table} batched"));
-        self.restart_if(*proxy_protocol != new.proxy_protocol, format!("{table} proxy_protocol"));
-        self.restart_if(*proxies != new.proxies, format!("{table} proxies"));
-        self.restart_if(*ping_rawsocket != new.ping_rawsocket, format!("{table} ping_rawsocket"));
-        self.restart_if(*ping_interval != new.ping_interval, format!("{table} ping_interval"));
-        self.restart_if(*ping_timeout != new.ping_timeout, format!("{table} ping_timeout"));
-        self.restart_if(*allowed_origins != new.allowed_origins, format!("{table} allowed_origins"));
-        self.restart_if(*compression != new.compression, format!("{table} compression"));
-        self.restart_if(*require_subprotocol != new.require_subprotocol, format!("{table} require_subprotocol"));
-        self.restart_if(*echo != new.echo, format!("{table} echo"));
-        self.restart_if(*backlog != new.backlog, format!("{table} backlog"));
-        // The certificates in the files may be new ones; encryption itself does not come and go.
-        match (tls, &new.tls) {
-            (Some(old), Some(new)) => self.apply_if(old != new, format!("{table} tls")),
-            (old, new) => self.restart_if(old != new, format!("{table} tls")),
-        }
-        self.apply_if(*auth != new.auth, format!("{table} auth"));
-        self.limits(&format!("{table} limits"), limits, &new.limits, |scope| scope == Scope::Listener);
+    /// How a limit in a table of limits is called. Connections agree on the size of messages when they begin.
+    pub(super) fn limit(&self, key: &Key, limit: &Limit) -> String {
+        let note = if limit.name == "message_bytes_max" { " (for new connections)" } else { "" };
+        format!("{} {}{note}", self.name(key), limit.name)
     }
+}
 
-    fn realms(&mut self, old: &[Realm], new: &[Realm]) {
-        for old in old {
-            let name = &old.core.name;
-            match new.iter().find(|new| new.core.name == *name) {
-                Some(new) => self.apply_if(old != new, format!("[[realm]] {name}")),
-                None => self.restart_if(true, format!("[[realm]] {name} (removed)")),
-            }
+impl Config {
+    /// The configuration that holds after a reload that has found `new`, and what the difference is.
+    ///
+    /// # Errors
+    /// What is applied and what stays contradict each other; then nothing is to be applied.
+    pub fn reload(&self, new: &Config, host: &Host) -> Result<(Config, Changes), Mistakes> {
+        let mut changes = Changes::default();
+        let (running, read) = (&self.effective.0, &new.effective.0);
+        let mut file = raw::File::reload_table(running, read, &Place::default(), &mut changes);
+        let mut findings = Findings::new(new.path.display().to_string(), "");
+        let resolved = resolve(&mut file, &self.path, host, &mut findings);
+        let mut config = findings.finish(resolved).map_err(|mistakes| changes.explain(mistakes))?;
+        config.node.decoy_key = match &file.node.decoy_key {
+            // Another one would tell those who have asked before who exists.
+            None if running.node.decoy_key.is_none() => self.node.decoy_key.clone(),
+            _ => config.node.decoy_key.or_else(|| new.node.decoy_key.clone()),
+        };
+        changes.note_files(self.node.decoy_key != config.node.decoy_key, "[node] decoy_key");
+        for listener in &config.listeners {
+            let Some(before) = self.listeners.iter().find(|before| before.id() == listener.id()) else { continue };
+            changes.note_listener_files(before, listener);
         }
-        for new in new {
-            let is_added = !old.iter().any(|old| old.core.name == new.core.name);
-            self.apply_if(is_added, format!("[[realm]] {} (added)", new.core.name));
-        }
+        Ok((config, changes))
     }
+}
 
-    fn mesh(&mut self, old: &Mesh, new: &Mesh) {
-        let Mesh { advertise, peers } = old;
-        self.restart_if(*advertise != new.advertise, "[mesh] advertise");
-        self.apply_if(*peers != new.peers, "[[mesh.peer]]");
+impl Changes {
+    fn note_listener_files(&mut self, before: &Listener, after: &Listener) {
+        let table = format!("[[listen]] {}:", after.address);
+        self.note_files(before.tls != after.tls, &format!("{table} tls"));
+        self.note_files(before.auth != after.auth, &format!("{table} auth"));
     }
 }

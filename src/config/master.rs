@@ -1,6 +1,7 @@
 //! The configuration of the master: what its file may say, and what it means.
 
 use super::host::Host;
+use super::live::{Changes, Place};
 use super::mistake::{Findings, Mistakes};
 use super::raw::Log;
 use super::resolve::{refuse_duplicates, secret};
@@ -15,40 +16,40 @@ tables! {
     /// The whole file.
     File {
         /// Who the master is, and where it is found.
-        master: Settings;
+        parts master: Settings;
         /// What is logged, and how it looks.
-        log: Log;
+        parts log: Log;
         /// A node that belongs to the cluster. More are added, and these removed, with `crossbarctl node`.
-        node: Vec<At<Node>>;
+        live node: Vec<At<Node>>;
         /// Somebody who may steer the cluster, besides whoever can read the operator's key in `state_dir`.
-        operator: Vec<At<Operator>>;
+        live operator: Vec<At<Operator>>;
     }
 
     Settings {
         /// Its name; by default that of its host.
-        id: Option<At<NodeId>>;
+        restart id: Option<At<NodeId>>;
         /// Where its keys and what it remembers are kept.
-        state_dir: At<PathBuf> = "\"/var/lib/crossbar/master\"";
+        restart state_dir: At<PathBuf> = "\"/var/lib/crossbar/master\"";
         /// Where the dashboard, the API, the metrics, and WAMP at `/ws` are found.
-        listen: At<Address> = "\"0.0.0.0:9000\"";
+        restart listen: At<Address> = "\"0.0.0.0:9000\"";
     }
 
     Node {
         /// Its name.
-        id: At<NodeId>;
+        live id: At<NodeId>;
         /// Where the other nodes reach it.
-        address: At<Address>;
+        live address: At<Address>;
         /// The public half of its node key, as its `keygen` prints it.
-        public_key: At<PublicKey>;
+        live public_key: At<PublicKey>;
     }
 
     Operator {
         /// Their name.
-        id: At<NodeId>;
+        live id: At<NodeId>;
         /// The public half of the key with which they use `crossbarctl`.
-        public_key: Option<At<PublicKey>>;
+        live public_key: Option<At<PublicKey>>;
         /// The ticket (a password) with which they log in at the dashboard, or where it is: `env:NAME` or `file:/path`.
-        ticket: Option<At<SecretText>>;
+        live ticket: Option<At<SecretText>>;
     }
 }
 
@@ -67,7 +68,7 @@ pub struct MasterConfig {
 }
 
 /// Somebody who may steer the cluster.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct OperatorConfig {
     pub id: String,
     pub public_key: Option<PublicKey>,
@@ -83,6 +84,20 @@ impl MasterConfig {
     /// Checks and resolves `text` as if it were the file `path` of `host`.
     pub fn parse(text: &str, path: &Path, host: &Host) -> Result<MasterConfig, Mistakes> {
         parse_named(&path.display().to_string(), text, path, host)
+    }
+
+    /// The configuration that holds after a reload that has found `new`, and what the difference is.
+    ///
+    /// # Errors
+    /// What is applied and what stays contradict each other; then nothing is to be applied.
+    pub fn reload(&self, new: &MasterConfig, host: &Host) -> Result<(MasterConfig, Changes), Mistakes> {
+        let mut changes = Changes::default();
+        let mut file = File::reload_table(&self.effective, &new.effective, &Place::default(), &mut changes);
+        let mut findings = Findings::new(new.path.display().to_string(), "");
+        let resolved = resolve(&mut file, &self.path, host, &mut findings);
+        let config = findings.finish(resolved).map_err(|mistakes| changes.explain(mistakes))?;
+        changes.note_files(self.operators != config.operators, "[[operator]]");
+        Ok((config, changes))
     }
 
     /// The configuration in force as a file: every default filled in, secrets masked.

@@ -13,6 +13,7 @@ mod reference;
 mod resolve;
 mod resolve_auth;
 mod resolve_listen;
+mod resolve_tls;
 pub mod resolved;
 mod table;
 #[cfg(test)]
@@ -20,11 +21,11 @@ mod tests;
 mod value;
 
 pub use host::Host;
-pub use live::{Changes, counterpart};
+pub use live::Changes;
 pub use master::MasterConfig;
 pub use mistake::{Mistake, Mistakes};
-pub use reference::{master_reference, reference};
-pub use resolved::{Address, Config, Listener, Realm};
+pub use reference::{KeyFacts, keys, master_keys, master_reference, reference};
+pub use resolved::{Address, Config, Listener, ListenerId, Realm};
 pub use value::check_log_filter;
 
 use crate::auth::Secret;
@@ -32,6 +33,7 @@ use crate::session::admission::{self, Admission};
 use mistake::Findings;
 use sha2::{Digest, Sha256};
 use std::path::Path;
+use std::sync::LazyLock;
 use table::{Header, Table};
 use toml::de::DeTable;
 
@@ -127,12 +129,12 @@ impl Config {
             node: admission::Node { id: self.node.id.clone(), pid: std::process::id() },
             realms: self.realms.iter().map(realm).collect(),
             methods: listener.auth.clone(),
-            decoy_key: self
-                .node
-                .decoy_key
-                .clone()
-                .unwrap_or_else(|| Secret::new(hex::encode(rand::random::<[u8; 32]>()))),
+            decoy_key: self.node.decoy_key.clone().unwrap_or_else(|| DECOY_KEY.clone()),
             limits: listener.limits.clone(),
         }
     }
 }
+
+/// Takes the place of a decoy key where there is neither one nor a node key: another one at each start, but the same
+/// on all listeners and after each reload, so that asking twice tells nothing.
+static DECOY_KEY: LazyLock<Secret> = LazyLock::new(|| Secret::new(hex::encode(rand::random::<[u8; 32]>())));

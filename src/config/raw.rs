@@ -1,5 +1,6 @@
 //! What a configuration file may say: every table, every key, its type, its default and the sentence that explains it,
-//! once. Reading, refusing, printing and the reference page follow from these declarations.
+//! once, with a word before the key that says what a reload does with it (`live::OnReload`). Reading, refusing,
+//! printing, reloading and the reference page follow from these declarations.
 
 use super::limit_table::{ListenerLimits, NodeLimits, RealmLimits};
 use super::origin::OriginPattern;
@@ -19,290 +20,290 @@ tables! {
     /// The whole file.
     File {
         /// Who this node is and what it runs on.
-        node: Node;
+        parts node: Node;
         /// What is logged, and how it looks.
-        log: Log;
+        parts log: Log;
         /// Where operators' tools and HAProxy ask.
-        admin: Admin;
+        parts admin: Admin;
         /// The bounds of the whole node. Listeners and realms take them over where they do not set their own.
-        limits: NodeLimits;
+        parts limits: NodeLimits;
         /// A port (or socket file) that clients or other nodes connect to. At least one.
-        listen: Vec<At<Listen>>;
+        parts listen: Vec<At<Listen>>;
         /// A realm that sessions can join. At least one.
-        realm: Vec<At<Realm>>;
+        parts realm: Vec<At<Realm>>;
         /// The links to the other nodes.
-        mesh: Mesh;
+        parts mesh: Mesh;
         /// The master that this node reports to and gets its membership from; without this table there is none.
-        master: Option<Master>;
+        restart master: Option<Master>;
     }
 
     Node {
         /// The name of this node, unique in the cluster.
-        id: At<NodeId>;
+        restart id: At<NodeId>;
         /// Where the node key and the cached membership are kept; by default a directory of the node's name in
         /// `/var/lib/crossbar`.
-        state_dir: Option<At<PathBuf>>;
+        restart state_dir: Option<At<PathBuf>>;
         /// Threads that route, each with its own sessions. This version has one.
-        shards: At<Int<1, 256>> = "1";
+        restart shards: At<Int<1, 256>> = "1";
         /// SIGTERM spreads the GOODBYEs over this time, so that clients do not all reconnect at once.
-        drain_time: At<Span> = "\"10s\"";
+        restart drain_time: At<Span> = "\"10s\"";
         /// Makes up what unknown users are challenged with, so that asking does not tell who exists. Nodes behind one
         /// address should share it; by default it is derived from the node key.
-        decoy_key: Option<At<SecretText>>;
+        live decoy_key: Option<At<SecretText>>;
     }
 
     Log {
         /// What is logged: `error`, `warn`, `info`, `debug` or `trace`, or a list of `module=level`. The environment
         /// variable `RUST_LOG` goes before it.
-        level: At<LogLevel> = "\"info\"";
+        restart level: At<LogLevel> = "\"info\"";
         /// How: `auto` writes to the journal when run by systemd and for people otherwise.
-        format: At<LogFormat> = "\"auto\"";
+        restart format: At<LogFormat> = "\"auto\"";
     }
 
     Admin {
         /// Answers `/healthz`, `/readyz`, `/metrics` and `/info` here. Keep it private.
-        listen: Option<At<Address>>;
+        restart listen: Option<At<Address>>;
         /// Answers HAProxy's agent check here.
-        agent_listen: Option<At<Address>>;
+        restart agent_listen: Option<At<Address>>;
     }
 
-    Listen {
+    Listen by address {
         /// What is spoken: `websocket` serves the status page and WAMP over WebSocket, `rawsocket` WAMP over RawSocket,
         /// `universal` both on one port, told apart by the first byte of a connection.
-        r#type: At<Transport>;
+        restart r#type: At<Transport>;
         /// Where. Port 0 takes any free port.
-        address: At<Address>;
+        restart address: At<Address>;
         /// The mode of the socket file, where the address is one.
-        socket_mode: Option<At<Mode>>;
+        restart socket_mode: Option<At<Mode>>;
         /// Who it is for: `mesh` admits only the other nodes of the cluster, by their keys.
-        purpose: At<Purpose> = "\"client\"";
+        nature purpose: At<Purpose> = "\"client\"";
         /// The path that speaks WAMP over WebSocket; `/` does too.
-        path: At<HttpPath> = "\"/ws\"";
+        restart path: At<HttpPath> = "\"/ws\"";
         /// What clients may choose from, in the order in which the router prefers.
-        serializers: At<Vec<Serializer>> = "[\"cbor\", \"msgpack\", \"json\"]";
+        restart serializers: At<Vec<Serializer>> = "[\"cbor\", \"msgpack\", \"json\"]";
         /// Whether the batched subprotocols are offered too.
-        batched: At<bool> = "true";
+        restart batched: At<bool> = "true";
         /// Whether connections start with a PROXY protocol header (v1 or v2) that names the real client. Where it is
         /// not `off` and there are no `proxies`, only proxies may reach the port: whoever does can claim any address.
-        proxy_protocol: At<ProxyProtocol> = "\"off\"";
+        restart proxy_protocol: At<ProxyProtocol> = "\"off\"";
         /// The IP addresses from which such a header is believed; from everywhere else a connection is taken for one
         /// without. Empty: from everywhere.
-        proxies: At<Vec<IpAddr>> = "[]";
+        restart proxies: At<Vec<IpAddr>> = "[]";
         /// How often a silent client is pinged; `"0s"` never does.
-        ping_interval: At<Span> = "\"10s\"";
+        restart ping_interval: At<Span> = "\"10s\"";
         /// How long the answer to a ping may take.
-        ping_timeout: At<Span> = "\"5s\"";
+        restart ping_timeout: At<Span> = "\"5s\"";
         /// Whether RawSocket clients are pinged too. Off, because autobahn-python's asyncio client takes a ping for a
         /// fault; dead RawSocket peers are found by TCP keepalive, in about 20 s.
-        ping_rawsocket: At<bool> = "false";
+        restart ping_rawsocket: At<bool> = "false";
         /// Pages of these origins may open a WebSocket; `*` stands for any characters.
-        allowed_origins: At<Vec<OriginPattern>> = "[\"*\"]";
+        restart allowed_origins: At<Vec<OriginPattern>> = "[\"*\"]";
         /// Whether pages without an origin may (files, sandboxed frames).
-        allow_null_origin: At<bool> = "true";
+        restart allow_null_origin: At<bool> = "true";
         /// Whether a WebSocket that names no WAMP subprotocol is refused; otherwise it speaks JSON.
-        require_subprotocol: At<bool> = "true";
+        restart require_subprotocol: At<bool> = "true";
         /// Sends every WebSocket message back instead of speaking WAMP; for the Autobahn testsuite.
-        echo: At<bool> = "false";
+        nature echo: At<bool> = "false";
         /// Connections that the kernel completes before they are accepted.
-        backlog: At<Int<1, 65535>> = "4096";
+        restart backlog: At<Int<1, 65535>> = "4096";
         /// permessage-deflate; without this table it is not offered.
-        compression: Option<Compression>;
+        restart compression: Option<Compression>;
         /// TLS; without this table connections are not encrypted.
-        tls: Option<Tls>;
+        parts tls: Option<Tls>;
         /// Who may come in; without this table everybody, with the role `anonymous`.
-        auth: Option<Auth>;
+        live auth: Option<Auth>;
         /// The bounds of this listener and its connections, where they differ from `[limits]`.
-        limits: ListenerLimits;
+        parts limits: ListenerLimits;
     }
 
     Compression {
         /// Whether it is offered.
-        enabled: At<bool> = "true";
+        restart enabled: At<bool> = "true";
         /// The window of what the router sends, in bits; memory per connection doubles with each.
-        server_window_bits_max: At<Int<9, 15>> = "15";
+        restart server_window_bits_max: At<Int<9, 15>> = "15";
         /// The window that clients are asked to send with, in bits.
-        client_window_bits_max: At<Int<9, 15>> = "15";
+        restart client_window_bits_max: At<Int<9, 15>> = "15";
         /// Whether the router forgets its window after each message: less memory, less compression.
-        server_no_context_takeover: At<bool> = "false";
+        restart server_no_context_takeover: At<bool> = "false";
         /// Whether clients are asked to do the same.
-        client_no_context_takeover: At<bool> = "false";
+        restart client_no_context_takeover: At<bool> = "false";
         /// How hard to try, from 1 (fast) to 9 (small).
-        level: At<Int<1, 9>> = "4";
+        restart level: At<Int<1, 9>> = "4";
         /// Messages below this size go out as they are.
-        message_bytes_min: At<Size> = "64";
+        restart message_bytes_min: At<Size> = "64";
     }
 
     Tls {
         /// The certificate and those between it and the root, PEM.
-        certificate: At<PathBuf>;
+        live certificate: At<PathBuf>;
         /// Its private key, PEM.
-        key: At<PathBuf>;
+        live key: At<PathBuf>;
         /// Clients must show a certificate signed by one of these, PEM.
-        client_ca: Option<At<PathBuf>>;
+        live client_ca: Option<At<PathBuf>>;
     }
 
     Auth {
         /// Everybody comes in.
-        anonymous: Option<Anonymous>;
+        live anonymous: Option<Anonymous>;
         /// A ticket (a password) as it is.
-        ticket: Option<Ticket>;
+        live ticket: Option<Ticket>;
         /// A shared secret that does not travel.
-        wampcra: Option<Wampcra>;
+        live wampcra: Option<Wampcra>;
         /// An ed25519 key.
-        cryptosign: Option<Cryptosign>;
+        live cryptosign: Option<Cryptosign>;
     }
 
     Anonymous {
         /// The role of whoever comes; by default `anonymous`.
-        role: Option<At<Text>>;
+        live role: Option<At<Text>>;
         /// A procedure that decides instead.
-        authenticator: Option<At<Text>>;
+        live authenticator: Option<At<Text>>;
         /// The realm in which it is registered.
-        authenticator_realm: Option<At<Text>>;
+        live authenticator_realm: Option<At<Text>>;
     }
 
     Ticket {
         /// Who is known, by authid.
-        principals: BTreeMap<String, At<TicketPrincipal>>;
+        live principals: BTreeMap<String, At<TicketPrincipal>>;
         /// A procedure that decides instead.
-        authenticator: Option<At<Text>>;
+        live authenticator: Option<At<Text>>;
         /// The realm in which it is registered.
-        authenticator_realm: Option<At<Text>>;
+        live authenticator_realm: Option<At<Text>>;
     }
 
     TicketPrincipal {
         /// The ticket, or where it is: `env:NAME` or `file:/path`.
-        ticket: At<SecretText>;
+        live ticket: At<SecretText>;
         /// The role they get.
-        role: At<Text>;
+        live role: At<Text>;
         /// The realm they get, whichever they asked for.
-        realm: Option<At<Text>>;
+        live realm: Option<At<Text>>;
     }
 
     Wampcra {
         /// Who is known, by authid.
-        users: BTreeMap<String, At<WampcraUser>>;
+        live users: BTreeMap<String, At<WampcraUser>>;
         /// A procedure that decides instead.
-        authenticator: Option<At<Text>>;
+        live authenticator: Option<At<Text>>;
         /// The realm in which it is registered.
-        authenticator_realm: Option<At<Text>>;
+        live authenticator_realm: Option<At<Text>>;
     }
 
     WampcraUser {
         /// The shared secret, or where it is: `env:NAME` or `file:/path`. With a salt: the derived key in base64.
-        secret: At<SecretText>;
+        live secret: At<SecretText>;
         /// The role they get.
-        role: At<Text>;
+        live role: At<Text>;
         /// The realm they get, whichever they asked for.
-        realm: Option<At<Text>>;
+        live realm: Option<At<Text>>;
         /// What the client's password is salted with, so that it need not be kept here.
-        salt: Option<At<Text>>;
+        live salt: Option<At<Text>>;
         /// Rounds of PBKDF2; by default 1000.
-        iterations: Option<At<Int<1, 100_000_000>>>;
+        live iterations: Option<At<Int<1, 100_000_000>>>;
         /// Length of the derived key in bytes; by default 32.
-        keylen: Option<At<Int<1, 1024>>>;
+        live keylen: Option<At<Int<1, 1024>>>;
     }
 
     Cryptosign {
         /// Who is known, by authid.
-        principals: BTreeMap<String, At<CryptosignPrincipal>>;
+        live principals: BTreeMap<String, At<CryptosignPrincipal>>;
         /// A procedure that decides instead.
-        authenticator: Option<At<Text>>;
+        live authenticator: Option<At<Text>>;
         /// The realm in which it is registered.
-        authenticator_realm: Option<At<Text>>;
+        live authenticator_realm: Option<At<Text>>;
     }
 
     CryptosignPrincipal {
         /// The public keys that prove it, 64 hex digits each.
-        authorized_keys: At<Vec<PublicKey>>;
+        live authorized_keys: At<Vec<PublicKey>>;
         /// The role they get.
-        role: At<Text>;
+        live role: At<Text>;
         /// The realm they get, whichever they asked for.
-        realm: Option<At<Text>>;
+        live realm: Option<At<Text>>;
     }
 
-    Realm {
+    Realm by name {
         /// What clients ask for in HELLO.
-        name: At<Text>;
+        live name: At<Text>;
         /// Which URIs are well-formed: `strict` allows only lower-case letters, digits and `_` between the dots.
-        uri_check: At<UriCheck> = "\"loose\"";
+        live uri_check: At<UriCheck> = "\"loose\"";
         /// How request ids are checked: `lenient` takes every id that is not in use, in any order, as clients that send
         /// from several threads need it; `strict` ends sessions whose ids do not count up from 1, as the specification
         /// has it.
-        request_ids: At<RequestIds> = "\"lenient\"";
+        live request_ids: At<RequestIds> = "\"lenient\"";
         /// Whether calls go to a callee on the caller's node where there is one, before the registration's policy looks
         /// at other nodes.
-        local_first: At<bool> = "false";
+        live local_first: At<bool> = "false";
         /// What happens to a receiver that does not read: it is disconnected, or its oldest events are dropped.
-        slow_consumer: At<SlowConsumer> = "\"disconnect\"";
+        live slow_consumer: At<SlowConsumer> = "\"disconnect\"";
         /// The bounds of this realm, where they differ from `[limits]`.
-        limits: RealmLimits;
+        parts limits: RealmLimits;
         /// A role that sessions can have. At least one.
-        role: Vec<At<Role>>;
+        live role: Vec<At<Role>>;
         /// Another answer to slow receivers for some topics; the first rule that covers a topic decides.
-        slow_consumer_rule: Vec<At<SlowConsumerRule>>;
+        live slow_consumer_rule: Vec<At<SlowConsumerRule>>;
         /// Topics whose events are kept for `wamp.subscription.get_events`.
-        history: Vec<At<History>>;
+        live history: Vec<At<History>>;
     }
 
     Role {
         /// Its name.
-        name: At<Text>;
+        live name: At<Text>;
         /// A procedure that is asked what a session may do, instead of rules.
-        authorizer: Option<At<Text>>;
+        live authorizer: Option<At<Text>>;
         /// What it may do. The most specific rule decides; without one nothing is allowed.
-        permission: Vec<At<Permission>>;
+        live permission: Vec<At<Permission>>;
     }
 
     Permission {
         /// The URI, or with `match` the prefix or pattern, that the rule covers.
-        uri: At<String>;
+        live uri: At<String>;
         /// How it covers: `prefix` compares the beginning, `wildcard` takes an empty component for any.
-        r#match: At<Match> = "\"exact\"";
+        live r#match: At<Match> = "\"exact\"";
         /// What may be done there.
-        allow: At<Vec<Action>> = "[]";
+        live allow: At<Vec<Action>> = "[]";
         /// Whose identity receivers are told.
-        disclose: At<Vec<Disclose>> = "[]";
+        live disclose: At<Vec<Disclose>> = "[]";
     }
 
     SlowConsumerRule {
         /// The topics that the rule covers.
-        uri: At<String>;
+        live uri: At<String>;
         /// How it covers them, as for permissions.
-        r#match: At<Match> = "\"exact\"";
+        live r#match: At<Match> = "\"exact\"";
         /// What happens.
-        action: At<SlowConsumer>;
+        live action: At<SlowConsumer>;
     }
 
     History {
         /// The topics that the rule covers.
-        uri: At<String>;
+        live uri: At<String>;
         /// How it covers them, as for permissions.
-        r#match: At<Match> = "\"exact\"";
+        live r#match: At<Match> = "\"exact\"";
         /// How many events are kept.
-        entries_max: At<Int<1, 10_000_000>>;
+        live entries_max: At<Int<1, 10_000_000>>;
     }
 
     Mesh {
         /// Where the other nodes reach this one.
-        advertise: Option<At<Address>>;
+        restart advertise: Option<At<Address>>;
         /// Another node. With a master the membership comes from there, and these are in addition.
-        peer: Vec<At<Peer>>;
+        live peer: Vec<At<Peer>>;
     }
 
     Peer {
         /// Its name.
-        id: At<NodeId>;
+        live id: At<NodeId>;
         /// Where it listens for links.
-        address: At<Address>;
+        live address: At<Address>;
         /// The public half of its node key, as its `keygen` prints it.
-        public_key: At<PublicKey>;
+        live public_key: At<PublicKey>;
     }
 
     Master {
         /// Where it is.
-        url: At<WebSocketUrl>;
+        restart url: At<WebSocketUrl>;
         /// The public half of its key.
-        public_key: At<PublicKey>;
+        restart public_key: At<PublicKey>;
     }
 }

@@ -5,14 +5,13 @@ use super::mistake::Findings;
 use super::origin::Origins;
 use super::raw;
 use super::resolve_auth::{Realms, methods};
-use super::resolved::{Address, Compression, Listener, Purpose, Tls, Transport};
+use super::resolve_tls::tls;
+use super::resolved::{Address, Compression, Listener, Purpose, Transport};
 use super::table::{At, Scalar, Table};
 use super::value::Text;
 use crate::limits::Limits;
 use crate::wire::Serializer;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use std::path::PathBuf;
+use std::sync::Arc;
 
 /// All listeners; None when one of them cannot be made sense of.
 pub(super) fn listeners(
@@ -24,13 +23,14 @@ pub(super) fn listeners(
     if file.listen.is_empty() {
         findings.add(None, "there is no [[listen]], at least one is needed");
     }
-    for listen in &mut file.listen {
-        set_socket_mode(&mut listen.value, findings);
-    }
     refuse_clashes(file, findings);
     let realms = Realms::of(file);
-    let listeners: Vec<Option<Listener>> =
-        file.listen.iter().map(|raw| listener(raw, &realms, limits, host, findings)).collect();
+    let mut listeners: Vec<Option<Listener>> = Vec::new();
+    for (n, raw) in file.listen.iter().enumerate() {
+        let number = file.listen[..n].iter().filter(|other| other.address == raw.address).count();
+        let listener = listener(raw, &realms, limits, host, findings);
+        listeners.push(listener.map(|listener| Listener { number, ..listener }));
+    }
     for listen in &mut file.listen {
         set_default_auth(&mut listen.value);
     }
@@ -55,10 +55,14 @@ fn listener(
 ) -> Option<Listener> {
     refuse_contradictions(raw, findings);
     refuse_serializers(raw, findings);
-    raw.tls.iter().for_each(|tls| refuse_certificates(tls, host, findings));
+    let tls = match &raw.tls {
+        None => Some(None),
+        Some(raw) => tls(raw, host, findings).map(|tls| Some(Arc::new(tls))),
+    };
     let auth = methods(raw, realms, host, findings);
     Some(Listener {
-        address: raw.address.value.clone(),
+        address: address(raw, findings),
+        number: 0,
         transport: *raw.r#type,
         purpose: *raw.purpose,
         path: raw.path.0.clone(),
@@ -71,11 +75,7 @@ fn listener(
         ping_timeout: raw.ping_timeout.0,
         allowed_origins: Origins::new(raw.allowed_origins.value.clone(), *raw.allow_null_origin),
         compression: raw.compression.as_ref().filter(|raw| *raw.enabled).map(compression),
-        tls: raw.tls.as_ref().map(|raw| Tls {
-            certificate: raw.certificate.value.clone(),
-            key: raw.key.value.clone(),
-            client_ca: raw.client_ca.as_ref().map(|path| path.value.clone()),
-        }),
+        tls: tls?,
         require_subprotocol: *raw.require_subprotocol,
         echo: *raw.echo,
         backlog: raw.backlog.0 as u32,
@@ -96,13 +96,14 @@ fn compression(raw: &raw::Compression) -> Compression {
 }
 
 /// The mode of a socket file is a key of its own; in the meaning it belongs to the address.
-fn set_socket_mode(raw: &mut raw::Listen, findings: &mut Findings<'_>) {
-    match (&mut raw.address.value, &raw.socket_mode) {
-        (Address::Unix { mode, .. }, Some(socket_mode)) => *mode = socket_mode.0,
-        (Address::Tcp { .. }, Some(socket_mode)) => {
+fn address(raw: &raw::Listen, findings: &mut Findings<'_>) -> Address {
+    match (raw.address.value.clone(), &raw.socket_mode) {
+        (Address::Unix { path, .. }, Some(socket_mode)) => Address::Unix { path, mode: socket_mode.0 },
+        (address @ Address::Tcp { .. }, Some(socket_mode)) => {
             findings.add(socket_mode.at, "socket_mode in [[listen]] is only for an address such as \"unix:/path\"");
+            address
         }
-        (_, None) => {}
+        (address, None) => address,
     }
 }
 
@@ -151,48 +152,6 @@ fn refuse_serializers(raw: &raw::Listen, findings: &mut Findings<'_>) {
         let sentence = format!("{:?} is there twice in serializers of [[listen]]", serializers[twice].name());
         findings.add(serializers.at, sentence);
     }
-}
-
-/// Notes certificates and keys that are not there, are something else or do not belong together.
-fn refuse_certificates(raw: &raw::Tls, host: &Host, findings: &mut Findings<'_>) {
-    let chain = read_certificates("certificate", &raw.certificate, host, findings);
-    let key = read_pem("key", &raw.key, host, findings).and_then(|pem| {
-        let key = PrivateKeyDer::from_pem_slice(&pem).ok();
-        if key.is_none() {
-            refuse_file("key", &raw.key, "there is no private key in PEM", findings);
-        }
-        key
-    });
-    if let (Some(chain), Some(key)) = (chain, key) {
-        let pair = rustls::sign::CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider());
-        if let Err(error) = pair {
-            refuse_file("key", &raw.key, &format!("it does not go with the certificate: {error}"), findings);
-        }
-    }
-    raw.client_ca.iter().for_each(|path| drop(read_certificates("client_ca", path, host, findings)));
-}
-
-fn read_certificates(
-    key: &str,
-    path: &At<PathBuf>,
-    host: &Host,
-    findings: &mut Findings<'_>,
-) -> Option<Vec<CertificateDer<'static>>> {
-    let pem = read_pem(key, path, host, findings)?;
-    match CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>() {
-        Ok(certificates) if !certificates.is_empty() => return Some(certificates),
-        Ok(_) => refuse_file(key, path, "there is no certificate in PEM", findings),
-        Err(error) => refuse_file(key, path, &error.to_string(), findings),
-    }
-    None
-}
-
-fn read_pem(key: &str, path: &At<PathBuf>, host: &Host, findings: &mut Findings<'_>) -> Option<Vec<u8>> {
-    (host.read)(path).map_err(|error| refuse_file(key, path, &error.to_string(), findings)).ok()
-}
-
-fn refuse_file(key: &str, path: &At<PathBuf>, what: &str, findings: &mut Findings<'_>) {
-    findings.add(path.at, format!("{key} = \"{}\" in [listen.tls]: {what}", path.display()));
 }
 
 /// Notes addresses that are listened on twice. A wildcard address takes its port on all addresses of its kind.

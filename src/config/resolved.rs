@@ -10,6 +10,7 @@ use crate::realm::RealmConfig;
 use crate::session::admission::{Methods, RequestIds};
 use crate::wamp::uri::Match;
 use crate::wire::Serializer;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -83,6 +84,8 @@ pub enum LogFormat {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listener {
     pub address: Address,
+    /// How many listeners before it in the file have the same address, which is zero unless they take any free port.
+    pub number: usize,
     pub transport: Transport,
     pub purpose: Purpose,
     /// The HTTP path that speaks WAMP when upgraded; `/` does too.
@@ -103,7 +106,7 @@ pub struct Listener {
     pub allowed_origins: Origins,
     /// None when permessage-deflate is not offered.
     pub compression: Option<Compression>,
-    pub tls: Option<Tls>,
+    pub tls: Option<Arc<Tls>>,
     /// Refuses a WebSocket that names no WAMP subprotocol; otherwise it speaks JSON.
     pub require_subprotocol: bool,
     /// Speaks no WAMP: every WebSocket message is sent back as it came (for the Autobahn testsuite).
@@ -113,6 +116,14 @@ pub struct Listener {
     /// Who may come in. Of no meaning where the purpose is the mesh.
     pub auth: Methods,
     pub limits: Limits,
+}
+
+/// What a listener is known by, whatever else of it changes and wherever it stands in the file: its address, and its
+/// number among those that take any free port there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerId {
+    address: Address,
+    number: usize,
 }
 
 /// Where to listen or to connect.
@@ -168,13 +179,15 @@ pub struct Compression {
     pub message_bytes_min: usize,
 }
 
-/// Certificates of a listener, PEM. They are read again on SIGHUP.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a listener shows and demands of certificates: the contents of the files that the configuration names. They are
+/// read again on SIGHUP.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Tls {
-    pub certificate: PathBuf,
-    pub key: PathBuf,
-    /// Clients must show a certificate that one of these has signed.
-    pub client_ca: Option<PathBuf>,
+    /// The listener's certificate and those between it and the root. It belongs to the key.
+    pub chain: Vec<CertificateDer<'static>>,
+    pub key: PrivateKeyDer<'static>,
+    /// Clients must show a certificate that one of these has signed. Empty: they need none.
+    pub client_ca: Vec<CertificateDer<'static>>,
 }
 
 /// One `[[realm]]`: what its router core needs, and what its sessions and outboxes need.
@@ -229,9 +242,20 @@ pub struct Master {
 }
 
 impl Config {
+    /// The listener that is known by this.
+    pub fn listener(&self, id: &ListenerId) -> Option<&Listener> {
+        self.listeners.iter().find(|listener| listener.id() == *id)
+    }
+
     /// The realm with this name.
     pub fn realm(&self, name: &str) -> Option<&Realm> {
         self.realms.iter().find(|realm| realm.core.name == name)
+    }
+}
+
+impl Listener {
+    pub fn id(&self) -> ListenerId {
+        ListenerId { address: self.address.clone(), number: self.number }
     }
 }
 

@@ -4,6 +4,7 @@
 //! This does the work of serde's `deny_unknown_fields`, which stops at the first mistake: here every mistake is found,
 //! each with its place.
 
+use super::live::{Changes, OnReload, Place};
 use super::mistake::{Findings, nearest, one_of};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +20,7 @@ pub(super) struct At<T> {
 }
 
 /// A value that is written behind a `=`.
-pub(super) trait Scalar: Sized {
+pub(super) trait Scalar: Clone + PartialEq {
     /// What it must be, to end a sentence: `a duration such as "10s"`.
     fn allowed() -> String;
     /// None when the value is something else.
@@ -31,8 +32,12 @@ pub(super) trait Scalar: Sized {
 }
 
 /// A table with known keys.
-pub(super) trait Table: Sized {
+pub(super) trait Table: Clone + PartialEq {
     const KEYS: &'static [Key];
+    /// What tells this table from the others of its kind, where there may be several.
+    fn name(&self) -> Option<String>;
+    /// See [`Field::reload`].
+    fn reload_table(running: &Self, new: &Self, place: &Place, changes: &mut Changes) -> Self;
     fn read_table(table: &DeTable<'_>, header: &Header, findings: &mut Findings<'_>) -> Option<Self>;
     fn write_table(&self, path: &str, out: &mut String);
 
@@ -43,7 +48,7 @@ pub(super) trait Table: Sized {
 }
 
 /// What may stand at a key: a scalar, a table, several tables; needed or not.
-pub(super) trait Field: Sized {
+pub(super) trait Field: Clone + PartialEq {
     const SHAPE: Shape;
     fn read(value: &Spanned<DeValue<'_>>, key: &KeyPath<'_>, findings: &mut Findings<'_>) -> Option<Self>;
     /// The key is not there, and has no default.
@@ -52,6 +57,22 @@ pub(super) trait Field: Sized {
     fn write_value(&self, _key: &str, _out: &mut String) {}
     /// Writes the table at `path` with its header, if that is what this is.
     fn write_tables(&self, _path: &str, _out: &mut String) {}
+
+    /// What holds after a reload that finds `new` where `running` holds: what of `new` can hold at once, and of
+    /// `running` what stays until a restart. Every difference is noted in `changes`.
+    fn reload(running: &Self, new: &Self, key: &Key, place: &Place, changes: &mut Changes) -> Self {
+        match key.on_reload {
+            _ if running == new => new.clone(),
+            OnReload::Parts => Self::reload_parts(running, new, key, place, changes),
+            OnReload::Live => changes.apply(place.name(key), new),
+            OnReload::Restart | OnReload::Nature => changes.postpone(place.name(key), running),
+        }
+    }
+
+    /// The same, each key of the table (or of each of the tables) for itself.
+    fn reload_parts(running: &Self, _: &Self, key: &Key, place: &Place, changes: &mut Changes) -> Self {
+        changes.postpone(place.name(key), running)
+    }
 }
 
 /// One key of a table, as it is documented.
@@ -62,6 +83,7 @@ pub(super) struct Key {
     pub(super) shape: Shape,
     /// The default in TOML.
     pub(super) default: Option<&'static str>,
+    pub(super) on_reload: OnReload,
 }
 
 /// What a key may hold, as it is documented.
@@ -212,6 +234,10 @@ impl<T: Table> Field for T {
         out.push_str(&format!("\n[{path}]\n"));
         self.write_table(path, out);
     }
+
+    fn reload_parts(running: &T, new: &T, key: &Key, place: &Place, changes: &mut Changes) -> T {
+        T::reload_table(running, new, &place.table(key), changes)
+    }
 }
 
 impl<T: Table> Field for Option<T> {
@@ -228,6 +254,15 @@ impl<T: Table> Field for Option<T> {
     fn write_tables(&self, path: &str, out: &mut String) {
         if let Some(table) = self {
             table.write_tables(path, out);
+        }
+    }
+
+    /// Whether there is such a table at all does not change at run time.
+    fn reload_parts(running: &Self, new: &Self, key: &Key, place: &Place, changes: &mut Changes) -> Self {
+        match (running, new) {
+            (Some(running), Some(new)) => Some(T::reload_parts(running, new, key, place, changes)),
+            (Some(_), None) => changes.postpone(format!("{} (removed)", place.name(key)), running),
+            (None, _) => changes.postpone(format!("{} (added)", place.name(key)), running),
         }
     }
 }
@@ -277,6 +312,53 @@ impl<T: Table> Field for Vec<At<T>> {
             table.value.write_table(path, out);
         }
     }
+
+    /// Tables are the same when they have the same name, wherever they stand in the file. One that is gone stays until
+    /// a restart, and so does one that comes wait for it, unless everything in it can change at run time.
+    fn reload_parts(running: &Self, new: &Self, key: &Key, place: &Place, changes: &mut Changes) -> Self {
+        let (running, new) = (named(running), named(new));
+        let mut reloaded = Vec::new();
+        for (name, table) in &running {
+            let shown = || format!("{} {}", place.name(key), name.0);
+            reloaded.push(match new.iter().find(|(other, _)| other == name) {
+                Some((_, other)) => {
+                    let place = place.element(key, &name.0);
+                    At { value: T::reload_table(&table.value, &other.value, &place, changes), at: other.at }
+                }
+                None => changes.postpone(format!("{} (removed)", shown()), *table),
+            });
+        }
+        for (name, table) in new.iter().filter(|(name, _)| !running.iter().any(|(other, _)| other == name)) {
+            let shown = format!("{} {} (added)", place.name(key), name.0);
+            if may_come(T::KEYS) {
+                reloaded.push(changes.apply(shown, *table));
+            } else {
+                changes.postpone(shown, &());
+            }
+        }
+        reloaded
+    }
+}
+
+/// Each table with its name, and its number among those of the same name: ports that the kernel is to choose are all
+/// written as 0.
+fn named<T: Table>(tables: &[At<T>]) -> Vec<((String, usize), &At<T>)> {
+    let mut named: Vec<((String, usize), &At<T>)> = Vec::new();
+    for table in tables {
+        let name = table.value.name().unwrap_or_default();
+        let number = named.iter().filter(|((other, _), _)| *other == name).count();
+        named.push(((name, number), table));
+    }
+    named
+}
+
+/// Whether a table with these keys can come at run time.
+fn may_come(keys: &[Key]) -> bool {
+    keys.iter().all(|key| match (key.on_reload, &key.shape) {
+        (OnReload::Live, _) | (OnReload::Parts, Shape::Limits(_)) => true,
+        (OnReload::Parts, Shape::Table(keys) | Shape::Tables(keys) | Shape::Map(keys)) => may_come(keys),
+        _ => false,
+    })
 }
 
 /// `[key.NAME]`, any number of them.
@@ -399,10 +481,12 @@ pub(super) const fn key_name(field: &'static str) -> &'static str {
     }
 }
 
-/// Declares tables: `/// help`, then `field: type;` or `field: type = "default in TOML";`.
+/// Declares tables: `/// help`, then `field: type;` or `field: type = "default in TOML";`, after a word that says what
+/// a reload does with it (see `OnReload`). Of tables of which there may be several, `by key` names the key that tells
+/// them apart.
 macro_rules! tables {
-    ($($(#[doc = $doc:literal])* $table:ident {
-        $($(#[doc = $help:literal])* $field:ident: $type:ty $(= $default:literal)?;)*
+    ($($(#[doc = $doc:literal])* $table:ident $(by $name:ident)? {
+        $($(#[doc = $help:literal])* $on_reload:ident $field:ident: $type:ty $(= $default:literal)?;)*
     })*) => {$(
         $(#[doc = $doc])*
         #[derive(Clone, Debug, PartialEq)]
@@ -416,7 +500,31 @@ macro_rules! tables {
                 help: concat!($($help,)*),
                 shape: <$type as crate::config::table::Field>::SHAPE,
                 default: crate::config::table::tables!(@default $($default)?),
+                on_reload: crate::config::table::tables!(@on_reload $on_reload),
             },)*];
+
+            fn name(&self) -> Option<String> {
+                crate::config::table::tables!(@name self $($name)?)
+            }
+
+            fn reload_table(
+                running: &Self,
+                new: &Self,
+                place: &crate::config::live::Place,
+                changes: &mut crate::config::live::Changes,
+            ) -> Self {
+                use crate::config::live::OnReload;
+                use crate::config::table::Field;
+                let differs = [$(running.$field != new.$field,)*];
+                let different = || Self::KEYS.iter().zip(differs).filter(|(_, differs)| *differs).map(|(key, _)| key);
+                if different().any(|key| key.on_reload == OnReload::Nature) {
+                    different().for_each(|key| changes.postpone(place.name(key), &()));
+                    return running.clone();
+                }
+                let mut keys = Self::KEYS.iter();
+                let mut key = || keys.next().expect("there is an entry for each field");
+                Self { $($field: Field::reload(&running.$field, &new.$field, key(), place, changes),)* }
+            }
 
             fn read_table(
                 table: &toml::de::DeTable<'_>,
@@ -438,6 +546,14 @@ macro_rules! tables {
             }
         }
     )*};
+    (@on_reload live) => { crate::config::live::OnReload::Live };
+    (@on_reload restart) => { crate::config::live::OnReload::Restart };
+    (@on_reload nature) => { crate::config::live::OnReload::Nature };
+    (@on_reload parts) => { crate::config::live::OnReload::Parts };
+    (@name $self:ident) => { None };
+    (@name $self:ident $name:ident) => {
+        Some(crate::config::table::Scalar::literal(&$self.$name.value).trim_matches('"').to_owned())
+    };
     (@default) => { None };
     (@default $default:literal) => { Some($default) };
 }

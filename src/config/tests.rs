@@ -1,6 +1,7 @@
 //! What configurations mean, and what is said about those that mean nothing.
 
-use super::resolved::{Compression, Purpose, SlowConsumer, Transport};
+use super::live::OnReload;
+use super::resolved::{Compression, Node, Purpose, SlowConsumer, Transport};
 use super::*;
 use crate::limits::Limits;
 use crate::session::admission::{Anonymous, Grant, Methods, Source};
@@ -22,6 +23,10 @@ name = "realm1"
 name = "anonymous"
 "#;
 
+/// A certificate and its key.
+static PAIR: LazyLock<rcgen::CertifiedKey<rcgen::KeyPair>> =
+    LazyLock::new(|| rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap());
+
 /// A machine with one variable and a few files.
 const HOST: Host = Host {
     environment: |name| (name == "TICKET").then(|| "from the environment".to_owned()),
@@ -30,6 +35,8 @@ const HOST: Host = Host {
         Some("/etc/crossbar/relative") => Ok(b"beside the configuration".to_vec()),
         Some("/secrets/empty") => Ok(Vec::new()),
         Some("/tls/text.pem") => Ok(b"no PEM".to_vec()),
+        Some("/tls/good.pem") => Ok(PAIR.cert.pem().into_bytes()),
+        Some("/tls/good.key") => Ok(PAIR.signing_key.serialize_pem().into_bytes()),
         _ => Err(io::Error::other("no such file")),
     },
 };
@@ -270,41 +277,141 @@ entries_max = 100
     assert_eq!(realm.core.roles[0].authorizer.as_deref(), Some("com.example.authorize"));
 }
 
+/// What a reload of `text` makes of a running configuration.
+fn reloaded(running: &Config, text: &str) -> (Config, Changes) {
+    running.reload(&good(text), &HOST).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+fn changes(applied: &[&str], needs_restart: &[&str]) -> Changes {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    Changes { applied: owned(applied), needs_restart: owned(needs_restart) }
+}
+
 #[test]
-fn what_can_change_live_is_told_from_what_cannot() {
+fn a_reload_applies_what_can_change_live() {
     let old = good(MINIMAL);
-    assert_eq!(old.diff_live(&good(MINIMAL)), Changes::default());
+    assert_eq!(reloaded(&old, MINIMAL), (old.clone(), Changes::default()));
     let live = MINIMAL.replace("[[realm]]", "[listen.auth.anonymous]\nrole = \"user\"\n[[realm]]")
         + "[[realm.role]]\nname = \"user\"\n[[realm]]\nname = \"realm2\"\n[[realm.role]]\nname = \"user\"\n\
-           [limits]\nsessions_max = 5\nclose_timeout = \"2s\"\n";
-    let changes = old.diff_live(&good(&live));
+           [limits]\nsessions_max = 5\nmessage_bytes_max = \"2MiB\"\n";
+    let (config, said) = reloaded(&old, &live);
     let applied = [
-        "[limits] close_timeout",
+        "[limits] message_bytes_max (for new connections)",
         "[limits] sessions_max",
         "[[listen]] 127.0.0.1:8081: auth",
-        "[[listen]] 127.0.0.1:8081: limits close_timeout",
-        "[[realm]] realm1",
+        "[[realm]] realm1: role",
         "[[realm]] realm2 (added)",
     ];
-    assert_eq!(changes, Changes { applied: applied.map(String::from).to_vec(), needs_restart: Vec::new() });
-    let mut running = old.clone();
-    running.take_live(good(&live));
-    assert_eq!(running.diff_live(&good(&live)), Changes::default());
+    assert_eq!(said, changes(&applied, &[]));
+    assert_eq!(config, good(&live));
+    assert_eq!(reloaded(&config, &live), (config.clone(), Changes::default()));
+}
+
+#[test]
+fn what_needs_a_restart_changes_nothing() {
+    let old = good(MINIMAL);
     let restart = MINIMAL.replace("edge1", "edge2").replace("\n\n[[realm]]", "\npath = \"/wamp\"\n[[realm]]")
         + "[[listen]]\ntype = \"rawsocket\"\naddress = \"127.0.0.1:8082\"\n";
-    let changes = old.diff_live(&good(&restart));
-    let needs_restart =
+    let waiting =
         ["[node] id", "[node] state_dir", "[[listen]] 127.0.0.1:8081: path", "[[listen]] 127.0.0.1:8082 (added)"];
-    assert_eq!(changes, Changes { applied: Vec::new(), needs_restart: needs_restart.map(String::from).to_vec() });
-    let moved = good(&MINIMAL.replace("8081", "8083").replace("realm1", "realm2"));
-    let needs_restart =
+    let expected = (old.clone(), changes(&[], &waiting));
+    assert_eq!(reloaded(&old, &restart), expected);
+    // What waits is named again at each reload.
+    assert_eq!(reloaded(&reloaded(&old, &restart).0, &restart), expected);
+    let moved = MINIMAL.replace("8081", "8083").replace("realm1", "realm2");
+    let (config, said) = reloaded(&old, &moved);
+    let waiting =
         ["[[listen]] 127.0.0.1:8081 (removed)", "[[listen]] 127.0.0.1:8083 (added)", "[[realm]] realm1 (removed)"];
-    let changes = old.diff_live(&moved);
-    assert_eq!(changes.needs_restart, needs_restart);
-    assert_eq!(changes.applied, ["[[realm]] realm2 (added)"]);
-    let mut running = old.clone();
-    running.take_live(moved.clone());
-    assert_eq!(running.diff_live(&moved), Changes { applied: Vec::new(), needs_restart: changes.needs_restart });
+    assert_eq!(said, changes(&["[[realm]] realm2 (added)"], &waiting));
+    assert_eq!(config.listeners, old.listeners);
+    assert_eq!(config.realms.iter().map(|realm| &realm.core.name).collect::<Vec<_>>(), ["realm1", "realm2"]);
+}
+
+/// A listener is the one with its address, wherever it stands; without its purpose its other keys mean nothing.
+#[test]
+fn listeners_are_known_by_their_addresses() {
+    let mesh = "[[listen]]\ntype = \"rawsocket\"\naddress = \"127.0.0.1:5081\"\npurpose = \"mesh\"\n";
+    let client = "[[listen]]\ntype = \"websocket\"\naddress = \"127.0.0.1:8081\"\n";
+    let head = "[node]\nid = \"edge1\"\n";
+    let realm = "[[realm]]\nname = \"realm1\"\n[[realm.role]]\nname = \"anonymous\"\n";
+    let running = good(&format!("{head}{client}{mesh}{realm}"));
+    let swapped = format!("{head}{mesh}{client}{realm}");
+    assert_eq!(reloaded(&running, &swapped), (running.clone(), Changes::default()));
+    let inserted = swapped.replacen("[[listen]]", &format!("{}[[listen]]", client.replace("8081", "8080")), 1);
+    let (config, said) = reloaded(&running, &inserted);
+    assert_eq!((&config, said), (&running, changes(&[], &["[[listen]] 127.0.0.1:8080 (added)"])));
+    // Its auth would admit everybody.
+    let opened = swapped.replace("purpose = \"mesh\"\n", "");
+    let waiting = ["[[listen]] 127.0.0.1:5081: purpose", "[[listen]] 127.0.0.1:5081: auth"];
+    assert_eq!(reloaded(&running, &opened), (running.clone(), changes(&[], &waiting)));
+    // Of those that take any free port, the first is the first.
+    let any = format!("{head}{client}{client}{realm}").replace("8081", "0");
+    let running = good(&any);
+    assert_ne!(running.listeners[0].id(), running.listeners[1].id());
+    let (config, said) = reloaded(&running, &any.replacen(client, &format!("{client}[listen.limits]\n"), 1));
+    assert_eq!((config, said), (running, Changes::default()));
+}
+
+#[test]
+fn tls_does_not_come_or_go_at_run_time() {
+    let tls = "[listen.tls]\ncertificate = \"/tls/good.pem\"\nkey = \"/tls/good.key\"\n[[realm]]";
+    let (plain, encrypted) = (MINIMAL.to_owned(), MINIMAL.replace("[[realm]]", tls));
+    for (running, text, what) in [(&plain, &encrypted, "added"), (&encrypted, &plain, "removed")] {
+        let running = good(running);
+        let waiting = format!("[[listen]] 127.0.0.1:8081: tls ({what})");
+        assert_eq!(reloaded(&running, text), (running.clone(), changes(&[], &[&waiting])));
+    }
+}
+
+/// What is applied is applied as a whole or not at all.
+#[test]
+fn a_reload_whose_parts_contradict_each_other_is_refused() {
+    let running = MINIMAL.replace("[[realm]]", "[listen.auth.anonymous]\nrole = \"user\"\n[[realm]]")
+        + "[[realm.role]]\nname = \"user\"\n";
+    let moved = MINIMAL.replace("8081", "8082");
+    let refusal = good(&running).reload(&good(&moved), &HOST).unwrap_err().to_string();
+    let expected = "/etc/crossbar/edge-1.toml: role = \"user\" in [listen.auth.anonymous], but no realm has such a role, \
+                    while this waits for a restart: [[listen]] 127.0.0.1:8081 (removed), \
+                    [[listen]] 127.0.0.1:8082 (added)";
+    assert_eq!(refusal, expected);
+}
+
+/// Unknown users are made up anew only when the key that they are made of is changed.
+#[test]
+fn decoys_stay_the_same_over_reloads() {
+    let admission = |config: &Config| config.admission(&config.listeners[0]).decoy_key;
+    let running = good(MINIMAL);
+    let (again, _) = reloaded(&running, &MINIMAL.replace("realm1", "realm2"));
+    assert!(admission(&again) == admission(&running));
+    // A node key that has come meanwhile is not used before the restart.
+    let read =
+        Config { node: Node { decoy_key: Some(Secret::new("derived")), ..running.node.clone() }, ..running.clone() };
+    let (again, said) = running.reload(&read, &HOST).unwrap();
+    assert!(admission(&again) == admission(&running) && said == Changes::default());
+    let (changed, said) = reloaded(&running, &MINIMAL.replace("[[listen]]", "decoy_key = \"new\"\n[[listen]]"));
+    assert!(admission(&changed).matches("new") && said == changes(&["[node] decoy_key"], &[]));
+}
+
+/// Within what is applied (or waits) as a whole, every key is applied (or waits); so the reference page says of each
+/// key what is true.
+#[test]
+fn the_keys_of_a_table_are_reloaded_like_the_table() {
+    fn check(path: &str, keys: &[table::Key], whole: Option<OnReload>) {
+        for key in keys {
+            let path = table::join(path, key.name);
+            assert!(whole.is_none_or(|whole| whole == key.on_reload), "{path} is not reloaded as its table is");
+            let whole = whole.or((key.on_reload != OnReload::Parts).then_some(key.on_reload));
+            match key.shape {
+                table::Shape::Value { .. } => assert!(key.on_reload != OnReload::Parts, "{path} has no parts"),
+                table::Shape::Limits(_) => assert!(key.on_reload == OnReload::Parts, "{path} is reloaded by its keys"),
+                table::Shape::Table(keys) | table::Shape::Tables(keys) | table::Shape::Map(keys) => {
+                    check(&path, keys, whole)
+                }
+            }
+        }
+    }
+    check("", raw::File::KEYS, None);
+    check("", master::File::KEYS, None);
 }
 
 /// Keys without meaning are told from defaults by their text, and the reference page shows it.

@@ -2,7 +2,7 @@
 //! last membership is kept on disk, so that a node that starts while there is no master finds the others all the same.
 
 use crate::cluster::Membership;
-use crate::config::resolved::{Address, Listener, Peer, Purpose};
+use crate::config::resolved::{Address, Listener, Peer};
 use crate::config::{Config, node_key};
 use crate::router::dial::{Dialer, link_with};
 use crate::router::listen::{admission, link_settings};
@@ -88,8 +88,8 @@ impl Peers {
         let peers = self.current();
         let config = self.config.borrow();
         let listeners = self.shard.borrow().listeners.clone();
-        for (state, settings) in listeners.iter().zip(&config.listeners) {
-            if settings.purpose == Purpose::Mesh {
+        for state in listeners.iter().filter(|state| state.is_mesh) {
+            if let Some(settings) = state.id.as_ref().and_then(|id| config.listener(id)) {
                 self.shard.borrow_mut().set_admission(state, self.admission(&config, settings));
             }
         }
@@ -98,8 +98,11 @@ impl Peers {
         }
     }
 
-    /// The configuration has been read again.
+    /// The configuration has been read again, and this is what holds now.
     pub(super) fn reconfigure(&self, config: &Config) {
+        if let Some(dialer) = &self.dialer {
+            dialer.settings.set_limits(&config.limits);
+        }
         *self.config.borrow_mut() = config.clone();
         self.apply();
     }

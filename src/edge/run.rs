@@ -59,6 +59,8 @@ pub(super) struct Edge {
     pub shard: Rc<RefCell<Shard>>,
     pub control: Rc<Control>,
     pub peers: Rc<Peers>,
+    /// The admin port.
+    pub operators: Option<Rc<ListenerState>>,
     /// Those for clients, until they are opened.
     closed: Vec<(Rc<ListenerState>, Listener)>,
     acceptors: Vec<JoinHandle<()>>,
@@ -103,9 +105,7 @@ impl Edge {
         let (mesh, closed): (Vec<_>, Vec<_>) = bound.into_iter().partition(|(state, _)| state.is_mesh);
         peers.apply();
         shard.borrow_mut().is_joining = true;
-        if let Some(listener) = admin {
-            serve_operators(&shard, &config, &control, key, listener);
-        }
+        let operators = admin.map(|listener| serve_operators(&shard, &config, &control, key, listener));
         if let Some(listener) = agent {
             shard.borrow_mut().balancer = Some(Balancer::default());
             tokio::task::spawn_local(run_agent(shard.clone(), listener));
@@ -115,7 +115,7 @@ impl Edge {
         }
         inherited.finish();
         // Peers come in at once; clients later, see `await_links`.
-        let mut edge = Edge { config, shard, control, peers, closed: mesh, acceptors: Vec::new(), handover };
+        let mut edge = Edge { config, shard, control, peers, operators, closed: mesh, acceptors: Vec::new(), handover };
         edge.open();
         Ok(Edge { closed, ..edge })
     }
@@ -199,7 +199,7 @@ fn serve_operators(
     control: &Rc<Control>,
     key: Option<SecretKey>,
     listener: Listener,
-) {
+) -> Rc<ListenerState> {
     let served = {
         let mut shard = shard.borrow_mut();
         let realm = shard.add_own_realm(&control::realm(config));
@@ -212,7 +212,8 @@ fn serve_operators(
     let pages = faces::admin_pages(shard.clone());
     let state = Rc::new(faces::control_state(&config.limits, admission, &listener, pages, allows_origin));
     shard.borrow_mut().admin = Some(state.name.clone());
-    tokio::task::spawn_local(run_listener(shard.clone(), state, listener));
+    tokio::task::spawn_local(run_listener(shard.clone(), state.clone(), listener));
+    state
 }
 
 /// Who reports to the master, where there is one. The error is one sentence.

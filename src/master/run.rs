@@ -8,7 +8,7 @@ use crate::admin::command::MASTER_PREFIX;
 use crate::auth::cryptosign::SecretKey;
 use crate::cluster::{Cluster, Member, Membership};
 use crate::config::resolved::Peer;
-use crate::config::{MasterConfig, node_key};
+use crate::config::{Host, MasterConfig, node_key};
 use crate::limits::Limits;
 use crate::router::daemon::{self, Daemon, RunError, Signals};
 use crate::router::faces::control_state;
@@ -171,19 +171,17 @@ fn remove_unconfigured(steward: &Steward, running: &MasterConfig, new: &MasterCo
     }
 }
 
-/// SIGHUP: nodes and operators are taken over; what else has changed needs a restart.
+/// SIGHUP: what can change at run time does, the log names what needs a restart. A file with mistakes changes nothing.
 fn reload(steward: &Steward, running: &mut MasterConfig) {
-    match MasterConfig::load(&running.path) {
-        Ok(new) => {
+    let read = MasterConfig::load(&running.path);
+    match read.and_then(|new| running.reload(&new, &Host::SYSTEM)) {
+        Ok((new, changes)) => {
             steward.access.borrow_mut().operators = new.operators.clone();
             remove_unconfigured(steward, running, &new);
             admit_configured(steward, &new);
             steward.apply_access();
-            if new.listen != running.listen || new.state_dir != running.state_dir || new.id != running.id {
-                tracing::warn!("[master] has changed and needs a restart to take effect");
-            }
-            (running.nodes, running.operators) = (new.nodes, new.operators);
-            tracing::info!("configuration reloaded");
+            *running = new;
+            changes.log();
         }
         Err(mistakes) => tracing::error!("the configuration was not reloaded: {mistakes}"),
     }

@@ -66,10 +66,11 @@ pub fn bind(address: &Address, backlog: u32) -> Result<Listener, String> {
     Ok(listener)
 }
 
-/// The certificates of a listener, read now.
-pub fn load_tls(settings: &resolved::Listener) -> Result<Option<Arc<ServerConfig>>, String> {
+/// What a listener needs to speak TLS, where it does. The error names the listener.
+pub fn tls_config(settings: &resolved::Listener) -> Result<Option<Arc<ServerConfig>>, String> {
     let Some(tls) = &settings.tls else { return Ok(None) };
-    tls::load_server_config(&tls.certificate, &tls.key, tls.client_ca.as_deref()).map(Some)
+    let config = tls::server_config(tls.chain.clone(), tls.key.clone_key(), &tls.client_ca);
+    config.map(Some).map_err(|error| format!("[listen.tls] of {}: {error}", settings.address))
 }
 
 /// What the connections of one listener share.
@@ -90,16 +91,17 @@ pub fn listener_state(
         rawsocket: if settings.transport.speaks_rawsocket() { settings.serializers.clone() } else { Vec::new() },
         is_mesh: settings.purpose == Purpose::Mesh,
         limits: RefCell::new(settings.limits.clone()),
-        tls: RefCell::new(load_tls(settings)?),
+        tls: RefCell::new(tls_config(settings)?),
     };
+    let id = Some(settings.id());
     if settings.purpose == Purpose::Mesh {
         let state = ListenerState::new(url(settings, bound), accepting, admission, LINK_PINGS);
-        return Ok(ListenerState { is_mesh: true, ..state });
+        return Ok(ListenerState { id, is_mesh: true, ..state });
     }
     let resolved::Listener { ping_interval: interval, ping_timeout: timeout, ping_rawsocket: rawsocket, .. } =
         *settings;
     let pings = Pings { interval, timeout, rawsocket };
-    Ok(ListenerState::new(url(settings, bound), accepting, admission, pings))
+    Ok(ListenerState { id, ..ListenerState::new(url(settings, bound), accepting, admission, pings) })
 }
 
 /// What holds for the links that this node dials. Nobody comes in through it.

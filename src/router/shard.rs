@@ -13,7 +13,7 @@ use super::serve::{Answer, Served};
 use super::speaker::Speaker;
 use super::trace::Tracer;
 use super::turn::Slice;
-use crate::config::Realm as RealmSettings;
+use crate::config::{ListenerId, Realm as RealmSettings};
 use crate::limits::Limits;
 use crate::metrics::Stats;
 use crate::realm::Effect;
@@ -50,6 +50,8 @@ pub struct RealmIndex(pub usize);
 /// One listener, as its connections know it.
 pub struct ListenerState {
     pub name: String,
+    /// Finds it in a configuration; None for what is no `[[listen]]`.
+    pub id: Option<ListenerId>,
     pub accepting: Accepting,
     /// Replaced by `Shard::set_admission` alone, which ends the sessions that the new one does not cover.
     pub admission: RefCell<Admission>,
@@ -64,6 +66,7 @@ impl ListenerState {
     pub fn new(name: String, accepting: Accepting, admission: Admission, pings: Pings) -> ListenerState {
         ListenerState {
             name,
+            id: None,
             accepting,
             admission: RefCell::new(admission),
             pings,
@@ -71,6 +74,12 @@ impl ListenerState {
             connections: Cell::new(0),
             handshakes: Cell::new(0),
         }
+    }
+
+    /// Takes over what a reload may change of any port: its bounds.
+    pub fn set_limits(&self, limits: &Limits) {
+        self.accepting.limits.borrow_mut().clone_from(limits);
+        self.admission.borrow_mut().limits.clone_from(limits);
     }
 
     /// The bounds as they are now.

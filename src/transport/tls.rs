@@ -3,46 +3,33 @@
 //! because the shard writes through shared references.
 
 use super::stream::Socket;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection};
 use std::io::{self, Read, Write};
-use std::path::Path;
 use std::sync::Arc;
 
-/// Reads a certificate chain and its key (both PEM) into a configuration for a listener; with `client_ca`, clients must
-/// show a certificate that one of those has signed. The error names the file.
-pub fn load_server_config(
-    certificate: &Path,
-    key: &Path,
-    client_ca: Option<&Path>,
-) -> Result<Arc<ServerConfig>, String> {
-    let name = |path: &Path, what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
-    let chain = certificates(certificate)?;
-    let private_key = PrivateKeyDer::from_pem_file(key).map_err(|error| name(key, &error))?;
+/// What a listener that shows this certificate chain needs; unless `client_ca` is empty, clients must show a
+/// certificate that one of those has signed.
+pub fn server_config(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    client_ca: &[CertificateDer<'static>],
+) -> Result<Arc<ServerConfig>, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| name(certificate, &error))?;
+    let builder = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
     let builder = match client_ca {
-        None => builder.with_no_client_auth(),
-        Some(path) => {
+        [] => builder.with_no_client_auth(),
+        authorities => {
             let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(certificates(path)?);
+            for authority in authorities {
+                roots.add(authority.clone())?;
+            }
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-            builder.with_client_cert_verifier(verifier.map_err(|error| name(path, &error))?)
+            builder.with_client_cert_verifier(verifier.map_err(|error| rustls::Error::General(error.to_string()))?)
         }
     };
-    builder.with_single_cert(chain, private_key).map(Arc::new).map_err(|error| name(certificate, &error))
-}
-
-/// All certificates of a PEM file; at least one.
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let chain = CertificateDer::pem_file_iter(path)
-        .and_then(|certificates| certificates.collect::<Result<Vec<_>, _>>())
-        .map_err(|error| format!("{}: {error}", path.display()))?;
-    if chain.is_empty() { Err(format!("{}: no certificate in this file", path.display())) } else { Ok(chain) }
+    builder.with_single_cert(chain, key).map(Arc::new)
 }
 
 /// An established TLS session, apart from its socket.

@@ -137,12 +137,3 @@ fn a_file_with_mistakes_changes_nothing() {
     a.send(r#"[32, #, {}, "com.other"]"#);
     a.expect(r#"[8, 32, #, {...}, "wamp.error.limit_exceeded", ...]"#);
 }
-
-#[test]
-fn what_cannot_change_live_is_named() {
-    let router = Router::start(&Setup::default());
-    let listeners = "[[listen]]\ntype = \"rawsocket\"\naddress = \"127.0.0.1:0\"\n".to_owned();
-    reload(&router, &Setup { node: "drain_time = \"3s\"", listeners, ..Setup::default() }, "needs a restart");
-    eventually("it is named", || router.edge.log().contains("drain_time"));
-    eventually("it is named", || router.edge.log().matches("needs a restart").count() >= 2);
-}
