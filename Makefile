@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help build run demo install_haproxy run_haproxy run_test run_ha_node1 run_ha_node2 run_ha_node3 run_ha_node4 test suites conformance clients fuzz bench bench_edge deb lab lint check clean
+.PHONY: help siege build run demo install_haproxy run_haproxy run_test run_ha_node1 run_ha_node2 run_ha_node3 run_ha_node4 test suites conformance clients fuzz bench bench_edge deb lab lint check clean
 
 help:  ## Shows this list
 	@grep -E '^[a-z_0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,9 @@ clients:  ## Installs the real clients that the tests use (Python, Node, Chromiu
 	tests/suites/setup
 	tests/failover/setup
 	tests/autobahn/setup
+
+siege:  ## Attacks a cluster for a minute, with a pair of sessions beside it that is not to notice
+	SIEGE=full $(CARGO) test --release --test siege -- --nocapture
 
 conformance: clients  ## All 517 cases of the Autobahn WebSocket testsuite (ten minutes)
 	AUTOBAHN_FULL=1 $(CARGO) test --release --test autobahn -- --nocapture

@@ -53,6 +53,7 @@ drop_reasons! {
     PeerRemoved = "peer_removed", "The node at the other end of a link does not belong to the cluster any more.";
     Revoked = "revoked", "What a session was admitted by holds no more: its key, ticket, principal, role or realm is gone or another.";
     Rebalanced = "rebalanced", "A session was ended so that its client goes to an emptier node.";
+    CalleeFull = "callee_full", "A callee did not read: an INVOCATION had no room in its outbox, so the call was refused.";
     LinkQueueFull = "link_queue_full", "The queue towards a peer node was full.";
     EventUnsent = "event_unsent", "The connection of a receiver, or the link to its node, ended while the event waited to be written.";
 }

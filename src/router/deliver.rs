@@ -62,11 +62,31 @@ impl Shard {
             Ok(frame) if connection.is_full_link(class, &message, frame.len(), link_bytes_max) => {
                 self.handle_loss(key, message, Loss::FullLink);
             }
+            Ok(frame) if matches!(message, Message::Invocation { .. }) && !self.has_room(key, frame.len()) => {
+                self.handle_loss(key, message, Loss::FullCallee);
+            }
             Ok(frame) => {
                 self.stats.count_out(message.code());
                 self.queue(key, frame, class);
             }
         }
+    }
+
+    /// Whether a client's outbox takes so many bytes more. One that is empty takes any message.
+    fn has_room(&mut self, key: SessionKey, bytes: usize) -> bool {
+        let is_full = |shard: &mut Shard| {
+            shard.connection(key).is_some_and(|connection| {
+                let queued = connection.outbox.queued_bytes();
+                let bytes_max = connection.listener.limits().outbox_bytes_max;
+                !connection.is_link() && queued > 0 && queued + bytes > bytes_max
+            })
+        };
+        if !is_full(self) {
+            return true;
+        }
+        // The socket may have room again by now.
+        self.flush(key);
+        !is_full(self)
     }
 
     /// Queues the same event for many sessions. The bytes are made once per encoding and shared.

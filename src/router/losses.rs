@@ -17,6 +17,8 @@ pub(super) enum Loss {
     TooLarge(TooLarge),
     /// So much waits for the node at the other end of the link that this has no room.
     FullLink,
+    /// So much waits for the callee that an INVOCATION has no room.
+    FullCallee,
 }
 
 impl From<TooLarge> for Loss {
@@ -30,6 +32,7 @@ impl Loss {
         match self {
             Loss::TooLarge(_) => DropReason::ReceiverLimit,
             Loss::FullLink => DropReason::LinkQueueFull,
+            Loss::FullCallee => DropReason::CalleeFull,
         }
     }
 
@@ -38,6 +41,8 @@ impl Loss {
         match self {
             Loss::TooLarge(_) => error::PAYLOAD_SIZE_EXCEEDED,
             Loss::FullLink => error::NETWORK_FAILURE,
+            // Of a shared registration, another callee may have room.
+            Loss::FullCallee => error::UNAVAILABLE,
         }
     }
 
@@ -47,6 +52,7 @@ impl Loss {
                 format!("{bytes} bytes are more than the {bytes_max} that the receiver takes")
             }
             Loss::FullLink => "the link to the other node is full".to_owned(),
+            Loss::FullCallee => "the callee does not read what waits for it".to_owned(),
         }
     }
 }

@@ -314,3 +314,46 @@ fn a_receiver_that_does_not_read_holds_its_publishers_up_for_a_bounded_time() {
     drop(slow);
     neighbours.stop();
 }
+
+/// A call for which its callee has no room is refused to its caller, or goes to a callee that has; the callee stays, and
+/// gets the calls before it.
+#[test]
+fn a_callee_that_does_not_read_is_sent_no_more_calls_and_stays() {
+    let router = Router::start(&Setup { limits: SMALL, ..Setup::default() });
+    let neighbours = Neighbours::start(&router);
+    let mut callee = join(&router, RAWSOCKET);
+    callee.register("com.procedure", r#"{"invoke": "first"}"#, "reg");
+    let mut caller = join(&router, Via::new(Carrier::RawSocket, Serializer::Cbor));
+    let mut refused = 0;
+    for n in 1..=N {
+        let request = caller.next_request();
+        let call = [48u64.into(), request.into(), Dict::new().into(), "com.procedure".into(), payload(n)];
+        caller.send_message(&call);
+    }
+    caller.sync();
+    while let Some(answer) = caller.take_received() {
+        assert_eq!((&answer[0], &answer[4]), (&8u64.into(), &"wamp.error.no_available_callee".into()));
+        refused += 1;
+    }
+    assert!(refused > 0, "some had no room");
+    assert_eq!(router.drops("callee_full"), refused);
+    assert_eq!(router.drops("slow_consumer"), 0);
+    // Another callee that reads takes what the first has no room for.
+    let mut other = join(&router, RAWSOCKET);
+    other.register("com.procedure", r#"{"invoke": "first"}"#, "reg");
+    let request = caller.next_request();
+    caller.send_message(&[48u64.into(), request.into(), Dict::new().into(), "com.procedure".into(), payload(N + 1)]);
+    let invocation = other.receive();
+    assert_eq!(invocation[4], payload(N + 1));
+    other.send_message(&[70u64.into(), invocation[1].clone(), Dict::new().into()]);
+    caller.expect("[50, #, {}]");
+    // The first reads again: all that was not refused is there, in order.
+    for n in 1..=N - refused {
+        let invocation = callee.receive();
+        assert_eq!(invocation[4], payload(n));
+        callee.send_message(&[70u64.into(), invocation[1].clone(), Dict::new().into()]);
+        assert_eq!(caller.receive()[0], Value::Uint(50));
+    }
+    callee.sync();
+    neighbours.stop();
+}

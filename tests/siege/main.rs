@@ -3,7 +3,7 @@
 //! up, and whether the pages answered.
 //!
 //! The short form is part of the tests and asserts what does not depend on the machine: every call answered, links up,
-//! memory bounded, every loss counted. `SIEGE=full cargo test --release --test siege -- --nocapture` attacks for longer,
+//! memory bounded, every loss counted. `make siege` (`SIEGE=full`) attacks the release build for longer,
 //! gives the attacked edge one core of its own, and holds the times, too.
 
 #[path = "../harness/mod.rs"]
