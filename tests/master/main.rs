@@ -7,5 +7,6 @@ mod absence;
 mod admission;
 mod control;
 mod dashboard;
+mod reload;
 mod revocation;
 mod states;

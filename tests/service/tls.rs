@@ -76,14 +76,24 @@ fn certificates_are_read_again_on_sighup() {
     router.edge.signal("HUP");
     eventually("the new certificate", || endpoint.connect_tls(&new).is_ok());
     assert!(endpoint.connect_tls(&old).is_err(), "the old certificate is shown no more");
+    let said = "applied: [[listen]] 127.0.0.1:0: tls (the files have changed)\n";
+    eventually("the log says so", || router.edge.log().ends_with(said));
     // Who is in stays in.
     a.call("wamp.session.count", "", "[1]");
-    // A certificate that cannot be read leaves the last one in place.
+    // A certificate that cannot be read leaves the last one in place, and all else in the file unapplied.
     std::fs::write(router.edge.directory().join("cert.pem"), "no certificate").expect("it is written");
+    let file = router.edge.config_file();
+    let text = std::fs::read_to_string(&file).expect("it is there");
+    let limited = text.replace("[limits]\n", "[limits]\nsubscriptions_per_session_max = 0\n");
+    std::fs::write(&file, limited).expect("the configuration is written");
     let before = router.edge.log().matches("cert.pem").count();
     router.edge.signal("HUP");
     eventually("the log names the file", || router.edge.log().matches("cert.pem").count() > before);
+    let log = router.edge.log();
+    let last = log.lines().last().expect("there are lines");
+    assert!(last.contains("ERROR") && last.contains("the configuration was not reloaded: "), "{last}");
     assert!(endpoint.connect_tls(&new).is_ok());
+    a.subscribe("com.topic", "{}", "sub");
 }
 
 #[test]
