@@ -346,6 +346,37 @@ fn a_transport_whose_auth_is_not_carried_over_does_not_become_open_to_all() {
 }
 
 #[test]
+fn rules_that_decide_otherwise_than_in_crossbar_are_named() {
+    let allow = json!({"call": true, "publish": true});
+    let mut config = router(json!([{"type": "websocket", "endpoint": {"type": "tcp", "port": 0}}]));
+    config["workers"][0]["realms"][0]["roles"][0]["permissions"] = json!([
+        {"uri": "", "match": "prefix", "allow": allow},
+        {"uri": "com..private", "match": "wildcard", "allow": {}},
+        {"uri": "com.add", "match": "exact", "allow": allow},
+    ]);
+    let (_directory, file) = with_file("config.json", &config.to_string());
+    let (toml, stderr) = succeed(crossbarctl().arg("import").arg(&file));
+    let rule = |n: usize| format!("$.workers[0].realms[0].roles[0].permissions[{n}]");
+    for sentence in [
+        format!(
+            "{}: decides otherwise: of \"com.add.private\", here {} allows call, publish, in Crossbar.io {} denies it",
+            rule(0),
+            rule(0),
+            rule(1)
+        ),
+        format!(
+            "{}: decides otherwise: of \"com.addzz9\", here {} allows call, publish, in Crossbar.io no rule decides, so it is denied",
+            rule(0),
+            rule(0)
+        ),
+    ] {
+        assert!(stderr.contains(&sentence), "{sentence} in {stderr}");
+        assert!(toml.contains(&sentence), "{sentence} in {toml}");
+    }
+    assert_eq!(stderr.matches("decides otherwise").count(), 2, "{stderr}");
+}
+
+#[test]
 fn links_become_a_mesh_whatever_else_they_were() {
     let mut config = router(json!([
         {"type": "websocket", "endpoint": {"type": "tcp", "port": 0}},

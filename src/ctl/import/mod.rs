@@ -5,6 +5,7 @@
 //! result is checked as any configuration is, and mistakes are told with their place in the file that was imported.
 
 mod auth;
+mod decisions;
 mod document;
 mod draft;
 mod key;

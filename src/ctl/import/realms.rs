@@ -1,5 +1,6 @@
 //! Realms, roles and permissions.
 
+use super::decisions::{self, Difference, Rule};
 use super::document::{Item, Report, Section};
 use super::draft::Draft;
 use crate::wamp::uri::Match;
@@ -114,33 +115,47 @@ impl<'d> Realms<'d> {
         let rules: Vec<_> = items.iter().filter_map(|item| read(item, report)).collect();
         let same = |n: usize| rules[n + 1..].iter().any(|rule| (&rule.0, rule.1) == (&rules[n].0, rules[n].1));
         let repeated: Vec<bool> = (0..rules.len()).map(same).collect();
+        let (mut carried, mut paths) = (Vec::new(), Vec::new());
         for ((uri, policy, section), is_repeated) in rules.into_iter().zip(repeated) {
             if is_repeated {
                 report.remark(&section.path, "not carried over: a later rule of the role is for the same URIs");
             } else {
-                self.permission(&uri, policy, section, report);
+                paths.push(section.path.clone());
+                let grants = self.permission(&uri, policy, section, report);
+                carried.push(Rule { uri, policy, grants });
             }
         }
+        name_differences(&carried, &paths, report);
     }
 
-    fn permission(&mut self, uri: &str, policy: Match, mut section: Section<'d>, report: &mut Report) {
+    /// Returns what the permission allows.
+    fn permission(
+        &mut self,
+        uri: &str,
+        policy: Match,
+        mut section: Section<'d>,
+        report: &mut Report,
+    ) -> Vec<&'static str> {
         let path = section.path.clone();
         self.draft.table("[[realm.role.permission]]", &path);
         self.draft.set("uri", uri, &format!("{path}.uri"));
         self.draft.set("match", policy.name(), &path);
+        let mut grants = Vec::new();
         for (key, words) in [("allow", ACTIONS.as_slice()), ("disclose", &["caller", "publisher"])] {
             let Some(mut flags) = section.take(key).and_then(|item| item.section(report)) else {
                 self.draft.set(key, Vec::<String>::new(), &path);
                 continue;
             };
             let is_set = |word: &&&str| flags.take(word).and_then(|flag| flag.boolean(report)) == Some(true);
-            let set: Vec<&str> = words.iter().filter(is_set).copied().collect();
+            let set: Vec<&'static str> = words.iter().filter(is_set).copied().collect();
+            grants.extend(&set);
             self.draft.set(key, set, &format!("{path}.{key}"));
             flags.finish(report);
         }
         section.leave("cache", "not needed: rules are looked up fast as they are", report);
         section.leave("validate", "not carried over: payloads are not looked into", report);
         section.finish(report);
+        grants
     }
 
     /// Event history that is kept in memory.
@@ -169,6 +184,31 @@ impl<'d> Realms<'d> {
             section.finish(report);
         }
         store.finish(report);
+    }
+}
+
+/// Names the rules by which a name is decided about otherwise than in Crossbar.io. `paths` says where each rule is.
+fn name_differences(rules: &[Rule], paths: &[String], report: &mut Report) {
+    for (rule, path) in rules.iter().zip(paths).filter(|(rule, _)| rule.uri.contains('<')) {
+        report.remark(path, format!("{:?} is no pattern here: a wildcard is an empty component", rule.uri));
+    }
+    let Some(differences) = decisions::differences(rules) else {
+        if let Some(path) = paths.first() {
+            let sentence = "the role has too many wildcard rules to compare what they decide here and in Crossbar.io";
+            report.remark(path, sentence);
+        }
+        return;
+    };
+    for (Difference { here, there }, name) in differences {
+        let decides = |rule: Option<usize>| match rule {
+            Some(index) if rules[index].grants.is_empty() => format!("{} denies it", paths[index]),
+            Some(index) => format!("{} allows {}", paths[index], rules[index].grants.join(", ")),
+            None => "no rule decides, so it is denied".to_owned(),
+        };
+        let Some(path) = here.or(there).map(|index| &paths[index]) else { continue };
+        let sentence =
+            format!("decides otherwise: of {name:?}, here {}, in Crossbar.io {}", decides(here), decides(there));
+        report.remark(path, sentence);
     }
 }
 
