@@ -227,14 +227,20 @@ impl Realm {
         self.desks.testaments.of(key)
     }
 
-    /// A session of another node is gone together with its node: our own clients are told what its node cannot tell
-    /// them any more. What it held has been told to `handle_elsewhere`.
-    pub fn bury(&mut self, now: Now, session: Publisher, testaments: SessionTestaments, out: &mut Vec<Effect>) {
+    /// Publishes, to our own clients, what a session of another node has left behind that is gone together with its node.
+    pub fn publish_testament(&mut self, now: Now, session: &Publisher, testament: Testament, out: &mut Vec<Effect>) {
         let first = out.len();
         let (mut cx, desks) = self.enter(now, out);
-        for scope in [Scope::Detached, Scope::Destroyed] {
-            testaments.publish(scope, &mut cx, &mut desks.broker, &session, Origin::Node);
-        }
+        let scope = testament.scope;
+        SessionTestaments(vec![testament]).publish(scope, &mut cx, &mut desks.broker, session, Origin::Node);
+        self.settle(now, out, first);
+    }
+
+    /// A session of another node is gone together with its node: our own clients are told that it has left. What it held
+    /// has been told to `handle_elsewhere`, what it left behind to `publish_testament`.
+    pub fn bury(&mut self, now: Now, session: Publisher, out: &mut Vec<Effect>) {
+        let first = out.len();
+        let (mut cx, desks) = self.enter(now, out);
         let args = vec![session.session.into(), session.authid.into(), session.authrole.into()];
         desks.broker.publish_meta(&mut cx, MetaEvent { topic: "wamp.session.on_leave", args }, Origin::Node);
         self.settle(now, out, first);

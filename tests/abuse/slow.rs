@@ -37,6 +37,7 @@ const N: u64 = 400;
 fn who_does_not_read_is_disconnected_and_nobody_else_misses_anything() {
     let router = Router::start(&Setup { limits: SMALL, ..Setup::default() });
     let neighbours = Neighbours::start(&router);
+    let mut n_unsent = 0;
     for (n_slow, via) in (1..).zip([RAWSOCKET, Via::new(Carrier::WebSocket, Serializer::Json)]) {
         let mut slow = join(&router, via);
         slow.subscribe("com.topic", "{}", "sub");
@@ -59,6 +60,9 @@ fn who_does_not_read_is_disconnected_and_nobody_else_misses_anything() {
             }
         }
         router.await_drops("slow_consumer", n_slow);
+        let n_lost = router.drops("event_unsent") - n_unsent;
+        assert!((1..N).contains(&n_lost), "{n_lost} events waited for it");
+        n_unsent += n_lost;
         publisher.call_fails("wamp.session.get", &format!("[{slow_id}]"), "wamp.error.no_such_session");
         // What it gets when it reads after all is a beginning without gaps, and then the end.
         slow.into_io().read_to_close();

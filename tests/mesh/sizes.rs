@@ -241,7 +241,7 @@ fn testaments_of_all_sizes_reach_a_node_that_comes_back_and_outlive_their_own() 
 
 #[test]
 fn testaments_of_a_session_that_is_told_of_by_notices_outlive_their_node() {
-    let limits = "outbox_bytes_max = \"64MiB\"";
+    let limits = "outbox_bytes_max = \"64MiB\"\nmessage_depth_max = 100";
     let mut cluster = Cluster::start(2, Setup { limits, ..Setup::default() });
     let mut survivor = join(&mut cluster, 2, CBOR, "survivor");
     survivor.subscribe("com.last", "{}", "sub");
@@ -254,7 +254,11 @@ fn testaments_of_a_session_that_is_told_of_by_notices_outlive_their_node() {
         );
         client.expect("[50, #, {}]");
     }
-    client.send(r#"[48, #, {}, "wamp.session.add_testament", ["com.last", ["detached"], {}], {"scope": "detached"}]"#);
+    // Links nest what a client has sent a little deeper than the client may.
+    let nested = format!("{}{}", "[".repeat(97), "]".repeat(97));
+    let options = format!(r#"{{"scope": "detached", "publish_options": {{"x": {nested}}}}}"#);
+    client
+        .send(&format!(r#"[48, #, {{}}, "wamp.session.add_testament", ["com.last", ["detached"], {{}}], {options}]"#));
     client.expect("[50, #, {}]");
     client.send(r#"[48, #, {}, "wamp.session.flush_testaments", [], {"scope": "detached"}]"#);
     client.expect("[50, #, {}, [1]]");
@@ -271,7 +275,9 @@ fn testaments_of_a_session_that_is_told_of_by_notices_outlive_their_node() {
 
 #[test]
 fn what_one_client_says_often_costs_no_link_and_is_answered() {
-    let mut cluster = Cluster::start(2, Setup::default());
+    // Much less than all answers together.
+    let limits = "link_outbox_bytes_max = \"4MiB\"";
+    let mut cluster = Cluster::start(2, Setup { limits, ..Setup::default() });
     let mut far = join(&mut cluster, 2, CBOR, "far");
     for n in 0..5_000 {
         far.send(&format!(r#"[32, #, {{}}, "com.topic.{n}"]"#));

@@ -691,6 +691,66 @@ fn the_testament_of_a_session_beyond_a_partition_is_published_once() {
 }
 
 #[test]
+fn what_a_full_link_had_no_room_for_is_fetched() {
+    let mut world = world(2);
+    let (a, gone, b) = (world.join(0), world.join(0), world.join(1));
+    world.subscribed(b, "com.last", "exact");
+    world.subscribed(b, "wamp.subscription.on_create", "exact");
+    let leave_behind = |world: &mut World, client: usize, word: &str, scope: &str| {
+        let kwargs = Dict::new().with("scope", scope);
+        world.call_with(
+            client,
+            "wamp.session.add_testament",
+            Dict::new(),
+            vec!["com.last".into(), list([word]), Value::Dict(Dict::new())],
+            kwargs,
+        );
+    };
+    leave_behind(&mut world, a, "flushed", "detached");
+    leave_behind(&mut world, gone, "of one that left", "destroyed");
+    world.run(500);
+    world.links_are_full = true;
+    let late = world.join(0);
+    leave_behind(&mut world, late, "late", "destroyed");
+    leave_behind(&mut world, a, "first", "destroyed");
+    let kwargs = Dict::new().with("scope", "detached");
+    world.call_with(a, "wamp.session.flush_testaments", Dict::new(), Vec::new(), kwargs);
+    world.subscribed(late, "com.held", "exact");
+    world.leave(gone);
+    leave_behind(&mut world, a, "second", "destroyed");
+    world.links_are_full = false;
+    world.run(1_000);
+    let created = world.clients[b].events().len();
+    assert_eq!(created, 2, "the testament of the one that left, and the subscription of the late one");
+    world.kill(0);
+    world.run(8_000);
+    let mut heard = words(&world, b);
+    heard.sort();
+    assert_eq!(heard, ["first", "late", "of one that left", "second"]);
+}
+
+#[test]
+fn what_a_dead_node_leaves_behind_comes_at_a_pace_that_can_be_read() {
+    let mut world = world(2);
+    let (a, b) = (world.join(0), world.join(1));
+    world.subscribed(b, "com.last", "exact");
+    for _ in 0..17 {
+        let args = vec!["com.last".into(), Value::List(vec![Value::Bytes(vec![0; 1_000_000])])];
+        world.called(a, "wamp.session.add_testament", args).expect("it may");
+    }
+    world.run(500);
+    world.kill(0);
+    let (mut heard, mut most) = (0, 0);
+    for _ in 0..100 {
+        world.run(100);
+        let now = world.clients[b].events().len();
+        (heard, most) = (now, most.max(now - heard));
+    }
+    assert_eq!(heard, 17, "all of it");
+    assert!(most <= 3, "{most} MB within 100 ms");
+}
+
+#[test]
 fn a_lost_update_is_noticed_and_mended() {
     let mut world = world(2);
     let (a, b) = (world.join(0), world.join(1));

@@ -39,6 +39,8 @@ pub(crate) struct World {
     blocked: BTreeMap<(usize, usize), Duration>,
     /// (node, publication) of every EVENT that came over a link: none may come twice.
     arrived: BTreeSet<(usize, Id)>,
+    /// Links have no room for what nodes tell one another unasked.
+    pub(crate) links_are_full: bool,
     pub(crate) trace: bool,
 }
 
@@ -114,6 +116,7 @@ impl World {
             uptimes: Vec::new(),
             blocked: BTreeMap::new(),
             arrived: BTreeSet::new(),
+            links_are_full: false,
             trace: std::env::var("SIM_TRACE").is_ok(),
         };
         for index in 0..n_nodes {
@@ -477,6 +480,9 @@ impl World {
                 }
             }
             Some(Who::Dialing(other, epoch)) => self.transmit((node, other), epoch, 0, message),
+            Some(Who::Dialed(..)) if self.links_are_full && is_notice(message) => {
+                self.act(node, |_, realm, out| realm.note_overrun(to, out));
+            }
             Some(Who::Dialed(other, epoch)) => self.transmit((other, node), epoch, 1, message),
         }
     }
@@ -493,6 +499,12 @@ impl World {
         link.last[direction] = at;
         self.plan_at(at, Happening::Arrive { link: key, epoch, direction, bytes });
     }
+}
+
+/// What a link may have no room for; that it had none always has room.
+fn is_notice(message: &Message) -> bool {
+    let Message::Event { details, .. } = message else { return false };
+    details.str("topic").is_some_and(|topic| topic.starts_with("wamp.link.") && topic != "wamp.link.overrun")
 }
 
 /// The request id of what the dialing end of a link asks.

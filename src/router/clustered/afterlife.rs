@@ -11,15 +11,13 @@ use super::ClusteredRealm;
 use super::holdings::RemoteHoldings;
 use super::page::Page;
 use super::upkeep::Token;
-use crate::mesh::frames;
 use crate::realm::broker::Publisher;
-use crate::realm::ids::{IdKind, id_of};
+use crate::realm::holdings::Holding;
 use crate::realm::meta::session_summary;
-use crate::realm::testament::{Scope, SessionTestaments, Testament, TestamentChange};
+use crate::realm::testament::{Scope, Testament};
 use crate::realm::{Effect, Member};
 use crate::time::Now;
-use crate::wamp::uri::Match;
-use crate::wamp::{Id, Message, SessionKey};
+use crate::wamp::{Id, SessionKey};
 use crate::wire::{Dict, Payload, Serializer, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -111,7 +109,7 @@ impl Afterlife {
     }
 
     /// Takes over a testament of a session that its node has told of.
-    fn learn_testament(&mut self, node: &str, session: &Value, told: &Value) -> Option<()> {
+    pub(super) fn learn_testament(&mut self, node: &str, session: &Value, told: &Value) -> Option<()> {
         let testament = read_testament(told)?;
         let remote = self.by_node.get_mut(node)?;
         let session = remote.sessions.get_mut(&session.as_uint()?)?;
@@ -126,11 +124,25 @@ impl Afterlife {
     }
 
     /// A session of a node has flushed its testaments of one scope.
-    fn forget_testaments(&mut self, node: &str, session: &Value, scope: &Value) -> Option<()> {
+    pub(super) fn forget_testaments(&mut self, node: &str, session: &Value, scope: &Value) -> Option<()> {
         let scope = Scope::from_name(scope.as_str()?)?;
         let session = self.by_node.get_mut(node)?.sessions.get_mut(&session.as_uint()?)?;
         session.testaments.retain(|testament| testament.scope != scope);
         Some(())
+    }
+
+    /// A session of a node has left. Gives what it held.
+    pub(super) fn forget_session(&mut self, node: &str, session: Id) -> Vec<Holding> {
+        let Some(remote) = self.by_node.get_mut(node) else { return Vec::new() };
+        remote.sessions.remove(&session);
+        remote.held.take_of(session)
+    }
+
+    /// Something that a node has said did not arrive.
+    pub(super) fn mark_stale(&mut self, node: &str) {
+        if let Some(remote) = self.by_node.get_mut(node) {
+            remote.is_stale = true;
+        }
     }
 }
 
@@ -147,52 +159,6 @@ impl Remote {
 }
 
 impl ClusteredRealm {
-    /// Tells all peers of a session that has joined.
-    pub(super) fn notify_session(&self, key: SessionKey, out: &mut Vec<Effect>) {
-        if let Some(member) = self.members().member(key) {
-            self.notify(frames::SESSION, vec![session_summary(&member.identity).into()], out);
-        }
-    }
-
-    /// Tells all peers what sessions have done with their testaments: of each no more than the session itself has said.
-    pub(super) fn notify_testaments(&self, changes: Vec<TestamentChange>, out: &mut Vec<Effect>) {
-        let session_of = |key| self.members().member(key).map(|member: &Member| Value::from(member.identity.session));
-        for change in changes {
-            match change {
-                TestamentChange::Added(key, publication) => {
-                    let added = self.realm.testaments(key).iter().find(|added| added.publication == publication);
-                    if let (Some(session), Some(testament)) = (session_of(key), added) {
-                        self.notify(frames::TESTAMENT, vec![session, write_testament(testament)], out);
-                    }
-                }
-                TestamentChange::Flushed(key, scope) => {
-                    if let Some(session) = session_of(key) {
-                        self.notify(frames::TESTAMENTS_FLUSHED, vec![session, scope.name().into()], out);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Tells all peers that a session is gone, after they have got its testaments.
-    pub(super) fn notify_session_gone(&self, session: Id, out: &mut Vec<Effect>) {
-        self.notify(frames::SESSION_GONE, vec![session.into()], out);
-    }
-
-    pub(super) fn notify(&self, topic: &str, told: Vec<Value>, out: &mut Vec<Effect>) {
-        let to = self.members().peers().to_vec();
-        if !to.is_empty() {
-            out.push(Effect::Fanout { to, message: notice(topic, told) });
-        }
-    }
-
-    /// A link has no room for a notice: its peer is told once, and fetches what it has missed.
-    pub fn note_overrun(&mut self, key: SessionKey, out: &mut Vec<Effect>) {
-        if self.overrun.insert(key) {
-            out.push(Effect::Send { to: key, message: notice(frames::OVERRUN, Vec::new()) });
-        }
-    }
-
     /// Fetches what the sessions of a peer are, have left behind and hold.
     pub(super) fn fetch_sessions(&mut self, key: SessionKey, out: &mut Vec<Effect>) {
         if let Some(uplink) = self.uplinks.get(&key) {
@@ -222,52 +188,11 @@ impl ClusteredRealm {
         }
     }
 
-    /// A notice of a peer.
-    pub(super) fn handle_notice(
-        &mut self,
-        now: Now,
-        key: SessionKey,
-        topic: &str,
-        payload: &Payload,
-        out: &mut Vec<Effect>,
-    ) {
-        let Some(node) = self.uplinks.get(&key).map(|uplink| uplink.node.clone()) else { return };
-        let args = payload.args().unwrap_or_default();
-        match (topic, args.as_slice()) {
-            (frames::SESSION, [told]) => {
-                self.learn_session(now, &node, told, out);
-            }
-            (frames::TESTAMENT, [session, told]) => {
-                self.afterlife.learn_testament(&node, session, told);
-            }
-            (frames::TESTAMENTS_FLUSHED, [session, scope]) => {
-                self.afterlife.forget_testaments(&node, session, scope);
-            }
-            (frames::HELD | frames::HELD_NO_MORE, told) => self.handle_held(now, &node, told, out),
-            (frames::SESSION_GONE, [told]) => self.handle_session_gone(now, &node, told, out),
-            (frames::OVERRUN, _) => {
-                if let Some(remote) = self.afterlife.by_node.get_mut(&node) {
-                    remote.is_stale = true;
-                    self.fetch_if_stale(key, out);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn handle_session_gone(&mut self, now: Now, node: &str, told: &Value, out: &mut Vec<Effect>) {
-        if let (Some(remote), Some(id)) = (self.afterlife.by_node.get_mut(node), told.as_uint()) {
-            remote.sessions.remove(&id);
-            // Unless it went silently, it has ceased to hold anything before.
-            let held = remote.held.take_of(id);
-            self.end_all(now, held, true, out);
-        }
-    }
-
     /// Takes over what a node says about one of its sessions. One that was said to have left has not.
-    fn learn_session(&mut self, now: Now, node: &str, told: &Value, out: &mut Vec<Effect>) -> Option<Id> {
+    pub(super) fn learn_session(&mut self, now: Now, node: &str, told: &Value, out: &mut Vec<Effect>) -> Option<Id> {
         let id = self.afterlife.learn(node, told)?;
         if self.afterlife.buried.remove(&id) {
+            self.finish_burials(now, out);
             self.realm.welcome_back(now, told.as_dict()?.clone(), out);
         }
         Some(id)
@@ -348,8 +273,9 @@ impl ClusteredRealm {
         for RemoteSession { publisher, testaments } in sessions {
             self.afterlife.published.extend(testaments.iter().map(|testament| testament.publication));
             self.afterlife.buried.insert(publisher.session);
-            self.realm.bury(now, publisher, SessionTestaments(testaments), out);
+            self.bury(publisher, testaments);
         }
+        self.continue_burials(now, out);
         while self.afterlife.buried.len() > PUBLISHED_MAX {
             self.afterlife.buried.pop_first();
         }
@@ -359,13 +285,6 @@ impl ClusteredRealm {
     }
 }
 
-/// What nodes tell one another is no publication; nobody looks at its ids.
-fn notice(topic: &str, told: Vec<Value>) -> Message {
-    let subscription = id_of(IdKind::Subscription, Match::Exact, topic, |_| false);
-    let (details, payload) = (Dict::new().with("topic", topic), Payload::from_values(told, Dict::new()));
-    Message::Event { subscription, publication: 1, details, payload }
-}
-
 fn read_session(told: &Value) -> Option<Publisher> {
     let told = told.as_dict()?;
     let authid = told.str("authid")?.to_owned();
@@ -373,7 +292,7 @@ fn read_session(told: &Value) -> Option<Publisher> {
     Some(Publisher { session: told.uint("session")?, authid, authrole })
 }
 
-fn write_testament(testament: &Testament) -> Value {
+pub(super) fn write_testament(testament: &Testament) -> Value {
     Dict::new()
         .with("publication", testament.publication)
         .with("scope", testament.scope.name())

@@ -335,3 +335,38 @@ fn answer(to: SessionKey, request: Id, answer: Answer, out: &mut Vec<Effect>) {
     };
     out.push(Effect::Send { to, message });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a caller hears of a listing for which another node says this.
+    fn answered(how: Merge, other: Answer) -> Message {
+        let own = Ok(vec![Value::List(vec![7u64.into()])]);
+        let answers = BTreeMap::from([("edge1".to_owned(), own), ("edge2".to_owned(), other)]);
+        let gather = Gather {
+            session: SessionKey(1),
+            request: 1,
+            how,
+            payload: Payload::empty(),
+            answers,
+            waiting: BTreeSet::new(),
+            deadline: Duration::ZERO,
+        };
+        let mut out = Vec::new();
+        gather.finish(&mut out);
+        let Some(Effect::Send { message, .. }) = out.pop() else { panic!("a caller is answered") };
+        message
+    }
+
+    #[test]
+    fn a_listing_without_a_part_that_no_link_carried_is_an_error() {
+        let refused = |error: &str| Err((error.to_owned(), Payload::empty()));
+        let too_large = answered(Merge::List, refused(error::PAYLOAD_SIZE_EXCEEDED));
+        assert!(matches!(too_large, Message::Error { error, .. } if error == error::PAYLOAD_SIZE_EXCEEDED));
+        let unknown = answered(Merge::List, refused(error::NO_SUCH_SUBSCRIPTION));
+        assert!(matches!(unknown, Message::Result { .. }), "whoever has none adds nothing");
+        let found = answered(Merge::NotNull, refused(error::NETWORK_FAILURE));
+        assert!(matches!(found, Message::Result { .. }), "one answer is enough");
+    }
+}

@@ -5,8 +5,10 @@
 //! messages go in through `handle_message`, and what `Effect`s address to its key is ready to be sent.
 
 mod afterlife;
+mod burial;
 mod gather;
 mod holdings;
+mod notices;
 mod page;
 mod settling;
 mod upkeep;
@@ -23,6 +25,7 @@ use crate::wamp::message::code;
 use crate::wamp::{Id, Identity, Message, SessionKey, error};
 use crate::wire::{Payload, Value};
 use afterlife::Afterlife;
+use burial::Burials;
 use gather::{FIRST_TOKEN, Gathering};
 use settling::Settling;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +45,7 @@ pub struct ClusteredRealm {
     gathering: Gathering,
     /// The sessions of the peers, for the time when these are dead.
     afterlife: Afterlife,
+    burials: Burials,
     /// The links whose peers have missed notices, know of it, and have not begun to fetch them.
     overrun: BTreeSet<SessionKey>,
 }
@@ -56,6 +60,7 @@ impl ClusteredRealm {
             settling: Settling::default(),
             gathering: Gathering::default(),
             afterlife: Afterlife::default(),
+            burials: Burials::default(),
             overrun: BTreeSet::new(),
         }
     }
@@ -175,6 +180,7 @@ impl ClusteredRealm {
         self.finish_overdue_gathers(now, out);
         self.compare_digests(now, out);
         self.bury_dead_nodes(now, out);
+        self.continue_burials(now, out);
         self.finish(now, out, first);
     }
 
@@ -185,6 +191,7 @@ impl ClusteredRealm {
             self.settling.poll_timeout(),
             self.gathering.poll_timeout(),
             self.afterlife.poll_timeout(),
+            self.burials.poll_timeout(),
             self.uplinks.values().map(|uplink| uplink.digest_at).min(),
         ];
         times.into_iter().flatten().min()
