@@ -51,7 +51,7 @@ fuzz:  ## Runs every fuzz target for FUZZ_SECONDS (default 60) each
 	fuzz/run
 
 bench: build  ## The original's five loads through HAProxy and four edges, and Crossbar.io beside it (ten minutes)
-	benches/bench/cluster
+	benches/bench/cluster $(BENCH_OPTIONS)
 
 bench_edge:  ## CPU per event of one edge against a bare epoll program, and memory per idle session
 	$(CARGO) bench --bench fanout

@@ -68,6 +68,16 @@ fn xconn_python_through_four_edges() {
 }
 
 #[test]
+fn tests_of_crossbars_dealer_on_one_edge() {
+    one_edge("crossbar-dealer", |_, url| python("crossbar_dealer.py", url));
+}
+
+#[test]
+fn tests_of_crossbars_dealer_through_four_edges() {
+    four_edges("crossbar-dealer", |_, url| python("crossbar_dealer.py", url));
+}
+
+#[test]
 fn six_python_libraries_compress_on_one_edge() {
     one_edge("deflate-python", |_, url| python("deflate.py", url));
 }

@@ -1,6 +1,8 @@
-//! The pages of the documentation that are written from tables of the source are up to date.
-//!
-//! With `UPDATE=1` in the environment they are written anew.
+//! The documentation is true: what is written from tables of the source is up to date (with `UPDATE=1` in the environment it is
+//! written anew), and every command that is shown is run somewhere.
+
+mod commands;
+mod pages;
 
 use crossbar_cluster::{config, metrics};
 use std::fs;
@@ -9,9 +11,14 @@ use std::path::Path;
 const BEGIN: &str = "by `UPDATE=1 cargo test --test docs`. -->\n";
 const END: &str = "<!-- end -->";
 
+/// The folder of this package.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
 /// Holds what stands between the marks of a page to be `expected`.
 fn check(page: &str, expected: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
+    let path = root().join("docs").join(page);
     let text = fs::read_to_string(&path).unwrap();
     let (head, rest) = text.split_once(BEGIN).unwrap();
     let (_, tail) = rest.split_once(END).unwrap();
