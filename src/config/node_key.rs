@@ -5,9 +5,9 @@ use crate::auth::Secret;
 use crate::auth::cryptosign::{PublicKey, SecretKey, parse_challenge};
 use rand::CryptoRng;
 use sha2::{Digest, Sha256};
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// Why there is no key to use. Each names the file.
@@ -101,12 +101,12 @@ pub(super) fn decoy_key(key: &SecretKey) -> Secret {
 /// Whether this key is now the node's: false when the node has one already. A key appears whole or not at all, so that
 /// losing power leaves no half of one.
 fn write(path: &Path, key: &SecretKey) -> io::Result<bool> {
-    if let Some(directory) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    }
+    let directory = directory_of(path);
+    make_directory(directory)?;
     let draft = path.with_extension(format!("key.{}", std::process::id()));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
     let written = writeln!(file, "{}", hex::encode(key.to_seed())).and_then(|()| file.sync_all());
+    let written = written.and_then(|()| give_to_owner_of(directory, &file));
     // A hard link, unlike a rename, never replaces a key that is there.
     let linked = written.and_then(|()| fs::hard_link(&draft, path));
     fs::remove_file(&draft)?;
@@ -114,6 +114,41 @@ fn write(path: &Path, key: &SecretKey) -> io::Result<bool> {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+/// The directory that something is in, which has a name for a relative path as well.
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes a directory where there is none, and those above it, for its owner alone.
+fn make_directory(directory: &Path) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let above = directory_of(directory);
+    make_directory(above)?;
+    match DirBuilder::new().mode(0o700).create(directory) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        made => made?,
+    }
+    let made = File::open(directory)?;
+    // The owner of the directory above may have put a link there since: what is opened has to be what is there.
+    let (opened, there) = (made.metadata()?, fs::symlink_metadata(directory)?);
+    match (opened.dev(), opened.ino()) == (there.dev(), there.ino()) {
+        true => give_to_owner_of(above, &made),
+        false => Err(io::Error::other("the directory was replaced while it was made")),
+    }
+}
+
+/// What root makes in a directory of another user belongs to that user: a daemon that runs as `crossbar` reads the key that
+/// an operator makes for it.
+fn give_to_owner_of(directory: &Path, made: &File) -> io::Result<()> {
+    let owner = fs::metadata(directory)?;
+    match made.metadata()?.uid() == 0 && owner.uid() != 0 {
+        true => fchown(made, Some(owner.uid()), Some(owner.gid())),
+        false => Ok(()),
     }
 }
 
@@ -147,6 +182,23 @@ mod tests {
         let other = install(&state_dir, &SecretKey::generate(&mut rng)).err().unwrap().to_string();
         assert_eq!(other, format!("{}: the node has another key already", key_path(&state_dir).display()));
         assert_eq!(public_key(&state_dir).unwrap(), Some(key.public()));
+    }
+
+    #[test]
+    fn what_is_made_belongs_to_the_owner_of_the_directory_above() {
+        let temporary = tempfile::tempdir().unwrap();
+        // Only root can give things away; for anybody else this is the user itself.
+        let is_root = fs::metadata(temporary.path()).unwrap().uid() == 0;
+        if is_root {
+            std::os::unix::fs::chown(temporary.path(), Some(64_001), Some(64_002)).unwrap();
+        }
+        let above = fs::metadata(temporary.path()).unwrap();
+        let state_dir = temporary.path().join("crossbar/edge1");
+        read_or_generate(&state_dir, &mut ChaCha12Rng::seed_from_u64(1)).unwrap();
+        for made in [state_dir.parent().unwrap(), &state_dir, &key_path(&state_dir)] {
+            let made = fs::metadata(made).unwrap();
+            assert_eq!((made.uid(), made.gid()), (above.uid(), above.gid()));
+        }
     }
 
     #[test]
