@@ -59,7 +59,11 @@ fn wampy_through_four_edges() {
 
 #[test]
 fn xconn_python_on_one_edge() {
-    one_edge("xconn-python", |_, url| python("xconn_client.py", url));
+    one_edge("xconn-python", |_, url, rawsocket| {
+        let mut command = python("xconn_client.py", url);
+        command.arg(rawsocket);
+        command
+    });
 }
 
 #[test]
@@ -69,7 +73,7 @@ fn xconn_python_through_four_edges() {
 
 #[test]
 fn tests_of_crossbars_dealer_on_one_edge() {
-    one_edge("crossbar-dealer", |_, url| python("crossbar_dealer.py", url));
+    one_edge("crossbar-dealer", |_, url, _| python("crossbar_dealer.py", url));
 }
 
 #[test]
@@ -79,7 +83,7 @@ fn tests_of_crossbars_dealer_through_four_edges() {
 
 #[test]
 fn six_python_libraries_compress_on_one_edge() {
-    one_edge("deflate-python", |_, url| python("deflate.py", url));
+    one_edge("deflate-python", |_, url, _| python("deflate.py", url));
 }
 
 #[test]
@@ -89,7 +93,7 @@ fn six_python_libraries_compress_through_four_edges() {
 
 #[test]
 fn ws_of_node_compresses_on_one_edge() {
-    one_edge("deflate-node", |command, url| node(command, "tests/suites/node/deflate.mjs", &[url]));
+    one_edge("deflate-node", |command, url, _| node(command, "tests/suites/node/deflate.mjs", &[url]));
 }
 
 #[test]
@@ -97,11 +101,12 @@ fn ws_of_node_compresses_through_four_edges() {
     four_edges("deflate-node", |command, url| node(command, "tests/suites/node/deflate.mjs", &[url]));
 }
 
-/// Plays a suite with an edge of its own. `program` is given the folder of the clients and where the edge is.
-fn one_edge(suite: &str, program: impl Fn(&Path, &str) -> Command) {
+/// Plays a suite with an edge of its own. `program` is given the folder of the clients, and where the edge is by WebSocket and
+/// by RawSocket.
+fn one_edge(suite: &str, program: impl Fn(&Path, &str, &str) -> Command) {
     let Some(clients) = installed() else { return };
     let edge = Edge::start(SERVED);
-    play(suite, "one", &mut program(&clients, edge.url("ws")));
+    play(suite, "one", &mut program(&clients, edge.url("ws"), edge.url("rs")));
     edge.stop();
 }
 
