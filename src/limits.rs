@@ -180,7 +180,8 @@ pub const STALLS_PER_PERIOD: usize = 10;
 pub const STALL_PERIOD: Duration = Duration::from_secs(1);
 /// How long one connection is served before the others have their turn. A message that has been begun is finished.
 pub const SLICE_MAX: Duration = Duration::from_millis(1);
-/// How long connections are served before what they queued is written, and new connections, timers and pages are seen to.
+/// How long connections are served before what they queued is written, and new connections, timers and pages are seen
+/// to.
 pub const TURN_MAX: Duration = Duration::from_millis(5);
 /// Bytes that are read at a time when very many connections wait to be read.
 pub const READ_BYTES_MIN: usize = 4 << 10;

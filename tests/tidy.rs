@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// The layer table of `docs/architecture.md`: a room may use the rooms of lower layers, never a sibling or one above.
 const LAYERS: &[(u32, &[&str])] = &[
     (0, &["limits", "drop", "time"]),
     (10, &["wire"]),
-    (20, &["wamp"]),
-    (21, &["auth"]),
+    (20, &["wamp", "auth"]),
     (30, &["session", "realm", "mesh", "cluster"]),
-    (31, &["transport", "config", "metrics"]),
+    (31, &["router/clustered"]),
+    (32, &["transport", "config", "metrics"]),
     (40, &["admin"]),
     (45, &["router"]),
     (50, &["edge", "master", "probe", "ctl"]),
@@ -19,7 +20,8 @@ const LAYERS: &[(u32, &[&str])] = &[
 ];
 
 /// Rooms that know no sockets, no clock and no runtime: time is passed in, effects come out.
-const PURE: &[&str] = &["limits", "drop", "time", "wire", "wamp", "auth", "session", "realm", "mesh", "cluster"];
+const PURE: &[&str] =
+    &["limits", "drop", "time", "wire", "wamp", "auth", "session", "realm", "mesh", "cluster", "router/clustered"];
 
 /// What pure rooms may not say, and why.
 const IMPURE: &[(&str, &str)] = &[
@@ -32,55 +34,129 @@ const IMPURE: &[(&str, &str)] = &[
 ];
 
 const COLUMNS_MAX: usize = 120;
-const FUNCTION_LINES_MAX: usize = 70;
-const FILE_LINES_MAX: usize = 800;
+/// About what the longest function of a program has, and of a unit test. To be lowered when these become shorter, and
+/// not to be raised.
+const FUNCTION_LINES_MAX: usize = 65;
+const TEST_FUNCTION_LINES_MAX: usize = 71;
+/// About what the longest file of a program has without its unit tests, and of a test; of these the same is true.
+const FILE_LINES_MAX: usize = 478;
+const TEST_FILE_LINES_MAX: usize = 690;
 
 #[test]
 fn rooms_use_only_rooms_below_them() {
-    let layer_of: BTreeMap<&str, u32> =
-        LAYERS.iter().flat_map(|(layer, rooms)| rooms.iter().map(move |room| (*room, *layer))).collect();
-    let mut found = Vec::new();
-    for source in sources("src") {
-        let room = room_of(&source.path);
-        let Some(layer) = layer_of.get(room.as_str()) else {
-            assert_eq!(room, "lib", "{}: this room is not in the layer table", source.path.display());
-            continue;
-        };
-        for (number, line) in source.code_lines() {
-            for used in rooms_named_in(line) {
-                let Some(used_layer) = layer_of.get(used) else { continue };
-                if used != room && used_layer >= layer {
-                    found.push(format!("{}:{number}: {room} uses {used}", source.path.display()));
-                }
-            }
-        }
-    }
+    let found = rooms_that_reach_too_high(&sources("src"));
     assert!(found.is_empty(), "rooms that reach too high:\n{}", found.join("\n"));
 }
 
 #[test]
 fn pure_rooms_have_no_sockets_and_no_clock() {
+    let found = impurities(&sources("src"));
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn files_say_what_they_are_for_and_keep_to_their_size() {
+    for (directories, lines_max) in [(&["src"][..], FILE_LINES_MAX), (&["tests", "benches"], TEST_FILE_LINES_MAX)] {
+        let sources: Vec<Source> = directories.iter().copied().flat_map(sources).collect();
+        let found = untidy_files(&sources, lines_max);
+        assert!(found.is_empty(), "{}", found.join("\n"));
+        let is_tight = !untidy_files(&sources, lines_max * 9 / 10).is_empty();
+        assert!(is_tight, "the bound of {lines_max} lines can be lowered");
+    }
+}
+
+#[test]
+fn functions_fit_on_a_screen() {
+    let sources = sources("src");
+    for (is_test, lines_max) in [(false, FUNCTION_LINES_MAX), (true, TEST_FUNCTION_LINES_MAX)] {
+        let found = long_functions(&sources, is_test, lines_max);
+        assert!(found.is_empty(), "functions over {lines_max} lines:\n{}", found.join("\n"));
+        let is_tight = !long_functions(&sources, is_test, lines_max * 9 / 10).is_empty();
+        assert!(is_tight, "the bound of {lines_max} lines can be lowered");
+    }
+}
+
+/// Each rule finds what breaks it, also below the unit tests of a file.
+#[test]
+fn what_breaks_a_rule_is_found() {
+    let planted = |path: &str, line: &str| {
+        let tests = "#[cfg(test)]\nmod tests;\n\n#[cfg(test)]\nmod inline {\n    use crate::edge::X;\n}\n";
+        let text = format!("//! Planted.\n\n{tests}\n// use crate::edge::Comment;\n{line}\n");
+        vec![Source { path: Path::new(env!("CARGO_MANIFEST_DIR")).join(path), text }]
+    };
+    for (path, line, is_wrong) in [
+        ("src/realm/mod.rs", "use crate::wire::Dict;", false),
+        ("src/realm/mod.rs", "use crate::mesh::Uplink;", true),
+        ("src/realm/mod.rs", "use crate::{\n    wire::Dict,\n    transport::Outbox,\n};", true),
+        ("src/realm/mod.rs", "fn f() -> crate::router::shard::Shard {}", true),
+        ("src/auth/mod.rs", "use crate::wamp::Id;", true),
+        ("src/router/clustered/mod.rs", "use crate::mesh::Uplink;", false),
+        ("src/router/clustered/mod.rs", "use crate::router::shard::Shard;", true),
+        ("src/router/clustered/mod.rs", "use crate::transport::Outbox;", true),
+        ("src/router/shard.rs", "use crate::router::clustered::ClusteredRealm;", false),
+        ("src/realm/tests.rs", "use crate::edge::X;", false),
+        ("src/realm/dealer/tests/random.rs", "use crate::edge::X;", false),
+        ("src/bin/crossbar-edge.rs", "use crossbar_cluster::edge::run;", false),
+    ] {
+        assert_eq!(!rooms_that_reach_too_high(&planted(path, line)).is_empty(), is_wrong, "{path}: {line}");
+    }
+    for (word, _) in IMPURE {
+        let line = format!("use {word}X;");
+        assert!(!impurities(&planted("src/session/mod.rs", &line)).is_empty(), "{word}");
+        assert!(!impurities(&planted("src/router/clustered/mod.rs", &line)).is_empty(), "{word}");
+        assert!(impurities(&planted("src/router/shard.rs", &line)).is_empty(), "{word}");
+    }
+    assert!(untidy_files(&planted("src/a.rs", "fn f() {}"), 1).is_empty());
+    assert!(!untidy_files(&planted("src/a.rs", "fn f() {}\nfn g() {}"), 1).is_empty());
+    let function = "    pub async fn f() {\n        g();\n    }";
+    assert!(long_functions(&planted("src/a.rs", function), false, 3).is_empty());
+    assert!(!long_functions(&planted("src/a.rs", function), false, 2).is_empty());
+    assert!(long_functions(&planted("src/a.rs", function), true, 2).is_empty());
+    assert!(!long_functions(&planted("src/a/tests.rs", function), true, 2).is_empty());
+}
+
+fn rooms_that_reach_too_high(sources: &[Source]) -> Vec<String> {
+    let layer_of: BTreeMap<&str, u32> =
+        LAYERS.iter().flat_map(|(layer, rooms)| rooms.iter().map(move |room| (*room, *layer))).collect();
     let mut found = Vec::new();
-    for source in sources("src").iter().filter(|source| PURE.contains(&room_of(&source.path).as_str())) {
+    for source in sources {
+        let room = room_of(&source.path);
+        let Some(layer) = layer_of.get(room.as_str()) else {
+            assert_eq!(room, "lib", "{}: this room is not in the layer table", source.path.display());
+            continue;
+        };
+        for used in rooms_named_in(&source.code()) {
+            let Some(used_layer) = layer_of.get(used.as_str()) else { continue };
+            if used != room && used_layer >= layer {
+                found.push(format!("{}: {room} uses {used}", source.path.display()));
+            }
+        }
+    }
+    found
+}
+
+fn impurities(sources: &[Source]) -> Vec<String> {
+    let mut found = Vec::new();
+    for source in sources.iter().filter(|source| PURE.contains(&room_of(&source.path).as_str())) {
         for (number, line) in source.code_lines() {
             for (word, why) in IMPURE.iter().filter(|(word, _)| line.contains(word)) {
                 found.push(format!("{}:{number}: `{word}`: {why}", source.path.display()));
             }
         }
     }
-    assert!(found.is_empty(), "{}", found.join("\n"));
+    found
 }
 
-#[test]
-fn files_say_what_they_are_for_and_keep_to_their_size() {
+/// What is wrong with the form of files, of which none may have more than so many lines of code.
+fn untidy_files(sources: &[Source], lines_max: usize) -> Vec<String> {
     let mut found = Vec::new();
-    for source in ["src", "tests", "benches"].into_iter().flat_map(sources) {
+    for source in sources {
         let name = source.path.display();
         if !source.text.starts_with("//!") {
             found.push(format!("{name}: starts without a `//!` line that says what it is for"));
         }
-        let lines = source.code_lines().count();
-        if lines > FILE_LINES_MAX {
+        let lines = source.code_lines().filter(|(_, line)| !line.is_empty()).count();
+        if lines > lines_max {
             found.push(format!("{name}: {lines} lines without its tests; is it still one thing?"));
         }
         for (number, line) in source.text.lines().enumerate() {
@@ -93,20 +169,22 @@ fn files_say_what_they_are_for_and_keep_to_their_size() {
             }
         }
     }
-    assert!(found.is_empty(), "{}", found.join("\n"));
+    found
 }
 
-#[test]
-fn functions_fit_on_a_screen() {
+/// The functions of more than so many lines, of the program or of its unit tests.
+fn long_functions(sources: &[Source], is_test: bool, lines_max: usize) -> Vec<String> {
     let mut found = Vec::new();
-    for source in sources("src") {
+    for source in sources {
+        let unit_tests = source.unit_tests();
         for (name, line, length) in functions(&source.text) {
-            if length > FUNCTION_LINES_MAX {
+            let is_of_tests = unit_tests.iter().any(|lines| lines.contains(&(line - 1)));
+            if is_of_tests == is_test && length > lines_max {
                 found.push(format!("{}:{line}: {name} has {length} lines", source.path.display()));
             }
         }
     }
-    assert!(found.is_empty(), "functions over {FUNCTION_LINES_MAX} lines:\n{}", found.join("\n"));
+    found
 }
 
 #[test]
@@ -133,16 +211,42 @@ struct Source {
 }
 
 impl Source {
-    /// Numbered lines before the unit tests, without comments.
+    /// Numbered lines without unit tests and comments, wherever these stand.
     fn code_lines(&self) -> impl Iterator<Item = (usize, &str)> {
-        let is_tests = self.path.file_name().is_some_and(|name| name == "tests.rs");
-        self.text
-            .lines()
-            .take_while(move |line| !is_tests && !line.starts_with("#[cfg(test)]"))
-            .enumerate()
-            .map(|(index, line)| (index + 1, line))
-            .filter(|(_, line)| !line.trim_start().starts_with("//"))
+        let unit_tests = self.unit_tests();
+        let numbered = self.text.lines().enumerate();
+        let is_code = move |(index, line): &(usize, &str)| {
+            !unit_tests.iter().any(|lines| lines.contains(index)) && !line.trim_start().starts_with("//")
+        };
+        numbered.filter(is_code).map(|(index, line)| (index + 1, line))
     }
+
+    /// The same as one text.
+    fn code(&self) -> String {
+        self.code_lines().map(|(_, line)| format!("{line}\n")).collect()
+    }
+
+    /// The lines of what is only there in tests: all of a file of tests, else each item after `#[cfg(test)]`.
+    fn unit_tests(&self) -> Vec<Range<usize>> {
+        let lines: Vec<&str> = self.text.lines().collect();
+        let is_tests = |name: &str| name == "tests" || name == "tests.rs" || name.ends_with("_tests.rs");
+        let inside = self.path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap_or(&self.path);
+        if inside.starts_with("src") && inside.iter().any(|name| is_tests(&name.to_string_lossy())) {
+            return std::iter::once(0..lines.len()).collect();
+        }
+        let is_marked = |index: &usize| lines[*index].trim() == "#[cfg(test)]";
+        (0..lines.len()).filter(is_marked).map(|begin| begin..end_of_item(&lines, begin)).collect()
+    }
+}
+
+/// The line after the item to which the attribute in line `begin` belongs, by rustfmt's indentation.
+fn end_of_item(lines: &[&str], begin: usize) -> usize {
+    let indent = &lines[begin][..lines[begin].len() - lines[begin].trim_start().len()];
+    let end = format!("{indent}}}");
+    let ends = |line: &&str| {
+        **line == *end || line.starts_with(indent) && line.ends_with(';') && !line[indent.len()..].starts_with(' ')
+    };
+    lines[begin..].iter().position(ends).map_or(lines.len(), |offset| begin + offset + 1)
 }
 
 fn sources(directory: &str) -> Vec<Source> {
@@ -162,24 +266,52 @@ fn sources(directory: &str) -> Vec<Source> {
     found
 }
 
-/// `src/realm/broker.rs` and `src/realm.rs` are both in the room `realm`.
+/// `src/realm/broker.rs` and `src/realm.rs` are both in the room `realm`. `router/clustered` is a room of its own, to
+/// be lifted out.
 fn room_of(path: &Path) -> String {
     let inside = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).expect("it lies in src");
+    if inside.starts_with("router/clustered") {
+        return "router/clustered".to_owned();
+    }
     let first = inside.components().next().expect("it has a name").as_os_str().to_string_lossy();
     first.trim_end_matches(".rs").to_owned()
 }
 
-/// The rooms behind each `crate::` (and, in `bin`, `crossbar_cluster::`) of a line.
-fn rooms_named_in(line: &str) -> Vec<&str> {
-    ["crate::", "crossbar_cluster::"]
-        .iter()
-        .flat_map(|prefix| line.split(prefix).skip(1))
-        .flat_map(|rest| match rest.strip_prefix('{') {
-            Some(group) => group.split(',').map(str::trim).collect(),
-            None => vec![rest],
-        })
-        .map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or(""))
-        .collect()
+/// The rooms behind each `crate::` (and, in `bin`, `crossbar_cluster::`) of a file, also in a group.
+fn rooms_named_in(code: &str) -> Vec<String> {
+    let room = |path: &str| {
+        let path = path.trim_start();
+        let is_clustered = path.starts_with("router::clustered");
+        let end = path.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(path.len());
+        if is_clustered { "router/clustered".to_owned() } else { path[..end].to_owned() }
+    };
+    let rooms = |rest: &str| match rest.strip_prefix('{') {
+        Some(group) => first_names(group).into_iter().map(room).collect(),
+        None => vec![room(rest)],
+    };
+    let named = |prefix: &str| code.split(prefix).skip(1).flat_map(rooms).collect::<Vec<_>>();
+    ["crate::", "crossbar_cluster::"].into_iter().flat_map(named).collect()
+}
+
+/// The parts of a group of names, between commas, up to its closing brace.
+fn first_names(group: &str) -> Vec<&str> {
+    let (mut names, mut begin, mut depth) = (Vec::new(), 0, 0);
+    for (index, character) in group.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' if depth == 0 => {
+                names.push(&group[begin..index]);
+                break;
+            }
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                names.push(&group[begin..index]);
+                begin = index + 1;
+            }
+            _ => {}
+        }
+    }
+    names
 }
 
 /// Name, first line and length of each function, by rustfmt's indentation.

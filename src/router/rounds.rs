@@ -1,8 +1,8 @@
 //! Whose input is routed next. Connections with something to read wait here and are served in slices of time, by
-//! start-time fair queueing (Goyal, Vin, Cheng 1996): a slice is tagged with the virtual time at which it may begin, the
-//! lowest tag is served first, and what a slice really cost moves the connection's next tag. So whoever causes much work
-//! with one message waits until the others have had as much, a connection that asks for little is served at once, and
-//! while nobody else waits nobody waits at all.
+//! start-time fair queueing (Goyal, Vin, Cheng 1996): a slice is tagged with the virtual time at which it may begin,
+//! the lowest tag is served first, and what a slice really cost moves the connection's next tag. So whoever causes much
+//! work with one message waits until the others have had as much, a connection that asks for little is served at once,
+//! and while nobody else waits nobody waits at all.
 //!
 //! Connections from one source share what one source may have: each is charged for all that wait beside it.
 
@@ -133,7 +133,8 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// Connections that always have more to read; how much each has had after so many slices, when its slices cost this.
+    /// Connections that always have more to read; how much each has had after so many slices, when its slices cost
+    /// this.
     fn served(sources: &[Source], costs: &[Duration], n_slices: usize) -> Vec<Duration> {
         let mut rounds = Rounds::default();
         let mut shares: Vec<Share> = sources.iter().map(|source| Share::new(*source)).collect();

@@ -205,8 +205,8 @@ impl Shard {
         }
     }
 
-    /// Finds the messages in `input` and routes them, until the session may route no more or its slice is over; the rest
-    /// is parked.
+    /// Finds the messages in `input` and routes them, until the session may route no more or its slice is over; the
+    /// rest is parked.
     fn route_bytes(&mut self, now: Now, key: SessionKey, mut input: &mut [u8]) {
         let Some(connection) = self.connection(key) else { return };
         let is_linked = connection.is_link() && connection.realm.is_some();

@@ -166,8 +166,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Arguments and ArgumentsKw, each of which may be absent. Null is absent, too: clients in Go and others send it for
-    /// what a call does not have.
+    /// Arguments and ArgumentsKw, each of which may be absent. Null is absent, too: clients in Go and others send it
+    /// for what a call does not have.
     fn payload(&mut self, field: &str) -> Result<Payload, ProtocolError> {
         let (args, kwargs) = (self.at, self.at + 1);
         self.at = self.elements.len().min(self.at + 2);

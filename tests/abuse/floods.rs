@@ -133,8 +133,8 @@ fn sending_on_after_the_end_is_of_no_use() {
     neighbours.stop();
 }
 
-/// One transport message that holds very many: it is routed in slices, between which others have their turn, in order and
-/// without a loss.
+/// One transport message that holds very many: it is routed in slices, between which others have their turn, in order
+/// and without a loss.
 #[test]
 fn a_batch_of_very_many_messages_is_routed_in_order_beside_its_neighbours() {
     const N: u64 = 20_000;

@@ -319,8 +319,8 @@ fn a_receiver_that_does_not_read_holds_its_publishers_up_for_a_bounded_time() {
     neighbours.stop();
 }
 
-/// A call for which its callee has no room is refused to its caller, or goes to a callee that has; the callee stays, and
-/// gets the calls before it.
+/// A call for which its callee has no room is refused to its caller, or goes to a callee that has; the callee stays,
+/// and gets the calls before it.
 #[test]
 fn a_callee_that_does_not_read_is_sent_no_more_calls_and_stays() {
     let router = Router::start(&Setup { limits: SMALL, ..Setup::default() });

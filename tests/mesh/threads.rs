@@ -1,4 +1,5 @@
-//! A client that sends from many threads: each draws a request id, and they leave in another order than they were drawn.
+//! A client that sends from many threads: each draws a request id, and they leave in another order than they were
+//! drawn.
 
 use crate::harness::client::Client;
 use crate::harness::cluster::Cluster;

@@ -1,6 +1,6 @@
-//! A cluster under attack: hostile clients of real edges, and beside them a pair of sessions that behaves well, which is
-//! not to notice. After each attack: how long the pair's calls took, what memory the edges took, whether the links are
-//! up, and whether the pages answered.
+//! A cluster under attack: hostile clients of real edges, and beside them a pair of sessions that behaves well, which
+//! is not to notice. After each attack: how long the pair's calls took, what memory the edges took, whether the links
+//! are up, and whether the pages answered.
 //!
 //! The short form is part of the tests and asserts what does not depend on the machine: every call answered, links up,
 //! memory bounded, every loss counted. `make siege` (`SIEGE=full`) attacks the release build for longer,

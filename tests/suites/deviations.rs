@@ -30,8 +30,8 @@ impl Deviation {
     }
 }
 
-/// Reads the lines `ok CASE` and `FAIL CASE: why`, and says what is wrong: a case that fails and is not known, one that is known
-/// and does not fail, or that nothing was played.
+/// Reads the lines `ok CASE` and `FAIL CASE: why`, and says what is wrong: a case that fails and is not known, one that
+/// is known and does not fail, or that nothing was played.
 pub(crate) fn judge(suite: &str, place: &str, printed: &str) -> Result<(), String> {
     let known: Known = toml::from_str(KNOWN).map_err(|error| format!("deviations.toml: {error}"))?;
     let is_here = |one: &&Deviation| one.suite == suite && one.place.as_ref().is_none_or(|its| its == place);

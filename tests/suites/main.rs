@@ -1,8 +1,8 @@
-//! Other people's programs against the router: libraries that are not the ones it was built with, each against one edge, and
-//! through HAProxy against four linked edges, where every connection comes to another one.
+//! Other people's programs against the router: libraries that are not the ones it was built with, each against one
+//! edge, and through HAProxy against four linked edges, where every connection comes to another one.
 //!
-//! The programs print a line per case. A case that fails has to be in `deviations.toml` with the reason why it is not the
-//! router that has to change, and a case that is there has to fail. `tests/suites/setup` installs what they need.
+//! The programs print a line per case. A case that fails has to be in `deviations.toml` with the reason why it is not
+//! the router that has to change, and a case that is there has to fail. `tests/suites/setup` installs what they need.
 
 #[path = "../harness/mod.rs"]
 mod harness;

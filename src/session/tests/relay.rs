@@ -1,5 +1,5 @@
-//! Proofs that are passed on: an attacker to whom a program proves itself tries to come in somewhere else by that proof.
-//! The attacker is a node that was taken over, or sits at the address of one without its key.
+//! Proofs that are passed on: an attacker to whom a program proves itself tries to come in somewhere else by that
+//! proof. The attacker is a node that was taken over, or sits at the address of one without its key.
 
 use super::*;
 
