@@ -22,6 +22,8 @@ pub struct Uplink {
     pub digest_asked: Option<u64>,
     /// The digests of what both ends retain, ours first, when they were last compared.
     pub retained: (u64, u64),
+    /// Those for which what the peer retains was fetched last. While they stay the same, to fetch it again is in vain.
+    pub retained_fetched: Option<(u64, u64)>,
     /// How the peer is named where it speaks for somebody whose name is not told.
     hop: Dict,
     requests: BTreeMap<Id, Request>,
@@ -66,6 +68,7 @@ impl Uplink {
             digest_at: Duration::MAX,
             digest_asked: None,
             retained: (0, 0),
+            retained_fetched: None,
             hop,
             requests: BTreeMap::new(),
             n_requests: 0,

@@ -3,8 +3,8 @@
 use crate::harness::client::{Carrier, Client, Via};
 use crate::harness::io::Io;
 use crate::harness::router::{ALL_ROLES, NO_FEATURES, Router, Setup};
-use crossbar_cluster::wire::Serializer;
 use crossbar_cluster::wire::rawsocket::{FrameKind, write_frame};
+use crossbar_cluster::wire::{Serializer, Value};
 use std::io::{Read, Write};
 
 const JSON: Via = Via::new(Carrier::RawSocket, Serializer::Json);
@@ -255,4 +255,30 @@ fn an_error_with_a_uri_beyond_the_peers_limit_arrives_under_another_name() {
     b.expect("[68, 1, $reg, {}]");
     b.send(&format!(r#"[8, 68, 1, {{}}, "com.{}", ["why"]]"#, "x".repeat(3000)));
     a.expect(r#"[8, 48, #, {}, "wamp.error.payload_size_exceeded", [$_]]"#);
+}
+
+/// 3 MiB of control characters are 18 MiB in JSON, which no RawSocket frame can hold.
+#[test]
+fn what_no_frame_can_hold_is_never_framed() {
+    let limits = "message_bytes_max = \"32MiB\"\noutbox_bytes_max = \"64MiB\"";
+    let router = Router::start(&Setup { limits, ..Setup::default() });
+    let mut a = Client::open_rawsocket(dial(&router), JSON, router.scope.clone(), 1 << 24);
+    a.hello(ALL_ROLES, "a");
+    a.subscribe("com.topic", "{}", "sub");
+    let mut b = router.connect_via(Via::new(Carrier::WebSocket, Serializer::Cbor));
+    b.hello(ALL_ROLES, "b");
+    b.register("com.work", "{}", "reg");
+    let huge = Value::List(vec!["\u{1}".repeat(3 << 20).into()]);
+    let mut event = b.fill(r#"[16, #, {}, "com.topic"]"#);
+    event.push(huge.clone());
+    b.send_message(&event);
+    b.publish("com.topic", "{}", "[1]");
+    a.expect("[36, $sub, $_, {}, [1]]");
+    assert_eq!(router.drops("receiver_limit"), 1);
+    a.send(r#"[48, #, {}, "com.work"]"#);
+    b.expect("[68, $call, $reg, {}]");
+    let mut answer = b.fill("[70, $call, {}]");
+    answer.push(huge);
+    b.send_message(&answer);
+    a.expect(r#"[8, 48, #, {...}, "wamp.error.payload_size_exceeded", [$_]]"#);
 }

@@ -642,6 +642,31 @@ fn what_is_retained_is_retained_on_every_node() {
 }
 
 #[test]
+fn what_a_node_has_no_room_to_retain_is_not_fetched_for_ever() {
+    let mut world = world(2);
+    for node in 0..2 {
+        world.kill(node);
+    }
+    world.config.limits.retained_max = 4;
+    for node in 0..2 {
+        world.start(node);
+    }
+    world.run(1_000);
+    world.part_nodes(0, 1, 10_000);
+    for node in 0..2 {
+        let client = world.join(node);
+        for n in 0..3 {
+            world.publish(client, &format!("com.of{node}.{n}"), Dict::new().with("retain", true), Vec::new());
+        }
+    }
+    world.run(60_000);
+    assert!(world.is_whole());
+    let n_before = world.n_retained_pages;
+    world.run(600_000);
+    assert_eq!(world.n_retained_pages, n_before, "nothing has changed since");
+}
+
+#[test]
 fn the_testaments_of_a_dead_node_are_published_once_by_each_survivor() {
     let mut world = world(3);
     let (a, b, c) = (world.join(0), world.join(1), world.join(2));

@@ -30,7 +30,9 @@ pub(crate) struct World {
     agenda: BTreeMap<(Duration, u64), Happening>,
     n_happenings: u64,
     n_sessions: Id,
-    config: RealmConfig,
+    pub(crate) config: RealmConfig,
+    /// How often links have been asked for a page of what is retained.
+    pub(crate) n_retained_pages: usize,
     /// How long a message may be on its way; more during a spike.
     pub(crate) delay_max_ms: u64,
     /// When each link was up and whole: (link, from, to).
@@ -112,6 +114,7 @@ impl World {
             n_happenings: 0,
             n_sessions: 0,
             config: config(),
+            n_retained_pages: 0,
             delay_max_ms: 20,
             uptimes: Vec::new(),
             blocked: BTreeMap::new(),
@@ -424,6 +427,9 @@ impl World {
         {
             let is_first = self.arrived.insert((node, *publication));
             assert!(is_first, "publication {publication} has come to node {node} before: {message:?}");
+        }
+        if matches!(&message, Message::Call { procedure, .. } if procedure == "wamp.link.retained") {
+            self.n_retained_pages += 1;
         }
         self.say(|| format!("node {node} < {key:?} {message:?}"));
         self.act(node, |now, realm, out| realm.handle_message(now, place, message, out));

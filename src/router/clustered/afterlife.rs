@@ -179,12 +179,16 @@ impl ClusteredRealm {
     /// A peer could not send a page. What was fetched so far proves nothing; it is tried again when the digests are
     /// compared next.
     pub(super) fn handle_failed_page(&mut self, key: SessionKey, token: Option<Token>) {
-        let Some(uplink) = self.uplinks.get(&key) else { return };
-        if let Some(remote) = self.afterlife.by_node.get_mut(&uplink.node)
-            && matches!(token, Some(Token::Sessions | Token::Holdings))
-        {
-            remote.stop_fetching();
-            remote.is_stale = true;
+        let Some(uplink) = self.uplinks.get_mut(&key) else { return };
+        match token {
+            Some(Token::Sessions | Token::Holdings) => {
+                if let Some(remote) = self.afterlife.by_node.get_mut(&uplink.node) {
+                    remote.stop_fetching();
+                    remote.is_stale = true;
+                }
+            }
+            Some(Token::Retained) => uplink.retained_fetched = None,
+            Some(Token::Digest | Token::Reset) | None => {}
         }
     }
 

@@ -176,8 +176,10 @@ impl ClusteredRealm {
     fn compare_retained(&mut self, key: SessionKey, theirs: u64, out: &mut Vec<Effect>) {
         let ours = self.broker().retained_digest();
         let Some(uplink) = self.uplinks.get_mut(&key) else { return };
-        let before = std::mem::replace(&mut uplink.retained, (ours, theirs));
-        if ours != theirs && before == (ours, theirs) {
+        let now = (ours, theirs);
+        let before = std::mem::replace(&mut uplink.retained, now);
+        // Where it has been fetched and the two still differ, one node refuses what the other retains.
+        if ours != theirs && before == now && uplink.retained_fetched.replace(now) != Some(now) {
             self.ask_peer(key, Token::Retained, Vec::new(), out);
         }
     }
