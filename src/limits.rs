@@ -148,10 +148,13 @@ limits! {
     publish_list_max: Realm Count = 10_000, 0, 10_000_000;
     /// Retained events per realm.
     retained_max: Realm Count = 100_000, 0, 100_000_000;
-    /// Bytes of payload that all retained events of a realm may hold.
+    /// Memory that all retained events of a realm may take.
     retained_bytes_max: Realm Bytes = 256 << 20, 0, 1 << 40;
-    /// Bytes of payload that all event history of a realm may hold.
+    /// Memory that all event history of a realm may take.
     history_bytes_max: Realm Bytes = 256 << 20, 0, 1 << 40;
+    /// Bytes of topics and arguments that one `wamp.subscription.get_events` answers with; more has to be asked for in
+    /// parts.
+    answer_bytes_max: Realm Bytes = 4 << 20, 1 << 10, 8 << 20;
     /// Testaments per session, both scopes together.
     testaments_per_session_max: Realm Count = 100, 0, 1_000_000;
     /// Answers of dynamic authorizers kept per realm.

@@ -99,10 +99,10 @@ impl Broker {
         ids
     }
 
-    /// The kept events of a subscription that `query` asks for.
-    pub fn history(&self, id: Id, query: &HistoryQuery) -> Result<Vec<&HistoryEntry>, HistoryError> {
+    /// The kept events of a subscription that `query` asks for, unless they have more than `bytes_max` bytes.
+    pub fn history(&self, id: Id, query: &HistoryQuery, bytes_max: usize) -> Result<Vec<&HistoryEntry>, HistoryError> {
         let place = *self.by_id.get(&id).ok_or(HistoryError::NoSuchSubscription)?;
-        self.histories.query(place, query)
+        self.histories.query(place, query, bytes_max)
     }
 
     /// How many events are retained.

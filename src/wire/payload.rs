@@ -2,6 +2,7 @@
 
 use super::elements::{decode, is_empty_container};
 use super::serde_value::Keys;
+use super::value::allocated;
 use super::writer::encode;
 use super::{Dict, Serializer, Value, WireError, Writer};
 use bytes::Bytes;
@@ -52,6 +53,12 @@ impl Payload {
 
     pub fn is_empty(&self) -> bool {
         self.args.is_empty() && self.kwargs.is_empty()
+    }
+
+    /// The memory that the payload takes beside its own place, unless it shares it with a copy of itself.
+    pub fn heap_bytes(&self) -> usize {
+        // The bytes, and what counts those who share them.
+        if self.is_empty() { 0 } else { allocated(self.len()) + allocated(SHARED_BYTES) }
     }
 
     /// Encoded size in bytes, for limits and accounting.
@@ -117,6 +124,9 @@ impl Payload {
         }
     }
 }
+
+/// What `Bytes` keeps beside bytes that have several owners.
+const SHARED_BYTES: usize = 24;
 
 /// One element in another serializer. What has passed `Elements::split` can always be decoded; should that ever be
 /// untrue, the receiver gets no arguments rather than the router a panic.

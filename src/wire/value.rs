@@ -44,6 +44,19 @@ impl Value {
             }
     }
 
+    /// The memory that the value takes beside its own place.
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Value::Null | Value::Bool(_) | Value::Uint(_) | Value::Int(_) | Value::Float(_) => 0,
+            Value::String(text) => allocated(text.capacity()),
+            Value::Bytes(bytes) => allocated(bytes.capacity()),
+            Value::List(list) => {
+                allocated(list.capacity() * size_of::<Value>()) + list.iter().map(Value::heap_bytes).sum::<usize>()
+            }
+            Value::Dict(dict) => dict.heap_bytes(),
+        }
+    }
+
     pub fn as_bool(&self) -> Option<bool> {
         if let Value::Bool(value) = self { Some(*value) } else { None }
     }
@@ -73,6 +86,11 @@ impl Value {
 
 /// What CBOR writes before the content of a value, if it has any: a type, and up to eight bytes of number or length.
 const HEAD_BYTES_MAX: usize = 9;
+/// What the allocator gives where so many bytes are asked for: a header beside them, in steps of 16.
+pub const fn allocated(bytes: usize) -> usize {
+    if bytes == 0 { 0 } else { (bytes + 8).next_multiple_of(16) }
+}
+
 /// Up to here (2^53) floats hold every integer.
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
@@ -113,6 +131,12 @@ pub struct Dict(Vec<(String, Value)>);
 impl Dict {
     pub const fn new() -> Dict {
         Dict(Vec::new())
+    }
+
+    /// The memory that the dict takes beside its own place.
+    pub fn heap_bytes(&self) -> usize {
+        let pairs = self.0.iter().map(|(key, value)| allocated(key.capacity()) + value.heap_bytes());
+        allocated(self.0.capacity() * size_of::<(String, Value)>()) + pairs.sum::<usize>()
     }
 
     pub fn len(&self) -> usize {

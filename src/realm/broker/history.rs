@@ -4,8 +4,9 @@ use super::{Publication, filter::Filter};
 use crate::realm::permission::HistoryRule;
 use crate::realm::timestamp;
 use crate::wamp::{Id, Identity, uri::Match};
-use crate::wire::{Dict, Payload};
+use crate::wire::{Dict, Payload, allocated};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The histories of a realm, by the place of their subscription.
@@ -32,7 +33,7 @@ pub struct HistoryEntry {
     pub topic: String,
     pub details: Dict,
     pub payload: Payload,
-    filter: Option<Box<Filter>>,
+    filter: Option<Arc<Filter>>,
     number: u64,
 }
 
@@ -61,6 +62,8 @@ pub enum HistoryError {
     NoSuchSubscription,
     /// No rule keeps the events of this subscription.
     Unavailable,
+    /// The events that are asked for have more bytes than one answer may.
+    TooLarge,
     /// The publication that the named condition speaks of is not kept (any more): what came before or after it cannot
     /// be told.
     UnknownPublication(&'static str, Id),
@@ -133,8 +136,14 @@ impl Histories {
         }
     }
 
-    /// The events of the history at `place` that `query` asks for, in the order in which it wants them.
-    pub(super) fn query(&self, place: usize, query: &HistoryQuery) -> Result<Vec<&HistoryEntry>, HistoryError> {
+    /// The events of the history at `place` that `query` asks for, in the order in which it wants them, unless their
+    /// topics and arguments have more than `bytes_max` bytes.
+    pub(super) fn query(
+        &self,
+        place: usize,
+        query: &HistoryQuery,
+        bytes_max: usize,
+    ) -> Result<Vec<&HistoryEntry>, HistoryError> {
         let entries = &self.by_place.get(&place).ok_or(HistoryError::Unavailable)?.entries;
         let index_of = |condition: &'static str, publication: Option<Id>| match publication {
             None => Ok(None),
@@ -151,11 +160,11 @@ impl Histories {
         let asked = |entry: &&HistoryEntry| query.asks_for(entry);
         let limit = query.limit.unwrap_or(usize::MAX);
         let range = entries.range(start.min(end)..end);
-        Ok(if query.reverse {
-            range.rev().filter(asked).take(limit).collect()
+        if query.reverse {
+            collect(range.rev().filter(asked).take(limit), bytes_max)
         } else {
-            range.filter(asked).take(limit).collect()
-        })
+            collect(range.filter(asked).take(limit), bytes_max)
+        }
     }
 }
 
@@ -177,9 +186,28 @@ impl HistoryQuery<'_> {
 }
 
 impl HistoryEntry {
+    /// The memory that the entry takes, its own place included.
     fn bytes(&self) -> usize {
-        self.topic.len() + self.payload.len()
+        let filter = self.filter.as_ref().map_or(0, |filter| filter.bytes());
+        size_of::<HistoryEntry>()
+            + allocated(self.topic.len())
+            + self.details.heap_bytes()
+            + self.payload.heap_bytes()
+            + allocated(filter)
     }
+}
+
+/// The entries, unless an answer with them would be too large.
+fn collect<'a>(
+    entries: impl Iterator<Item = &'a HistoryEntry>,
+    bytes_max: usize,
+) -> Result<Vec<&'a HistoryEntry>, HistoryError> {
+    let mut bytes = 0;
+    let within = |entry: &'a HistoryEntry| {
+        bytes += entry.topic.len() + entry.payload.len();
+        if bytes <= bytes_max { Ok(entry) } else { Err(HistoryError::TooLarge) }
+    };
+    entries.map(within).collect()
 }
 
 pub(super) fn rule_is(rule: &HistoryRule, uri: &str, policy: Match) -> bool {

@@ -10,6 +10,7 @@ use crate::wamp::message::code;
 use crate::wamp::uri::Match;
 use crate::wamp::{Id, Identity, Message, SessionKey, error};
 use crate::wire::{Dict, Payload, Value};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One publication, as the broker routes it: what a client has published, or what a link has brought.
@@ -28,7 +29,7 @@ pub struct Publication<'a> {
     /// Wall time on the node where it was published, as precise as links carry it.
     pub(super) published: Duration,
     pub payload: Payload,
-    pub(super) filter: Option<Box<Filter>>,
+    pub(super) filter: Option<Arc<Filter>>,
 }
 
 /// Who has published, where the receivers may know.

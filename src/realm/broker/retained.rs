@@ -4,9 +4,10 @@ use super::{Broker, Publication, filter::Filter};
 use crate::limits::Limits;
 use crate::realm::{Context, Effect, carriage};
 use crate::wamp::{Id, Identity, Message, SessionKey, uri::Match};
-use crate::wire::{Dict, Payload};
+use crate::wire::{Dict, Payload, allocated};
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// All retained events of a realm.
@@ -27,11 +28,13 @@ struct RetainedEvent {
     /// Wall time.
     published: Duration,
     details: Dict,
-    details_for_peers: Dict,
+    /// The details for peers as the arguments by keyword of a payload: encoded, the lists of a publication take a fraction
+    /// of the memory.
+    for_peers: Payload,
     /// Links can carry it. What they cannot is this node's alone.
     is_carried: bool,
     payload: Payload,
-    filter: Option<Box<Filter>>,
+    filter: Option<Arc<Filter>>,
 }
 
 /// One retained event, as it is carried by links.
@@ -74,7 +77,7 @@ impl RetainedEvents {
             publication: publication.id,
             published: publication.published,
             details: publication.details.clone(),
-            details_for_peers: publication.details_for_peers(),
+            for_peers: Payload::from_values(Vec::new(), publication.details_for_peers()),
             is_carried: carriage::is_carried(publication.options, &publication.payload),
             payload: publication.payload.clone(),
             filter: publication.filter.clone(),
@@ -133,8 +136,16 @@ impl RetainedEvents {
 }
 
 impl RetainedEvent {
+    /// The memory that the event takes, with its topic and its place among those of the realm.
     fn bytes(&self, topic: &str) -> usize {
-        topic.len() + self.payload.len()
+        let filter = self.filter.as_ref().map_or(0, |filter| filter.bytes());
+        size_of::<RetainedEvent>()
+            + PLACE_BYTES
+            + allocated(topic.len())
+            + self.details.heap_bytes()
+            + self.for_peers.heap_bytes()
+            + self.payload.heap_bytes()
+            + allocated(filter)
     }
 }
 
@@ -153,7 +164,7 @@ impl Broker {
             (place, event)
         });
         places.filter(move |(place, _)| after.is_none_or(|after| place > after)).map(|(place, event)| {
-            let (details, payload) = (event.details_for_peers.clone(), event.payload.clone());
+            let (details, payload) = (event.for_peers.kwargs().unwrap_or_default(), event.payload.clone());
             RetainedForPeers { place, details, payload }
         })
     }
@@ -185,6 +196,8 @@ impl Broker {
     }
 }
 
+/// About what a topic's place among those of the realm takes, apart from its text.
+const PLACE_BYTES: usize = 96;
 /// How many audiences (of eligible and exclude lists) one topic keeps an event for. It bounds the work of a PUBLISH.
 const AUDIENCES_PER_TOPIC_MAX: usize = 16;
 

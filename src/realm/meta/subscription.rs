@@ -61,10 +61,16 @@ pub(super) fn events(call: &mut MetaCall, arguments: &Arguments) -> Answer {
     let id = arguments.id(0, "subscription")?;
     let mut query = history_query(arguments)?;
     query.requester = call.caller_identity();
-    let entries = call.desks.broker.history(id, &query).map_err(|error| match error {
+    let bytes_max = call.cx.config.limits.answer_bytes_max;
+    let entries = call.desks.broker.history(id, &query, bytes_max).map_err(|error| match error {
         HistoryError::NoSuchSubscription => no_such_subscription(id),
         HistoryError::Unavailable => {
             refusal(error::HISTORY_UNAVAILABLE, format!("no history is kept for subscription {id}"))
+        }
+        HistoryError::TooLarge => {
+            let sentence =
+                format!("the events have more than answer_bytes_max = {bytes_max} bytes: ask for fewer by limit");
+            refusal(error::PAYLOAD_SIZE_EXCEEDED, sentence)
         }
         HistoryError::UnknownPublication(condition, publication) => {
             let sentence = format!("{condition} is {publication}, expected a publication that is in the history");

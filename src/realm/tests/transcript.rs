@@ -260,18 +260,23 @@ fn config(name: &str) -> RealmConfig {
                 role.authorizer = Some("com.authorize".to_owned());
             }
         }
-        "history" | "history of one topic" => {
+        "history" | "history of one topic" | "history in little memory" | "history with short answers" => {
             config.history = vec![HistoryRule { uri: "com.a".to_owned(), policy: Match::Exact, entries_max: 2 }];
-            if name == "history" {
+            if name != "history of one topic" {
                 config.history.push(HistoryRule { uri: "com.".to_owned(), policy: Match::Prefix, entries_max: 5 });
             }
-            config.limits.history_bytes_max = 200;
+            if name == "history with short answers" {
+                config.limits.answer_bytes_max = 20;
+            }
+            if name == "history in little memory" {
+                config.limits.history_bytes_max = 1_500;
+            }
         }
         "limits" => {
             config.limits.subscriptions_per_session_max = 2;
             config.limits.publish_list_max = 2;
             config.limits.retained_max = 2;
-            config.limits.retained_bytes_max = 40;
+            config.limits.retained_bytes_max = 1_200;
             config.limits.testaments_per_session_max = 1;
             config.limits.uri_bytes_max = 40;
             config.limits.uri_components_max = 8;
