@@ -6,7 +6,7 @@ use crossbar_cluster::limits::Limits;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -161,6 +161,208 @@ fn keygen_makes_a_key_once_and_refuses_one_that_others_can_read() {
     assert_eq!(refused.status.code(), Some(1));
     let sentence = format!("{}: mode 0644 lets others read the node key, it must be 0600 (chmod 600)\n", key.display());
     assert_eq!(stderr(&refused), sentence);
+}
+
+/// The smallest configuration, with these lines in `[node]`, further ones for its listener, and tables after it.
+fn configuration(directory: &Path, listen: &str, tables: &str) -> PathBuf {
+    let path = directory.join("edge.toml");
+    let text = format!(
+        "[node]\nid = \"edge1\"\nstate_dir = \"state\"\n[[listen]]\ntype = \"rawsocket\"\n{listen}\n\
+         [[realm]]\nname = \"realm1\"\n[[realm.role]]\nname = \"anonymous\"\n{tables}\n"
+    );
+    fs::write(&path, text).unwrap();
+    path
+}
+
+const KEY: &str = "b45d9693346a5327f2b7f59b9fc04f2822b18c2be970938ea53564003aa2083d";
+
+/// What would end the program at its start is found by `check`, and ends it with the code on which its unit does not
+/// start it again.
+#[test]
+fn check_finds_what_run_would() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let refuse = |listen: &str, tables: &str, sentence: &str| {
+        let path = configuration(at, listen, tables);
+        for command in ["check", "run"] {
+            let output = edge(&[command], &path);
+            assert_eq!(output.status.code(), Some(78), "{command}: {}", stderr(&output));
+            assert!(stderr(&output).contains(sentence), "{command}: {sentence} is not in {}", stderr(&output));
+        }
+    };
+    let address = "address = \"127.0.0.1:0\"";
+    let mesh = "[[listen]]\ntype = \"rawsocket\"\naddress = \"127.0.0.1:0\"\npurpose = \"mesh\"\n";
+    let peer =
+        |key: &str| format!("{mesh}[[mesh.peer]]\nid = \"edge2\"\naddress = \"127.0.0.1:1\"\npublic_key = \"{key}\"\n");
+    let master =
+        |url: &str| format!("[mesh]\nadvertise = \"127.0.0.1:1\"\n[master]\nurl = \"{url}\"\npublic_key = \"{KEY}\"\n");
+    refuse(address, &peer(KEY), "there is no node key, but [[mesh.peer]] or [master] need one");
+    refuse(address, &master("ws://127.0.0.1:1/ws"), "there is no node key");
+    refuse(address, &master("wss://127.0.0.1:1/ws"), "but the master speaks no TLS: it must be ws://");
+    refuse("address = \"no-such-host.invalid:0\"", "", "cannot listen on no-such-host.invalid:0: ");
+    fs::write(at.join("plain"), "not a socket").unwrap();
+    refuse("address = \"unix:plain\"", "", "there is a file that is no socket");
+    assert_eq!(fs::read_to_string(at.join("plain")).unwrap(), "not a socket");
+    let made = edge(&["keygen"], &configuration(at, address, &peer(KEY)));
+    assert_eq!(made.status.code(), Some(0), "a key is made before the configuration is whole: {}", stderr(&made));
+    refuse(address, &peer(stdout(&made).trim()), "public_key of [[mesh.peer]] 'edge2' is that of this node itself");
+    let key = at.join("state/node.key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    refuse(address, &peer(KEY), "mode 0644 lets others read the node key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&key, "not a key").unwrap();
+    refuse(address, &peer(KEY), "a node key is 64 hex digits");
+}
+
+/// Addresses that overlap are mistakes; IPv4 and IPv6 may share a port.
+#[test]
+fn a_port_can_be_shared_by_both_kinds_of_addresses() {
+    let directory = tempfile::tempdir().unwrap();
+    let also = |address: &str| format!("[[listen]]\ntype = \"rawsocket\"\naddress = \"{address}\"\n");
+    for (one, other) in [
+        ("0.0.0.0:7000", "127.0.0.1:7000"),
+        ("[::]:7000", "[::1]:7000"),
+        ("127.0.0.1:7000", "[::ffff:127.0.0.1]:7000"),
+        ("0.0.0.0:7000", "localhost.:7000"),
+    ] {
+        let output = edge(&["check"], &configuration(directory.path(), &format!("address = \"{one}\""), &also(other)));
+        // Whether a name is known is the machine's affair.
+        let is_unknown = stderr(&output).contains("cannot listen on localhost.");
+        assert!(is_unknown || stderr(&output).contains("is taken by"), "{one} {other}: {}", stderr(&output));
+    }
+    let path = configuration(directory.path(), "address = \"[::]:PORT\"", &also("0.0.0.0:PORT"));
+    let port = TcpListener::bind("[::]:0").unwrap().local_addr().unwrap().port();
+    let text = fs::read_to_string(&path).unwrap().replace("PORT", &port.to_string());
+    fs::write(&path, &text).unwrap();
+    assert_eq!(edge(&["check"], &path).status.code(), Some(0));
+    let dual = run(&path);
+    assert!(announced_bytes_max(&format!("127.0.0.1:{port}")) > 0 && announced_bytes_max(&format!("[::1]:{port}")) > 0);
+    drop(dual);
+    // Alone it takes both.
+    let alone = text.split("[[listen]]\n").enumerate().filter(|(n, _)| *n < 2).map(|(_, part)| part);
+    fs::write(&path, alone.collect::<Vec<_>>().join("[[listen]]\n")).unwrap();
+    let _alone = run(&path);
+    assert!(announced_bytes_max(&format!("127.0.0.1:{port}")) > 0 && announced_bytes_max(&format!("[::1]:{port}")) > 0);
+}
+
+/// A running edge that is ready.
+fn run(path: &Path) -> Running {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crossbar-edge"));
+    command.arg("run").arg("--config").arg(path).env_remove("NOTIFY_SOCKET");
+    let mut edge = Running(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
+    wait_for("ready", &mut BufReader::new(edge.0.stdout.take().unwrap()).lines());
+    edge
+}
+
+/// Each file that is no good certificate or key is told what it is.
+#[test]
+fn wrong_certificates_and_keys_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let pair = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let (good, key) = (pair.cert.pem(), pair.signing_key.serialize_pem());
+    fs::write(at.join("cert.pem"), &good).unwrap();
+    fs::write(at.join("key.pem"), &key).unwrap();
+    fs::set_permissions(at.join("key.pem"), fs::Permissions::from_mode(0o600)).unwrap();
+    let tls = "address = \"127.0.0.1:0\"\n[listen.tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n";
+    let path = configuration(at, tls, "");
+    let checked = edge(&["check"], &path);
+    assert_eq!((checked.status.code(), stderr(&checked)), (Some(0), String::new()));
+    let encrypted = key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
+    let half = |pem: &str| pem[..pem.len() / 2].to_owned();
+    // ECDSA on secp256k1.
+    let unsupported = "-----BEGIN EC PRIVATE KEY-----\nMHQCAQEEIFqJnSxQ1rB9hEr4sGEpIyFJ9zVYw6wYV2sBIKvQxn8VoAcGBSuBBAAK\noUQDQgAEJfE0tJxkGqD1yR8bQ0h0m3x3mYk6S4bYdW1Jv7y7n4Qn2m0Xv2t1o5pX\n2b7Yb0h1o1m8b3YQm1n0tq3tYw3f5Q==\n-----END EC PRIVATE KEY-----\n";
+    for (file, text, sentence) in [
+        ("key.pem", encrypted.as_str(), "the private key is encrypted, but it must be plain"),
+        ("key.pem", "Proc-Type: 4,ENCRYPTED\n", "the private key is encrypted"),
+        ("key.pem", "garbage", "there is no private key in it, it is no PEM"),
+        ("key.pem", "", "the file is empty"),
+        ("key.pem", &good, "there is no private key in it, but a CERTIFICATE"),
+        ("key.pem", &half(&key), "the PEM is cut off"),
+        ("key.pem", unsupported, "is damaged or of an unsupported kind"),
+        ("cert.pem", "garbage", "there is no certificate in it, it is no PEM"),
+        ("cert.pem", &key, "there is no certificate in it, but a PRIVATE KEY"),
+        ("cert.pem", &half(&good), "the PEM is cut off"),
+        ("cert.pem", "-----BEGIN CERTIFICATE-----\nMA?A\n-----END CERTIFICATE-----\n", "the PEM is damaged"),
+    ] {
+        let before = fs::read_to_string(at.join(file)).unwrap();
+        fs::write(at.join(file), text).unwrap();
+        let output = edge(&["check"], &path);
+        assert_eq!(output.status.code(), Some(78), "{file} {text}");
+        assert!(stderr(&output).contains(sentence), "{sentence} is not in {}", stderr(&output));
+        fs::write(at.join(file), before).unwrap();
+    }
+    // What works, but not as it should.
+    fs::set_permissions(at.join("key.pem"), fs::Permissions::from_mode(0o666)).unwrap();
+    let mut parameters = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    parameters.not_after = rcgen::date_time_ymd(2001, 2, 3);
+    fs::write(at.join("cert.pem"), parameters.self_signed(&pair.signing_key).unwrap().pem()).unwrap();
+    let output = edge(&["check"], &path);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    for sentence in
+        ["edge.toml:8:15: warning: certificate = ", "has expired, on Feb", "warning: key = ", "mode 0666 lets others"]
+    {
+        assert!(stderr(&output).contains(sentence), "{sentence} is not in {}", stderr(&output));
+    }
+}
+
+/// Standard output that takes nothing is a failure that is said, not a panic.
+#[test]
+fn a_full_device_is_no_panic() {
+    let minimal = repository("docs/examples/edge-minimal.toml");
+    let master = repository("docs/examples/master.toml");
+    let (minimal, master) = (minimal.to_str().unwrap(), master.to_str().unwrap());
+    for (program, arguments) in [
+        (env!("CARGO_BIN_EXE_crossbar-edge"), &["check", "--config", minimal][..]),
+        (env!("CARGO_BIN_EXE_crossbar-edge"), &["config", "--config", minimal]),
+        (env!("CARGO_BIN_EXE_crossbar-master"), &["config", "--config", master]),
+        (env!("CARGO_BIN_EXE_crossbarctl"), &["check", minimal]),
+        (env!("CARGO_BIN_EXE_crossbarctl"), &["--json", "check", minimal]),
+        (env!("CARGO_BIN_EXE_crossbarctl"), &["completions", "bash"]),
+        (env!("CARGO_BIN_EXE_crossbarctl"), &["man"]),
+    ] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = Command::new(program).args(arguments).stdout(full).output().unwrap();
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{program} {arguments:?}: {said}");
+        assert!(said.contains("standard output: No space left on device") && !said.contains("panicked"), "{said}");
+        // Whoever has read enough closes the other end.
+        let mut child =
+            Command::new(program).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{program} {arguments:?}");
+    }
+}
+
+/// From before it reads its configuration, a daemon hears its signals.
+#[test]
+fn signals_that_come_early_are_not_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(configuration(directory.path(), "address = \"127.0.0.1:0\"", "")).unwrap();
+    let fifo = directory.path().join("fifo.toml");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let start = |signals: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_crossbar-edge"));
+        command.arg("run").arg("--config").arg(&fifo).env_remove("NOTIFY_SOCKET");
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Opening waits until the edge has opened it for reading.
+        let mut writer = fs::File::options().write(true).open(&fifo).unwrap();
+        for signal in signals {
+            assert!(Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap().success());
+        }
+        writer.write_all(text.as_bytes()).unwrap();
+        drop(writer);
+        Running(child)
+    };
+    let mut hung_up = start(&["HUP", "HUP"]);
+    wait_for("ready", &mut BufReader::new(hung_up.0.stdout.take().unwrap()).lines());
+    // The reload waits for what the file is then.
+    let mut writer = fs::File::options().write(true).open(&fifo).unwrap();
+    writer.write_all(text.as_bytes()).unwrap();
+    drop(writer);
+    wait_for("configuration reloaded, applied: nothing", &mut BufReader::new(hung_up.0.stderr.take().unwrap()).lines());
+    let mut terminated = start(&["TERM"]);
+    assert_eq!(terminated.0.wait().unwrap().code(), Some(0));
 }
 
 /// A running edge, killed when the test is over.

@@ -10,5 +10,6 @@ pub mod logging;
 pub mod node_status;
 pub mod pages;
 pub mod report;
+pub mod stdout;
 
 pub use node_status::{BalancerStatus, LinkStatus, ListenerStatus, MeshStatus, NodeStatus, RealmStatus};

@@ -1,58 +1,31 @@
-//! The router node: parses the command line, loads the configuration, calls the library, and ends with an exit code.
+//! The router node: parses the command line, calls the library, and ends with an exit code.
 
 use clap::Parser;
 use crossbar_cluster::admin::arguments::DaemonCommand;
-use crossbar_cluster::admin::logging;
-use crossbar_cluster::config::{self, Config, node_key};
+use crossbar_cluster::admin::stdout::print;
+use crossbar_cluster::config;
 use crossbar_cluster::edge::{self, Arguments};
+use crossbar_cluster::router::daemon::RunError;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let config = match config::load(&arguments.config) {
-        Ok(config) => config,
-        Err(mistakes) => {
-            eprintln!("{mistakes}");
-            return ExitCode::from(EX_CONFIG);
-        }
-    };
-    match arguments.command {
-        DaemonCommand::Run => run(config),
-        DaemonCommand::Check => {
-            println!("{}: no mistakes", arguments.config.display());
-            ExitCode::SUCCESS
-        }
-        DaemonCommand::Config => {
-            print!("{}", config.to_toml());
-            ExitCode::SUCCESS
-        }
-        DaemonCommand::Keygen => keygen(&config),
-    }
-}
-
-fn run(config: Config) -> ExitCode {
-    logging::start(&config.log);
-    match edge::run(config) {
+    match obey(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("crossbar-edge: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => error.report("crossbar-edge"),
     }
 }
 
-fn keygen(config: &Config) -> ExitCode {
-    match node_key::read_or_generate(&config.node.state_dir, &mut rand::rng()) {
-        Ok(key) => {
-            println!("{}", key.public());
-            ExitCode::SUCCESS
+fn obey(arguments: &Arguments) -> Result<(), RunError> {
+    let file = &arguments.config;
+    match arguments.command {
+        DaemonCommand::Run => edge::run(file)?,
+        DaemonCommand::Check => {
+            let config = config::load_to_run(file)?;
+            config.warnings().iter().for_each(|warning| eprintln!("{warning}"));
+            print(format!("{}: no mistakes\n", file.display()))?;
         }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
+        DaemonCommand::Config => print(config::load(file)?.to_toml())?,
+        DaemonCommand::Keygen => print(edge::keygen(&config::load(file)?)? + "\n")?,
     }
+    Ok(())
 }
-
-/// `EX_CONFIG` of sysexits.h, which systemd shows as CONFIG and a unit can refuse to restart on.
-const EX_CONFIG: u8 = 78;

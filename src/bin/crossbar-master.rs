@@ -1,44 +1,30 @@
-//! The master: parses the command line, loads the configuration, calls the library, and ends with an exit code.
+//! The master: parses the command line, calls the library, and ends with an exit code.
 
 use clap::Parser;
 use crossbar_cluster::admin::arguments::DaemonCommand;
-use crossbar_cluster::admin::logging;
+use crossbar_cluster::admin::stdout::print;
 use crossbar_cluster::config::MasterConfig;
 use crossbar_cluster::master::{self, Arguments};
 use crossbar_cluster::router::daemon::RunError;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let config = match MasterConfig::load(&arguments.config) {
-        Ok(config) => config,
-        Err(mistakes) => {
-            eprintln!("{mistakes}");
-            return ExitCode::from(EX_CONFIG);
-        }
-    };
-    let done = match arguments.command {
-        DaemonCommand::Run => {
-            logging::start(&config.log);
-            master::run(config)
-        }
-        DaemonCommand::Check => say(format!("{}: no mistakes\n", arguments.config.display())),
-        DaemonCommand::Config => say(config.to_toml()),
-        DaemonCommand::Keygen => master::keygen(&config).and_then(|key| say(key + "\n")),
-    };
-    match done {
+    match obey(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("crossbar-master: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => error.report("crossbar-master"),
     }
 }
 
-fn say(text: String) -> Result<(), RunError> {
-    print!("{text}");
+fn obey(arguments: &Arguments) -> Result<(), RunError> {
+    let file = &arguments.config;
+    match arguments.command {
+        DaemonCommand::Run => master::run(file)?,
+        DaemonCommand::Check => {
+            MasterConfig::load_to_run(file)?;
+            print(format!("{}: no mistakes\n", file.display()))?;
+        }
+        DaemonCommand::Config => print(MasterConfig::load(file)?.to_toml())?,
+        DaemonCommand::Keygen => print(master::keygen(&MasterConfig::load(file)?)? + "\n")?,
+    }
     Ok(())
 }
-
-/// `EX_CONFIG` of sysexits.h, which systemd shows as CONFIG and a unit can refuse to restart on.
-const EX_CONFIG: u8 = 78;

@@ -3,6 +3,7 @@
 
 use anyhow::Context;
 use clap::Parser;
+use crossbar_cluster::admin::stdout::print;
 use crossbar_cluster::probe::{self, Arguments};
 use std::fs;
 use std::process::ExitCode;
@@ -34,9 +35,9 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         fs::write(path, probe::html(&outcome)).with_context(|| path.display().to_string())?;
     }
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&outcome)?);
+        print(serde_json::to_string_pretty(&outcome)? + "\n")?;
     } else {
-        println!("\n{}", probe::table(&outcome).trim_end());
+        print(format!("\n{}\n", probe::table(&outcome).trim_end()))?;
     }
     Ok(if outcome.ok { ExitCode::SUCCESS } else { ExitCode::from(LOST) })
 }

@@ -3,13 +3,14 @@
 use super::host::Host;
 use super::live::{Changes, Place};
 use super::mistake::{Findings, Mistakes};
+use super::node_key;
 use super::raw::Log;
 use super::resolve::{refuse_duplicates, secret};
 use super::resolved::{self, Address};
 use super::table::{At, Table, tables};
 use super::value::{NodeId, SecretText};
 use crate::auth::Secret;
-use crate::auth::cryptosign::PublicKey;
+use crate::auth::cryptosign::{PublicKey, SecretKey};
 use std::path::{Path, PathBuf};
 
 tables! {
@@ -79,6 +80,26 @@ impl MasterConfig {
     /// Reads, checks and resolves a master's configuration file on this machine.
     pub fn load(path: &Path) -> Result<MasterConfig, Mistakes> {
         super::load_with(path, |name, text, path| parse_named(name, text, path, &Host::SYSTEM))
+    }
+
+    /// As `load`, for a program that is to run: what it finds wrong at its start, beside the file, is a mistake too.
+    pub fn load_to_run(path: &Path) -> Result<MasterConfig, Mistakes> {
+        let config = MasterConfig::load(path)?;
+        let mut sentences = Vec::new();
+        sentences.extend(config.keys().err());
+        sentences.extend(super::unusable(&config.listen).err());
+        if sentences.is_empty() { Ok(config) } else { Err(super::mistakes_of_machine(path, sentences)) }
+    }
+
+    /// The master's key, and that of its own operator. The error is one sentence.
+    pub fn keys(&self) -> Result<(SecretKey, SecretKey), String> {
+        let missing = || {
+            let (state, file) = (self.state_dir.display(), self.path.display());
+            format!("{state}: there is no key, make one with `crossbar-master keygen --config {file}`")
+        };
+        let key = node_key::read(&self.state_dir).map_err(|error| error.to_string())?.ok_or_else(missing)?;
+        let operator = node_key::read_file(&node_key::operator_key_path(&self.state_dir));
+        Ok((key, operator.map_err(|error| error.to_string())?.ok_or_else(missing)?))
     }
 
     /// Checks and resolves `text` as if it were the file `path` of `host`.

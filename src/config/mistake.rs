@@ -43,19 +43,35 @@ pub(super) struct Findings<'t> {
     file: String,
     text: &'t str,
     mistakes: Vec<Mistake>,
+    warnings: Vec<Mistake>,
     /// What is read now is a default and stands nowhere in the file.
     is_default: bool,
 }
 
 impl<'t> Findings<'t> {
     pub(super) fn new(file: impl Into<String>, text: &'t str) -> Findings<'t> {
-        Findings { file: file.into(), text, mistakes: Vec::new(), is_default: false }
+        Findings { file: file.into(), text, mistakes: Vec::new(), warnings: Vec::new(), is_default: false }
     }
 
     /// Notes a mistake at this byte of the text.
     pub(super) fn add(&mut self, at: Option<usize>, sentence: impl Into<String>) {
-        let place = at.map(|at| place(self.text, at));
-        self.mistakes.push(Mistake { file: self.file.clone(), place, sentence: sentence.into() });
+        let mistake = self.mistake(at, sentence.into());
+        self.mistakes.push(mistake);
+    }
+
+    /// Notes what works, but not as it should.
+    pub(super) fn warn(&mut self, at: Option<usize>, sentence: impl Into<String>) {
+        let warning = self.mistake(at, format!("warning: {}", sentence.into()));
+        self.warnings.push(warning);
+    }
+
+    /// The warnings so far.
+    pub(super) fn take_warnings(&mut self) -> Vec<Mistake> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    fn mistake(&self, at: Option<usize>, sentence: String) -> Mistake {
+        Mistake { file: self.file.clone(), place: at.map(|at| place(self.text, at)), sentence }
     }
 
     /// Reads a default.

@@ -32,6 +32,8 @@ use crate::auth::Secret;
 use crate::session::admission::{self, Admission};
 use mistake::Findings;
 use sha2::{Digest, Sha256};
+use std::net::ToSocketAddrs;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::LazyLock;
 use table::{Header, Table};
@@ -47,6 +49,40 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
         }
         Ok(config)
     })
+}
+
+/// As [`load`], for a program that is to run: what it finds wrong at its start, beside the file, is a mistake too.
+pub fn load_to_run(path: &Path) -> Result<Config, Mistakes> {
+    let config = load(path)?;
+    let mut sentences = Vec::new();
+    if let Err(sentence) = config.usable_key() {
+        sentences.push(sentence);
+    }
+    sentences.extend(config.listens_on().filter_map(|address| unusable(address).err()));
+    if sentences.is_empty() { Ok(config) } else { Err(mistakes_of_machine(path, sentences)) }
+}
+
+/// Whether a socket can be bound there, as far as it does not depend on what else is running. The error is one
+/// sentence.
+fn unusable(address: &Address) -> Result<(), String> {
+    match address {
+        Address::Tcp { host, port } => match (host.as_str(), *port).to_socket_addrs() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(format!("cannot listen on {address}: {error}")),
+        },
+        Address::Unix { path, .. } => match path.symlink_metadata() {
+            Ok(metadata) if !metadata.file_type().is_socket() => {
+                Err(format!("cannot listen on {address}: there is a file that is no socket"))
+            }
+            _ => Ok(()),
+        },
+    }
+}
+
+fn mistakes_of_machine(path: &Path, sentences: Vec<String>) -> Mistakes {
+    let file = path.display().to_string();
+    let mistake = |sentence| Mistake { file: file.clone(), place: None, sentence };
+    Mistakes(sentences.into_iter().map(mistake).collect())
 }
 
 /// Checks and resolves `text` as if it were the file `path` of `host`.
@@ -100,6 +136,27 @@ impl Config {
         let mut out = String::new();
         self.effective.0.write_table("", &mut out);
         out.trim_start().to_owned()
+    }
+
+    /// The node's key, which links and the master need. The error is one sentence.
+    fn usable_key(&self) -> Result<(), String> {
+        let state_dir = &self.node.state_dir;
+        let key = node_key::read(state_dir).map_err(|error| error.to_string())?;
+        let Some(key) = key else {
+            return match self.mesh.peers.is_empty() && self.master.is_none() {
+                true => Ok(()),
+                false => Err(format!(
+                    "{}: there is no node key, but [[mesh.peer]] or [master] need one; make one with `crossbar-edge \
+                     keygen --config {}`",
+                    state_dir.display(),
+                    self.path.display(),
+                )),
+            };
+        };
+        match self.mesh.peers.iter().find(|peer| peer.public_key == key.public()) {
+            Some(peer) => Err(format!("public_key of [[mesh.peer]] '{}' is that of this node itself", peer.id)),
+            None => Ok(()),
+        }
     }
 
     /// Of that part of the configuration in which the nodes of a cluster should be alike: 16 hex digits.

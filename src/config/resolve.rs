@@ -8,7 +8,7 @@ use super::resolve_listen::listeners;
 use super::resolved::{
     Address, Admin, Config, Effective, Log, Master, Mesh, Node, Peer, Purpose, Realm, SlowConsumerRule,
 };
-use super::table::At;
+use super::table::{At, Scalar};
 use super::value::{Disclose, SecretText, Text};
 use crate::auth::Secret;
 use crate::limits::Limits;
@@ -37,6 +37,10 @@ pub(super) fn resolve(file: &mut raw::File, path: &Path, host: &Host, findings: 
     if file.realm.is_empty() {
         findings.add(None, "there is no [[realm]], at least one is needed");
     }
+    if let Some(master) = file.master.as_ref().filter(|master| master.url.0.starts_with("wss:")) {
+        let url = master.url.literal();
+        findings.add(master.url.at, format!("url = {url} in [master], but the master speaks no TLS: it must be ws://"));
+    }
     let node = node(&mut file.node, host, findings);
     Some(Config {
         path: path.to_owned(),
@@ -51,7 +55,7 @@ pub(super) fn resolve(file: &mut raw::File, path: &Path, host: &Host, findings: 
         mesh,
         master: file.master.as_ref().map(|master| Master { url: master.url.0.clone(), public_key: *master.public_key }),
         limits,
-        effective: Effective(file.clone()),
+        effective: Effective(file.clone(), findings.take_warnings()),
     })
 }
 
@@ -267,7 +271,7 @@ fn mesh(file: &raw::File, findings: &mut Findings<'_>) -> Mesh {
 }
 
 /// Notes every value that has been there before.
-pub(super) fn refuse_duplicates<'a, T: super::table::Scalar + PartialEq + 'a>(
+pub(super) fn refuse_duplicates<'a, T: Scalar + 'a>(
     key: &str,
     table: &str,
     values: impl Iterator<Item = &'a At<T>>,

@@ -23,7 +23,7 @@ pub(super) fn listeners(
     if file.listen.is_empty() {
         findings.add(None, "there is no [[listen]], at least one is needed");
     }
-    refuse_clashes(file, findings);
+    refuse_clashes(file, host, findings);
     let realms = Realms::of(file);
     let mut listeners: Vec<Option<Listener>> = Vec::new();
     for (n, raw) in file.listen.iter().enumerate() {
@@ -136,6 +136,10 @@ fn refuse_contradictions(raw: &raw::Listen, findings: &mut Findings<'_>) {
             let sentence = "serializers in a [[listen]] for the mesh must have \"cbor\", which links speak";
             findings.add(raw.serializers.at, sentence);
         }
+        if raw.tls.is_some() {
+            let sentence = "[listen.tls] has no meaning for purpose = \"mesh\", nodes do not link over it";
+            findings.add(raw.purpose.at, sentence);
+        }
         if raw.auth.is_some() {
             let sentence = "[listen.auth] has no meaning for purpose = \"mesh\", where the node keys decide";
             findings.add(raw.purpose.at, sentence);
@@ -154,15 +158,16 @@ fn refuse_serializers(raw: &raw::Listen, findings: &mut Findings<'_>) {
     }
 }
 
-/// Notes addresses that are listened on twice. A wildcard address takes its port on all addresses of its kind.
-fn refuse_clashes(file: &raw::File, findings: &mut Findings<'_>) {
+/// Notes addresses that are listened on twice. A wildcard address takes its port on all addresses of its kind; what is
+/// configured for IPv4 is not taken by `[::]`.
+fn refuse_clashes(file: &raw::File, host: &Host, findings: &mut Findings<'_>) {
     let of_listen = file.listen.iter().map(|listen| ("address", "[[listen]]", &listen.address));
     let of_admin = [("listen", &file.admin.listen), ("agent_listen", &file.admin.agent_listen)]
         .into_iter()
         .filter_map(|(key, address)| Some((key, "[admin]", address.as_ref()?)));
     let mut taken: Vec<&At<Address>> = Vec::new();
     for (key, table, address) in of_listen.chain(of_admin) {
-        if let Some(other) = taken.iter().find(|other| clash(other, address)) {
+        if let Some(other) = taken.iter().find(|other| clash(other, address, host)) {
             let line = findings.line(other.at).map_or_else(String::new, |line| format!(" in line {line}"));
             let sentence = format!("{key} = \"{}\" in {table} is taken by \"{}\"{line}", address.value, other.value);
             findings.add(address.at, sentence);
@@ -171,13 +176,17 @@ fn refuse_clashes(file: &raw::File, findings: &mut Findings<'_>) {
     }
 }
 
-fn clash(one: &Address, other: &Address) -> bool {
+fn clash(one: &Address, other: &Address, host: &Host) -> bool {
     match (one, other) {
         (Address::Tcp { port: 0, .. }, _) => false,
-        (Address::Tcp { host: one, port }, Address::Tcp { host: other, port: other_port }) => {
-            let is_wildcard = |host: &str| host == "0.0.0.0" || host == "::";
-            let is_same_kind = one.contains(':') == other.contains(':');
-            port == other_port && (one == other || is_same_kind && (is_wildcard(one) || is_wildcard(other)))
+        (Address::Tcp { host: one, port }, Address::Tcp { host: other, port: other_port }) if port == other_port => {
+            match ((host.address)(one), (host.address)(other)) {
+                (Some(one), Some(other)) if one.is_ipv4() == other.is_ipv4() => {
+                    one == other || one.is_unspecified() || other.is_unspecified()
+                }
+                (Some(_), Some(_)) => false,
+                _ => one == other,
+            }
         }
         (Address::Unix { path, .. }, Address::Unix { path: other, .. }) => path == other,
         _ => false,

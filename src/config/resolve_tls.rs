@@ -11,8 +11,10 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::sign::CertifiedKey;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
 
 /// What the files of `[listen.tls]` hold. None when something is wrong with them, which is then in `findings`.
 pub(super) fn tls(raw: &raw::Tls, host: &Host, findings: &mut Findings<'_>) -> Option<Tls> {
@@ -24,9 +26,31 @@ pub(super) fn tls(raw: &raw::Tls, host: &Host, findings: &mut Findings<'_>) -> O
         Some(path) => authorities(path, provider.clone(), host, findings),
     };
     let tls = Tls { chain: chain?, key: key?, client_ca: client_ca? };
+    warn_of_dates(&raw.certificate, &tls.chain, host, findings);
+    if let Some(mode) = (host.mode)(&raw.key).filter(|mode| mode & 0o037 != 0) {
+        let what = format!("mode {mode:04o} lets others read or replace the private key, it should be 0600 or 0640");
+        findings.warn(raw.key.at, sentence("key", &raw.key, &what));
+    }
     match CertifiedKey::from_der(tls.chain.clone(), tls.key.clone_key(), &provider) {
         Ok(_) => Some(tls),
         Err(error) => refuse("key", &raw.key, &format!("it does not go with the certificate: {error}"), findings),
+    }
+}
+
+/// Clients will not take a certificate outside of its dates, or one that another stands for that is.
+fn warn_of_dates(path: &At<PathBuf>, chain: &[CertificateDer<'_>], host: &Host, findings: &mut Findings<'_>) {
+    for certificate in chain {
+        let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { continue };
+        let (subject, validity) = (parsed.subject(), parsed.validity());
+        let now = (host.now)();
+        let what = match () {
+            () if validity.not_after.timestamp() < now => format!("{subject} has expired, on {}", validity.not_after),
+            () if validity.not_before.timestamp() > now => {
+                format!("{subject} is not valid yet, only from {}", validity.not_before)
+            }
+            () => continue,
+        };
+        findings.warn(path.at, sentence("certificate", path, &what));
     }
 }
 
@@ -126,6 +150,10 @@ fn read(name: &str, path: &At<PathBuf>, host: &Host, findings: &mut Findings<'_>
 }
 
 fn refuse<T>(name: &str, path: &At<PathBuf>, what: &str, findings: &mut Findings<'_>) -> Option<T> {
-    findings.add(path.at, format!("{name} = \"{}\" in [listen.tls]: {what}", path.display()));
+    findings.add(path.at, sentence(name, path, what));
     None
+}
+
+fn sentence(name: &str, path: &Path, what: &str) -> String {
+    format!("{name} = \"{}\" in [listen.tls]: {what}", path.display())
 }

@@ -1,6 +1,7 @@
 //! The configuration as the program uses it: every address parsed, every duration and size a number, every default
 //! filled in, every reference checked. `raw` is what the file says; this is what it means.
 
+use super::mistake::Mistake;
 use super::origin::Origins;
 use super::raw;
 use crate::auth::Secret;
@@ -37,9 +38,10 @@ pub struct Config {
     pub(super) effective: Effective,
 }
 
-/// How a configuration is spelled. Two that mean the same are equal, however they are spelled.
+/// How a configuration is spelled, and what there is to say about it. Two that mean the same are equal, however they
+/// are spelled.
 #[derive(Clone)]
-pub(super) struct Effective(pub(super) raw::File);
+pub(super) struct Effective(pub(super) raw::File, pub(super) Vec<Mistake>);
 
 /// `[node]`: who this node is and what it runs on.
 #[derive(Clone, Debug, PartialEq)]
@@ -242,6 +244,25 @@ pub struct Master {
 }
 
 impl Config {
+    /// What works, but not as it should: one sentence each.
+    pub fn warnings(&self) -> &[Mistake] {
+        &self.effective.1
+    }
+
+    /// Everything that this node listens on.
+    pub fn listens_on(&self) -> impl Iterator<Item = &Address> {
+        let admin = [&self.admin.listen, &self.admin.agent_listen];
+        self.listeners.iter().map(|listener| &listener.address).chain(admin.into_iter().flatten())
+    }
+
+    /// Whether a socket on this address leaves IPv4 alone, because there is one of its own for it. Otherwise one on
+    /// `[::]` takes both.
+    pub fn is_ipv6_only(&self, address: &Address) -> bool {
+        let Address::Tcp { port, .. } = address else { return false };
+        self.listens_on()
+            .any(|other| matches!(other, Address::Tcp { host, port: its } if its == port && !host.contains(':')))
+    }
+
     /// The listener that is known by this.
     pub fn listener(&self, id: &ListenerId) -> Option<&Listener> {
         self.listeners.iter().find(|listener| listener.id() == *id)

@@ -39,6 +39,7 @@ const HOST: Host = Host {
         Some("/tls/good.key") => Ok(PAIR.signing_key.serialize_pem().into_bytes()),
         _ => Err(io::Error::other("no such file")),
     },
+    ..Host::EMPTY
 };
 
 fn parse(text: &str) -> Result<Config, Mistakes> {

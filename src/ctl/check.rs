@@ -2,7 +2,8 @@
 
 use super::import::{self, Import};
 use super::run::Failure;
-use crate::config::{self, Host, MasterConfig};
+use crate::admin::stdout::print;
+use crate::config::{self, Host, MasterConfig, Mistake, Mistakes};
 use serde_json::json;
 use std::path::Path;
 use toml::de::DeTable;
@@ -10,26 +11,32 @@ use toml::de::DeTable;
 /// Prints that there is nothing to say, or fails with all that is wrong.
 pub(super) fn check(file: &Path, is_json: bool) -> Result<(), Failure> {
     let is_crossbar = import::is_crossbar(file);
-    let remarks = match is_crossbar {
-        true => import::import(&Import { file, id: None, state_dir: None })?.remarks,
+    let (remarks, warnings): (_, Vec<String>) = match is_crossbar {
+        true => (import::import(&Import { file, id: None, state_dir: None })?.remarks, Vec::new()),
         false => {
-            let loaded = match is_of_master(file) {
-                true => MasterConfig::load(file).map(drop),
-                false => config::load(file).map(drop),
-            };
-            loaded.map_err(|mistakes| Failure::Configuration(mistakes.to_string()))?;
-            Vec::new()
+            let loaded = load(file).map_err(|mistakes| Failure::Configuration(mistakes.to_string()));
+            (Vec::new(), loaded?.iter().map(ToString::to_string).collect())
         }
     };
     let name = file.display().to_string();
     if is_json {
-        println!("{:#}", json!({"file": name, "is_crossbar": is_crossbar, "remarks": remarks}));
+        let answer = json!({"file": name, "is_crossbar": is_crossbar, "remarks": remarks, "warnings": warnings});
+        print(format!("{answer:#}\n"))?;
         return Ok(());
     }
     remarks.iter().for_each(|remark| eprintln!("{name}: {remark}"));
+    warnings.iter().for_each(|warning| eprintln!("{warning}"));
     let kind = if is_crossbar { "a Crossbar.io configuration that can be imported, " } else { "" };
-    println!("{name}: {kind}no mistakes");
+    print(format!("{name}: {kind}no mistakes\n"))?;
     Ok(())
+}
+
+/// Loads a configuration of ours. The warnings are one sentence each.
+fn load(file: &Path) -> Result<Vec<Mistake>, Mistakes> {
+    match is_of_master(file) {
+        true => MasterConfig::load_to_run(file).map(|_| Vec::new()),
+        false => config::load_to_run(file).map(|config| config.warnings().to_vec()),
+    }
 }
 
 /// Whether this is the configuration of a master: it says who the master is, and nothing of a node of its own. An edge

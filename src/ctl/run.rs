@@ -14,6 +14,12 @@ pub enum Failure {
     Other(anyhow::Error),
 }
 
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Failure {
+        Failure::Other(error.into())
+    }
+}
+
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Failure {
         Failure::Other(error)
@@ -30,9 +36,7 @@ pub fn run(arguments: &Arguments, programs: Vec<clap::Command>) -> Result<(), Fa
             let import = Import { file, id: id.as_deref(), state_dir: state_dir.as_deref() };
             import::run(&import, output.as_deref(), *force, arguments.json)
         }
-        Command::Local(Local::Completions { shell, program }) => {
-            Ok(generate::completions(*shell, program, programs, &mut std::io::stdout())?)
-        }
+        Command::Local(Local::Completions { shell, program }) => Ok(generate::completions(*shell, program, programs)?),
         Command::Local(Local::Man { directory }) => Ok(generate::man(directory.as_deref(), programs)?),
     }
 }

@@ -10,4 +10,4 @@ mod report;
 mod run;
 
 pub use arguments::Arguments;
-pub use run::run;
+pub use run::{keygen, run};

@@ -5,8 +5,9 @@ use super::control::{self, Control};
 use super::peers::Peers;
 use super::reload;
 use super::report::Reporter;
+use crate::admin::logging;
 use crate::auth::cryptosign::SecretKey;
-use crate::config::{Address, Config, node_key};
+use crate::config::{self, Address, Config, node_key};
 use crate::drop::DropReason;
 use crate::router::balancer::Balancer;
 use crate::router::daemon::{self, Daemon, RunError, Signals};
@@ -21,23 +22,35 @@ use crate::transport::listener::Listener;
 use crate::wamp::{SessionKey, error};
 use std::cell::{Cell, RefCell};
 use std::io::Write;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::task::JoinHandle;
 
-/// Runs an edge until SIGTERM or SIGINT has drained it.
-pub fn run(config: Config) -> Result<(), RunError> {
-    daemon::run(|descriptors_max| serve(config, descriptors_max))
+/// Makes the node's key where there is none. Returns its public half.
+pub fn keygen(config: &Config) -> Result<String, RunError> {
+    let key = node_key::read_or_generate(&config.node.state_dir, &mut rand::rng());
+    Ok(key.map_err(|error| RunError::Failed(error.to_string()))?.public().to_string())
 }
 
-async fn serve(config: Config, descriptors_max: u64) -> Result<(), RunError> {
-    let mut signals = Signals::new()?;
-    let mut edge = Edge::start(config, descriptors_max).map_err(RunError)?;
-    edge.await_links().await;
-    edge.open();
-    edge.shard.borrow_mut().is_joining = false;
-    edge.announce();
-    signals.serve(&mut edge).await;
+/// Runs an edge until SIGTERM or SIGINT has drained it.
+pub fn run(file: &Path) -> Result<(), RunError> {
+    daemon::run(async |signals| {
+        let config = config::load_to_run(file)?;
+        logging::start(&config.log);
+        config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+        serve(config, signals).await
+    })
+}
+
+async fn serve(config: Config, mut signals: Signals) -> Result<(), RunError> {
+    let mut edge = Edge::start(config, daemon::descriptors()).map_err(RunError::Failed)?;
+    if signals.unless_stopped(edge.await_links()).await {
+        edge.open();
+        edge.shard.borrow_mut().is_joining = false;
+        edge.announce();
+        signals.serve(&mut edge).await;
+    }
     signals.stop(edge.drain()).await;
     Ok(())
 }
@@ -87,14 +100,18 @@ impl Edge {
         let (mut inherited, mut handover) = (Inherited::take_all(), Handover::default());
         let mut bound = Vec::new();
         for settings in &config.listeners {
-            let listener = bind_or_adopt(&settings.address, settings.backlog, &mut inherited, &mut handover)?;
+            let ipv6_only = config.is_ipv6_only(&settings.address);
+            let listener =
+                bind_or_adopt(&settings.address, settings.backlog, ipv6_only, &mut inherited, &mut handover)?;
             let admission = peers.admission(&config, settings);
             let pages = faces::client_pages(shard.clone(), settings.path.clone());
             let state = Rc::new(listener_state(settings, admission, &listener, pages)?);
             shard.borrow_mut().listeners.push(state.clone());
             bound.push((state, listener));
         }
-        let bind_admin = |address: &Option<Address>| address.as_ref().map(|address| bind(address, ADMIN_BACKLOG));
+        let bind_admin = |address: &Option<Address>| {
+            address.as_ref().map(|address| bind(address, ADMIN_BACKLOG, config.is_ipv6_only(address)))
+        };
         let admin = bind_admin(&config.admin.listen).transpose()?;
         let agent = bind_admin(&config.admin.agent_listen).transpose()?;
         let control = Rc::new(Control::new(&shard, &config));

@@ -5,7 +5,7 @@ use super::faces;
 use super::steward::Steward;
 use super::store::{Removed, Store};
 use crate::admin::command::MASTER_PREFIX;
-use crate::auth::cryptosign::SecretKey;
+use crate::admin::logging;
 use crate::cluster::{Cluster, Member, Membership};
 use crate::config::resolved::Peer;
 use crate::config::{Host, MasterConfig, node_key};
@@ -21,25 +21,31 @@ use crate::transport::http::{Page, Pages};
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::{Instant, SystemTime};
 
 /// Makes the master's key, and that of its own operator, where there are none. Returns the public half of the first.
 pub fn keygen(config: &MasterConfig) -> Result<String, RunError> {
-    let make = |path| node_key::read_or_generate_file(path, &mut rand::rng()).map_err(|e| RunError(e.to_string()));
+    let make = |path| {
+        node_key::read_or_generate_file(path, &mut rand::rng()).map_err(|error| RunError::Failed(error.to_string()))
+    };
     make(&node_key::operator_key_path(&config.state_dir))?;
     let key = node_key::read_or_generate(&config.state_dir, &mut rand::rng());
-    Ok(key.map_err(|error| RunError(error.to_string()))?.public().to_string())
+    Ok(key.map_err(|error| RunError::Failed(error.to_string()))?.public().to_string())
 }
 
 /// Runs a master until SIGTERM or SIGINT.
-pub fn run(config: MasterConfig) -> Result<(), RunError> {
-    daemon::run(|descriptors_max| serve(config, descriptors_max))
+pub fn run(file: &Path) -> Result<(), RunError> {
+    daemon::run(async |signals| {
+        let config = MasterConfig::load_to_run(file)?;
+        logging::start(&config.log);
+        serve(config, signals).await
+    })
 }
 
-async fn serve(config: MasterConfig, descriptors_max: u64) -> Result<(), RunError> {
-    let mut signals = Signals::new()?;
-    let steward = start(&config, descriptors_max).map_err(RunError)?;
+async fn serve(config: MasterConfig, mut signals: Signals) -> Result<(), RunError> {
+    let steward = start(&config, daemon::descriptors()).map_err(RunError::Failed)?;
     announce(&steward);
     signals.serve(&mut Master { steward, config }).await;
     Ok(())
@@ -64,7 +70,7 @@ impl Daemon for Master {
 }
 
 fn start(config: &MasterConfig, descriptors_max: u64) -> Result<Rc<Steward>, String> {
-    let (key, local_operator) = keys(config)?;
+    let (key, local_operator) = config.keys()?;
     let node = Rc::new(NodeInfo {
         id: config.id.clone(),
         hostname: hostname(),
@@ -85,7 +91,7 @@ fn start(config: &MasterConfig, descriptors_max: u64) -> Result<Rc<Steward>, Str
         operators: config.operators.clone(),
         limits: Limits::default(),
     };
-    let listener = bind(&config.listen, BACKLOG)?;
+    let listener = bind(&config.listen, BACKLOG, false)?;
     let realm = shard.borrow_mut().add_own_realm(&access.realm(&cluster.membership()));
     let admission = access.admission(&cluster.membership());
     // The pages tell of the steward, who is made of the listener that they stand on.
@@ -109,16 +115,6 @@ fn start(config: &MasterConfig, descriptors_max: u64) -> Result<Rc<Steward>, Str
     tokio::task::spawn_local(steward.clone().answer_calls(served));
     tokio::task::spawn_local(steward.clone().run());
     Ok(steward)
-}
-
-fn keys(config: &MasterConfig) -> Result<(SecretKey, SecretKey), String> {
-    let missing = || {
-        let (state, file) = (config.state_dir.display(), config.path.display());
-        format!("{state}: there is no key, make one with `crossbar-master keygen --config {file}`")
-    };
-    let key = node_key::read(&config.state_dir).map_err(|error| error.to_string())?.ok_or_else(missing)?;
-    let operator = node_key::read_file(&node_key::operator_key_path(&config.state_dir));
-    Ok((key, operator.map_err(|error| error.to_string())?.ok_or_else(missing)?))
 }
 
 /// Who belongs to the cluster at the start. Where that is as it was when the master ended, so is the version.

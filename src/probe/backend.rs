@@ -5,6 +5,7 @@ use super::clock::timestamp;
 use super::link::{Link, Lost, Outgoing, decode};
 use super::publishing::fingerprint;
 use super::settings::Settings;
+use crate::admin::stdout::print;
 use crate::transport::connect::Url;
 use crate::wamp::Message;
 use crate::wire::{Dict, Payload, Value};
@@ -38,6 +39,11 @@ struct Backend {
     containers: Vec<String>,
 }
 
+/// Prints a line with the time. A backend goes on serving where nobody reads it.
+fn say(text: &str) {
+    let _ = print(format!("{} {text}\n", timestamp()));
+}
+
 impl Backend {
     /// Serves, and comes back whenever the session is lost.
     async fn run(self) {
@@ -46,7 +52,7 @@ impl Backend {
                 Ok(never) => match never {},
                 Err(error) => error,
             };
-            println!("{} Backend at {}: {failure}", timestamp(), self.url);
+            say(&format!("Backend at {}: {failure}", self.url));
             tokio::time::sleep(RETRY_MAX.mul_f64(rand::random())).await;
         }
     }
@@ -79,7 +85,7 @@ impl Backend {
             Message::Registered { request, registration } => {
                 if let Some(procedure) = procedures.iter_mut().find(|procedure| procedure.request == request) {
                     procedure.id = registration;
-                    println!("{} Backend procedure registered at {}", timestamp(), procedure.procedure);
+                    say(&format!("Backend procedure registered at {}", procedure.procedure));
                 }
                 Ok(())
             }

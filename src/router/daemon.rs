@@ -2,14 +2,52 @@
 
 use super::node::raise_descriptors;
 use super::service;
+use crate::config::Mistakes;
+use std::process::ExitCode;
 use std::time::Duration;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Why a daemon did not start. One sentence for the operator.
+/// Why a daemon did not start.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct RunError(pub String);
+pub enum RunError {
+    /// Another start would find the same mistakes: one per line, each with its file.
+    #[error("{0}")]
+    Configuration(String),
+    /// Another start may do better. One sentence for the operator.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl RunError {
+    /// Says it on standard error.
+    ///
+    /// The exit code for a configuration with mistakes is `EX_CONFIG` of sysexits.h, on which the units do not restart.
+    pub fn report(&self, program: &str) -> ExitCode {
+        match self {
+            RunError::Configuration(mistakes) => {
+                eprintln!("{mistakes}");
+                ExitCode::from(EX_CONFIG)
+            }
+            RunError::Failed(sentence) => {
+                eprintln!("{program}: {sentence}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+impl From<Mistakes> for RunError {
+    fn from(mistakes: Mistakes) -> RunError {
+        RunError::Configuration(mistakes.to_string())
+    }
+}
+
+impl From<std::io::Error> for RunError {
+    fn from(error: std::io::Error) -> RunError {
+        RunError::Failed(error.to_string())
+    }
+}
 
 /// A program that serves until it is told to stop.
 pub trait Daemon {
@@ -19,33 +57,49 @@ pub trait Daemon {
     fn reload(&mut self);
 }
 
-/// The signals that a daemon listens to, from before it is ready.
+/// The signals that a daemon listens to, from before it reads its configuration: none ends it by chance, and each is
+/// answered when the daemon is as far.
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
 }
 
-/// Gives `serve` a runtime, and the number of descriptors that the program may have.
-pub fn run<W: Future<Output = Result<(), RunError>>>(serve: impl FnOnce(u64) -> W) -> Result<(), RunError> {
-    let descriptors_max = raise_descriptors();
-    // In the sentence too: the journal shows no fields.
-    tracing::info!(descriptors_max, "up to {descriptors_max} descriptors may be open");
+/// Gives `serve` a runtime, and the signals, which are heard from now on.
+pub fn run(serve: impl AsyncFnOnce(Signals) -> Result<(), RunError>) -> Result<(), RunError> {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default())
-        .map_err(|error| RunError(format!("the runtime cannot be started: {error}")))?;
-    runtime.block_on(serve(descriptors_max))
+        .map_err(|error| RunError::Failed(format!("the runtime cannot be started: {error}")))?;
+    runtime.block_on(async { serve(Signals::new()?).await })
+}
+
+/// The number of descriptors that the program may have, which is raised as far as it goes.
+pub fn descriptors() -> u64 {
+    let descriptors_max = raise_descriptors();
+    // In the sentence too: the journal shows no fields.
+    tracing::info!(descriptors_max, "up to {descriptors_max} descriptors may be open");
+    descriptors_max
 }
 
 impl Signals {
-    pub fn new() -> Result<Signals, RunError> {
-        let listen = |kind| signal(kind).map_err(|error| RunError(format!("signals cannot be handled: {error}")));
+    fn new() -> Result<Signals, RunError> {
+        let listen =
+            |kind| signal(kind).map_err(|error| RunError::Failed(format!("signals cannot be handled: {error}")));
         Ok(Signals {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
             hangup: listen(SignalKind::hangup())?,
         })
+    }
+
+    /// Whether `work` came to its end before the daemon was told to stop.
+    pub async fn unless_stopped(&mut self, work: impl Future<Output = ()>) -> bool {
+        tokio::select! {
+            () = work => true,
+            _ = self.terminate.recv() => false,
+            _ = self.interrupt.recv() => false,
+        }
     }
 
     /// Says that the daemon is ready, and looks after it until it is told to stop.
@@ -77,6 +131,8 @@ impl Signals {
         }
     }
 }
+
+const EX_CONFIG: u8 = 78;
 
 /// How often `systemctl status` gets a new line.
 const STATUS_PERIOD: Duration = Duration::from_secs(5);

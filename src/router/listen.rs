@@ -28,15 +28,16 @@ use std::time::Duration;
 pub fn bind_or_adopt(
     address: &Address,
     backlog: u32,
+    ipv6_only: bool,
     inherited: &mut Inherited,
     handover: &mut Handover,
 ) -> Result<Listener, String> {
     let listener = match endpoint(address)? {
         Endpoint::Tcp(socket_address) => match inherited.take(socket_address) {
             Some(socket) => Listener::adopt(socket, backlog).map_err(|error| format!("{address}: {error}"))?,
-            None => bind(address, backlog)?,
+            None => bind(address, backlog, ipv6_only)?,
         },
-        Endpoint::Unix(_) => bind(address, backlog)?,
+        Endpoint::Unix(_) => bind(address, backlog, ipv6_only)?,
     };
     if let Listener::Tcp(socket) = &listener {
         handover.add(socket).map_err(|error| format!("{address}: {error}"))?;
@@ -55,10 +56,10 @@ fn endpoint(address: &Address) -> Result<Endpoint, String> {
 }
 
 /// Binds an address of the configuration. The error names it.
-pub fn bind(address: &Address, backlog: u32) -> Result<Listener, String> {
+pub fn bind(address: &Address, backlog: u32, ipv6_only: bool) -> Result<Listener, String> {
     let endpoint = endpoint(address)?;
-    let listener =
-        Listener::bind(&endpoint, backlog).map_err(|error| format!("cannot listen on {address}: {error}"))?;
+    let listener = Listener::bind(&endpoint, backlog, ipv6_only)
+        .map_err(|error| format!("cannot listen on {address}: {error}"))?;
     if let Address::Unix { path, mode } = address {
         let permissions = std::os::unix::fs::PermissionsExt::from_mode(*mode);
         std::fs::set_permissions(path, permissions).map_err(|error| format!("{}: {error}", path.display()))?;

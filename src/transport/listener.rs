@@ -4,6 +4,7 @@ use super::peer::Peer;
 use super::stream::Socket;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
@@ -23,20 +24,26 @@ pub enum Listener {
 }
 
 impl Listener {
-    /// Binds. A Unix socket file that nobody listens on any more is replaced.
-    pub fn bind(endpoint: &Endpoint, backlog: u32) -> io::Result<Listener> {
+    /// Binds. A Unix socket file that nobody listens on any more is replaced. A socket on `[::]` takes IPv4 too, unless
+    /// `ipv6_only`.
+    pub fn bind(endpoint: &Endpoint, backlog: u32, ipv6_only: bool) -> io::Result<Listener> {
         match endpoint {
             Endpoint::Tcp(address) => {
                 let domain = if address.is_ipv4() { socket2::Domain::IPV4 } else { socket2::Domain::IPV6 };
                 let socket = socket2::Socket::new(domain, socket2::Type::STREAM, Some(socket2::Protocol::TCP))?;
                 socket.set_reuse_address(true)?;
+                if address.is_ipv6() {
+                    socket.set_only_v6(ipv6_only)?;
+                }
                 socket.set_nonblocking(true)?;
                 socket.bind(&(*address).into())?;
                 socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
                 Ok(Listener::Tcp(TcpListener::from_std(socket.into())?))
             }
             Endpoint::Unix(path) => {
-                if path.exists() && std::os::unix::net::UnixStream::connect(path).is_err() {
+                // A file of any other kind is not ours to remove; binding fails then.
+                let is_socket = path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket());
+                if is_socket && std::os::unix::net::UnixStream::connect(path).is_err() {
                     std::fs::remove_file(path)?;
                 }
                 Ok(Listener::Unix(UnixListener::bind(path)?, path.clone()))

@@ -3,6 +3,7 @@
 use super::document::Remark;
 use super::draft::Draft;
 use super::{Import, Imported, import};
+use crate::admin::stdout::print;
 use crate::auth::cryptosign::SecretKey;
 use crate::config::{Config, node_key};
 use crate::ctl::run::Failure;
@@ -30,15 +31,12 @@ pub(in crate::ctl) fn run(
     let files: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
     if is_json {
         let Imported { id, toml, remarks, .. } = &imported;
-        println!("{:#}", json!({"id": id, "files": files, "toml": toml, "remarks": remarks}));
-        return Ok(());
+        let answer = json!({"id": id, "files": files, "toml": toml, "remarks": remarks});
+        return Ok(print(format!("{answer:#}\n"))?);
     }
     imported.remarks.iter().for_each(|remark| eprintln!("{}: {remark}", what.file.display()));
-    match directory {
-        Some(_) => files.iter().for_each(|file| println!("{file}")),
-        None => print!("{}", imported.toml),
-    }
-    Ok(())
+    let lines = || files.iter().map(|file| format!("{file}\n")).collect::<String>();
+    Ok(print(directory.map_or_else(|| imported.toml.clone(), |_| lines()))?)
 }
 
 /// The files that are then there.

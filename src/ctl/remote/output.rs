@@ -1,5 +1,6 @@
 //! What is printed: answers to standard output, progress and complaints to standard error.
 
+use crate::admin::stdout::print;
 use crate::ctl::run::Failure;
 use anyhow::anyhow;
 use serde_json::Value;
@@ -7,9 +8,7 @@ use std::io::{self, IsTerminal, Write};
 
 /// Prints to standard output, at once.
 pub(super) fn say(text: impl AsRef<str>) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_ref().as_bytes())?;
-    Ok(out.flush()?)
+    Ok(print(text.as_ref())?)
 }
 
 /// Prints JSON for programs.

@@ -20,7 +20,7 @@ fn tcp(host: &str, port: u16) -> Target {
 
 /// A listener that speaks both, on a free port or a socket file; WebSocket at `/ws` with CBOR, RawSocket with CBOR.
 fn serve(endpoint: Endpoint) -> (Listener, Accepting) {
-    let listener = Listener::bind(&endpoint, 16).unwrap();
+    let listener = Listener::bind(&endpoint, 16, false).unwrap();
     let http = HttpSettings {
         websocket_path: Some("/ws".to_owned()),
         serializers: vec![Serializer::Cbor],
