@@ -52,6 +52,8 @@ pub enum Input {
     Refused { pattern: Pattern, said: Want, error: String, payload: Payload },
     /// The answer to a call of ours; an error is told by its URI.
     Answer { token: u64, result: Result<Payload, (String, Payload)> },
+    /// A part of it, more of which comes.
+    Part { token: u64, payload: Payload },
 }
 
 impl Uplink {
@@ -139,6 +141,13 @@ impl Uplink {
             }
             Message::Error { request_type: code::CALL, request, error, payload, .. } => {
                 (self.answer(request, Err((error, payload))), None)
+            }
+            Message::Result { request, details, payload } if details.bool("progress") == Some(true) => {
+                let part = match self.requests.get(&request) {
+                    Some(Request::Call(token)) => Some(Input::Part { token: *token, payload }),
+                    Some(Request::Mirror(_)) | None => None,
+                };
+                (part, None)
             }
             Message::Result { request, payload, .. } => (self.answer(request, Ok(payload)), None),
             Message::Error { request, error, payload, .. } => {

@@ -621,6 +621,30 @@ fn history_keeps_the_order_of_a_publisher_within_a_millisecond() {
 }
 
 #[test]
+fn an_answer_that_is_longer_than_any_message_of_a_link_comes_whole() {
+    let mut world = world(2);
+    let publisher = world.join(0);
+    for number in 0..60u64 {
+        let args = vec![number.into(), Value::Bytes(vec![0; 300_000])];
+        world.publish(publisher, "com.history", Dict::new(), args);
+    }
+    // What is started anew has heard nothing of it.
+    world.kill(1);
+    world.run(5_000);
+    world.start(1);
+    world.run(5_000);
+    let reader = world.join(1);
+    let id = world.called(reader, "wamp.subscription.lookup", vec!["com.history".into()]).expect("a rule keeps it");
+    for (kwargs, expected) in
+        [(Dict::new(), (0..60).collect::<Vec<u64>>()), (Dict::new().with("reverse", true), (0..60).rev().collect())]
+    {
+        let events = world.called_with(reader, "wamp.subscription.get_events", id.clone(), kwargs).expect("it may");
+        let number = |event: &Value| event.as_dict()?.list("args")?.first()?.as_uint();
+        assert_eq!(events.iter().filter_map(number).collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
 fn what_is_retained_is_retained_on_every_node() {
     let mut world = world(2);
     let (a, b) = (world.join(0), world.join(1));

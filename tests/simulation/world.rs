@@ -496,6 +496,7 @@ impl World {
     fn transmit(&mut self, key: (usize, usize), epoch: u64, direction: usize, message: &Message) {
         let mut bytes = Vec::new();
         codec::encode(message, Serializer::Cbor, &mut bytes);
+        assert!(bytes.len() <= 1 << 24, "no link carries {} bytes of {}", bytes.len(), message.name());
         let delay = Duration::from_micros(self.rng.random_range(50..=self.delay_max_ms * 1_000));
         let Some(link) = self.links.get_mut(&key).filter(|link| link.epoch == epoch) else { return };
         if link.cut[direction] {

@@ -3,7 +3,7 @@
 //!
 //! What one session asks fills no link: from a number of questions on, the next messages of the session wait.
 
-use super::ClusteredRealm;
+use super::{ClusteredRealm, parts};
 use crate::realm::Effect;
 use crate::time::Now;
 use crate::wamp::message::code;
@@ -30,6 +30,8 @@ struct Gather {
     payload: Payload,
     /// By node.
     answers: BTreeMap<String, Answer>,
+    /// What has come of the answers that come in parts.
+    parts: BTreeMap<SessionKey, Vec<Value>>,
     waiting: BTreeSet<SessionKey>,
     deadline: Duration,
 }
@@ -168,7 +170,8 @@ impl ClusteredRealm {
         }
         let deadline = now.uptime + GATHER_TIMEOUT;
         let answers = BTreeMap::from([(self.node.clone(), own)]);
-        let gather = Gather { session, request, how, payload, answers, waiting, deadline };
+        let parts = BTreeMap::new();
+        let gather = Gather { session, request, how, payload, answers, parts, waiting, deadline };
         self.gathering.insert(token, gather, out);
         self.finish_gather_if_whole(token, out);
     }
@@ -184,8 +187,24 @@ impl ClusteredRealm {
         let Some(gather) = self.gathering.by_token.get_mut(&token) else { return };
         if gather.waiting.remove(&peer) {
             let Some(node) = self.uplinks.get(&peer).map(|uplink| uplink.node.clone()) else { return };
-            gather.answers.insert(node, result.map(|payload| payload.args().unwrap_or_default()));
+            let before = gather.parts.remove(&peer);
+            let is_flat = gather.how == Merge::Events;
+            let answer = result.map(|payload| {
+                let mut whole = before.unwrap_or_default();
+                parts::join(&mut whole, payload.args().unwrap_or_default(), is_flat);
+                whole
+            });
+            gather.answers.insert(node, answer);
             self.finish_gather_if_whole(token, out);
+        }
+    }
+
+    /// A peer has sent a part of its answer.
+    pub(super) fn handle_gathered_part(&mut self, token: u64, peer: SessionKey, payload: &Payload) {
+        let gather = self.gathering.by_token.get_mut(&token);
+        if let Some(gather) = gather.filter(|gather| gather.waiting.contains(&peer)) {
+            let whole = gather.parts.entry(peer).or_default();
+            parts::join(whole, payload.args().unwrap_or_default(), gather.how == Merge::Events);
         }
     }
 
@@ -227,7 +246,11 @@ impl ClusteredRealm {
 
 impl Gather {
     fn finish(self, out: &mut Vec<Effect>) {
-        let Gather { session, request, how, payload, answers, .. } = self;
+        let Gather { session, request, how, payload, mut answers, parts, .. } = self;
+        if !parts.is_empty() {
+            let refusal = Payload::from_values(vec!["an answer did not come to its end in time".into()], Dict::new());
+            answers.insert(String::new(), Err((error::NETWORK_FAILURE.to_owned(), refusal)));
+        }
         let (good, mut bad): (Vec<Answer>, Vec<Answer>) = answers.into_values().partition(Result::is_ok);
         if let Some(index) = bad.iter().position(is_missing).filter(|_| how.joins()) {
             // What could not be brought here is part of the answer, which must not look as if it were whole.
@@ -350,6 +373,7 @@ mod tests {
             how,
             payload: Payload::empty(),
             answers,
+            parts: BTreeMap::new(),
             waiting: BTreeSet::new(),
             deadline: Duration::ZERO,
         };

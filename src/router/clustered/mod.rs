@@ -10,6 +10,7 @@ mod gather;
 mod holdings;
 mod notices;
 mod page;
+mod parts;
 mod settling;
 mod upkeep;
 
@@ -336,6 +337,7 @@ impl ClusteredRealm {
         for (kind, (policy, uri)) in topics.chain(procedures) {
             self.mirror(&Pattern { kind, policy, uri }, out);
         }
+        parts::cut_answers(self.members(), out, first);
     }
 
     /// Says to every peer what is wanted of a pattern now.
@@ -407,6 +409,7 @@ impl ClusteredRealm {
                 self.handle_peer_answer(now, key, token, result, out);
             }
             Some(Input::Answer { token, result }) => self.handle_gathered(token, key, result, out),
+            Some(Input::Part { token, payload }) => self.handle_gathered_part(token, key, &payload),
             Some(Input::Notice { topic, payload }) => self.handle_notice(now, key, &topic, &payload, out),
             None => {}
         }
