@@ -330,6 +330,86 @@ async function unknownRealm(router) {
     assert.equal(await rejected(router.autobahn({ realm: 'no.such.realm' })), 'wamp.error.no_such_realm');
 }
 
+async function closingIsOrderly(router) {
+    const connection = (await router.autobahn()).connection;
+    const { onclose } = connection;
+    const closed = new Promise((resolve) => {
+        connection.onclose = (how, details) => {
+            resolve([how, details.reason]);
+            return onclose(how, details);
+        };
+    });
+    connection.close('com.example.close.enough', 'enough');
+    // "lost" would be a connection that ended without a closing handshake.
+    assert.deepEqual(await patiently(closed), ['closed', 'wamp.close.goodbye_and_out']);
+}
+
+async function manySessionsAtOnce(router) {
+    const sessions = await Promise.all(Array.from({ length: 40 }, () => router.autobahn()));
+    assert.equal(new Set(sessions.map((session) => session.id)).size, sessions.length);
+    const inboxes = await Promise.all(sessions.map((session) => subscribe(session, router.uri('topic'))));
+    await Promise.all(sessions.map((session, n) => publish(session, router.uri('topic'), [n], {}, { exclude_me: false })));
+    for (const inbox of inboxes) {
+        const numbers = [];
+        while (numbers.length < sessions.length) numbers.push((await inbox.take()).args[0]);
+        assert.deepEqual(
+            numbers.sort((one, other) => one - other),
+            sessions.map((_, n) => n),
+        );
+    }
+}
+
+async function everySubscriptionThatMatchesIsServed(router) {
+    const [alice, bob] = [await router.autobahn(), await router.autobahn()];
+    const topic = router.uri('house.kitchen.lamp');
+    const inboxes = [
+        await subscribe(bob, topic),
+        await subscribe(bob, router.uri('house'), { match: 'prefix' }),
+        await subscribe(bob, router.uri('house..lamp'), { match: 'wildcard' }),
+    ];
+    const publication = await publish(alice, topic, ['on']);
+    for (const inbox of inboxes) {
+        const event = await inbox.take();
+        assert.deepEqual([event.args, event.details.publication], [['on'], publication.id]);
+    }
+    await publish(alice, topic, ['fence']);
+    for (const inbox of inboxes) assert.deepEqual(await inbox.until('fence'), []);
+}
+
+async function handlersThatThrowHarmNobody(router) {
+    const [alice, bob] = [await router.autobahn(), await router.autobahn()];
+    const inbox = new Inbox();
+    await patiently(
+        bob.subscribe(router.uri('topic'), (args) => {
+            inbox.put({ args });
+            throw new Error('not my day');
+        }),
+    );
+    await patiently(
+        bob.register(router.uri('moody'), ([wanted]) => {
+            if (wanted === 'trouble') throw new Error('not my day');
+            return wanted;
+        }),
+    );
+    for (const wanted of ['first', 'second']) {
+        await publish(alice, router.uri('topic'), [wanted]);
+        assert.deepEqual((await inbox.take()).args, [wanted]);
+        assert.match((await rejected(alice.call(router.uri('moody'), ['trouble']))).error, /^wamp\.error\./);
+        assert.equal(await patiently(alice.call(router.uri('moody'), [wanted])), wanted);
+    }
+}
+
+// As much as a message may have without any configuration, a mebibyte, less what is around it.
+async function largestMessages(router) {
+    const [one, other] = [await router.autobahn(), await router.autobahn()];
+    await patiently(other.register(router.uri('echo'), ([text]) => text));
+    const inbox = await subscribe(other, router.uri('topic'));
+    const text = 'x'.repeat(1_048_000);
+    assert.equal((await patiently(one.call(router.uri('echo'), [text]))).length, text.length);
+    await publish(one, router.uri('topic'), [text]);
+    assert.equal((await inbox.take()).args[0].length, text.length);
+}
+
 async function largeMessages(router) {
     const [caller, callee] = [await router.autobahn(), await router.autobahn()];
     await patiently(callee.register(router.uri('echo'), ([text]) => text));
@@ -363,5 +443,10 @@ await main([
     wampcra,
     cryptosign,
     unknownRealm,
+    closingIsOrderly,
+    manySessionsAtOnce,
+    everySubscriptionThatMatchesIsServed,
+    handlersThatThrowHarmNobody,
     largeMessages,
+    largestMessages,
 ]);
