@@ -65,6 +65,8 @@ pub struct Offer {
     pub pending: bool,
     /// They ask to take it from whoever has it.
     pub force: bool,
+    /// Which of its ids the registration has.
+    pub generation: u32,
 }
 
 impl Offer {
@@ -80,8 +82,13 @@ impl Offer {
                 options.set(key, true);
             }
         }
-        options
+        with_generation(options, self.generation)
     }
+}
+
+/// Adds which of its ids a subscription or registration has, where it is not the first.
+pub fn with_generation(options: Dict, generation: u32) -> Dict {
+    if generation == 0 { options } else { options.with("generation", generation) }
 }
 
 /// Turns the EVENT of a link into the options of a PUBLISH on this node: the id, the publisher and what the origin

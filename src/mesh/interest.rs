@@ -5,6 +5,7 @@
 //! simply told everything.
 
 use super::Offer;
+use super::frames::with_generation;
 use crate::wamp::uri::Match;
 use crate::wamp::{Id, Message};
 use crate::wire::Dict;
@@ -29,7 +30,10 @@ pub struct Pattern {
 /// What a node wants of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Want {
-    Listen,
+    /// To a subscription that has this one of its ids.
+    Listen {
+        generation: u32,
+    },
     Answer(Offer),
 }
 
@@ -181,7 +185,10 @@ fn ask(pattern: &Pattern, want: Want, request: Id) -> Message {
     };
     let uri = pattern.uri.clone();
     match want {
-        Want::Listen => Message::Subscribe { request, options: with_match(Dict::new()), topic: uri },
+        Want::Listen { generation } => {
+            let options = with_generation(with_match(Dict::new()), generation);
+            Message::Subscribe { request, options, topic: uri }
+        }
         Want::Answer(offer) => Message::Register { request, options: with_match(offer.options()), procedure: uri },
     }
 }
@@ -237,6 +244,7 @@ mod tests {
             leaving: false,
             pending: false,
             force: false,
+            generation: 0,
         }))
     }
 

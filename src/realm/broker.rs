@@ -50,7 +50,7 @@ impl Broker {
             }
         }
         for rule in &config.history {
-            let place = self.place_or_create(now, &rule.uri, rule.policy);
+            let place = self.place_or_create(now, &rule.uri, rule.policy, 0);
             self.histories.configure(place, rule.entries_max);
             self.changed.insert((rule.policy, rule.uri.clone()));
         }

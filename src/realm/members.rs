@@ -1,5 +1,6 @@
 //! Who is in the realm.
 
+use super::ids::GivenUp;
 use crate::wamp::{Id, Identity, SessionKey};
 use std::collections::HashMap;
 
@@ -26,6 +27,8 @@ pub struct Member {
     pub next_invocation: Id,
     /// Set when it was told to go: it counts no more, and what it still sends is not routed.
     pub ending: Option<Ending>,
+    /// What it held and has given up.
+    pub given_up: GivenUp,
 }
 
 impl Member {
@@ -65,7 +68,8 @@ impl Members {
         }
         debug_assert!(self.by_key[place].is_none(), "place {place} in the shard is taken");
         self.by_id.insert(identity.session, key);
-        self.by_key[place] = Some(Box::new(Member { kind, identity, next_invocation: 1, ending: None }));
+        self.by_key[place] =
+            Some(Box::new(Member { kind, identity, next_invocation: 1, ending: None, given_up: GivenUp::default() }));
         match kind {
             MemberKind::Client => self.n_clients += 1,
             MemberKind::Peer => self.peers.push(key),

@@ -174,3 +174,38 @@ fn the_routers_ids_are_in_range() {
 fn strict() -> Setup {
     Setup { realm: "request_ids = \"strict\"", ..Setup::default() }
 }
+
+/// An old handle must not end what the session has registered or subscribed to since.
+#[test]
+fn an_id_that_was_given_up_does_not_come_again() {
+    everywhere(|mut router| {
+        let mut a = router.join("a");
+        let mut b = router.join("b");
+        for round in ["one", "two", "three"] {
+            a.register("com.procedure", "{}", &format!("reg_{round}"));
+            a.subscribe("com.topic", "{}", &format!("sub_{round}"));
+            a.send(&format!("[66, #, $reg_{round}]"));
+            a.expect("[67, #]");
+            a.send(&format!("[34, #, $sub_{round}]"));
+            a.expect("[35, #]");
+        }
+        a.register("com.procedure", "{}", "reg");
+        a.subscribe("com.topic", "{}", "sub");
+        for old in ["one", "two", "three"] {
+            a.send(&format!("[66, #, $reg_{old}]"));
+            a.expect(r#"[8, 66, #, {}, "wamp.error.no_such_registration", ...]"#);
+            a.send(&format!("[34, #, $sub_{old}]"));
+            a.expect(r#"[8, 34, #, {}, "wamp.error.no_such_subscription", ...]"#);
+        }
+        b.send(r#"[48, #, {}, "com.procedure"]"#);
+        a.expect("[68, 1, $reg, {}]");
+        a.send("[70, 1, {}]");
+        b.expect("[50, #, {}]");
+        b.publish("com.topic", "{}", "");
+        a.expect("[36, $sub, $_, {}]");
+        // For others it is the first time.
+        a.send("[66, #, $reg]");
+        a.expect("[67, #]");
+        b.register("com.procedure", "{}", "reg_one");
+    });
+}

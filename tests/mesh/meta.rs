@@ -60,3 +60,33 @@ fn testaments_are_published_on_every_node() {
     drop(testator);
     heir.expect(r#"[36, $sub, $_, {...}, ["gone"]]"#);
 }
+
+/// Also when it is not the first that the session has.
+#[test]
+fn ids_are_the_same_on_all_nodes() {
+    let mut cluster = Cluster::start(2, Setup::default());
+    let mut near = cluster.node(1).join("near");
+    let mut far = cluster.node(2).join("far");
+    for (register, unregister, registered) in [(64, 66, 65), (32, 34, 33)] {
+        let options = if register == 64 { r#"{"invoke": "random"}"# } else { "{}" };
+        let kind = if register == 64 { "registration" } else { "subscription" };
+        for round in 0..3 {
+            near.send(&format!(r#"[{register}, #, {options}, "com.thing"]"#));
+            near.expect(&format!("[{registered}, #, ${kind}{round}]"));
+            // A session on the other node gets the id that there is.
+            far.send(&format!(r#"[{register}, #, {options}, "com.thing"]"#));
+            far.expect(&format!("[{registered}, #, ${kind}{round}]"));
+            for session in [&mut near, &mut far] {
+                session.call(&format!("wamp.{kind}.lookup"), r#"["com.thing"]"#, &format!("[${kind}{round}]"));
+            }
+            far.send(&format!("[{unregister}, #, ${kind}{round}]"));
+            far.expect(&format!("[{}, #]", unregister + 1));
+            // Goes over the link behind what has just been given up, so that node 1 knows of that.
+            far.call("wamp.session.count", "", "[2]");
+            near.send(&format!("[{unregister}, #, ${kind}{round}]"));
+            near.expect(&format!("[{}, #]", unregister + 1));
+        }
+        let ids = [0, 1, 2].map(|round| near.id(&format!("{kind}{round}")));
+        assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2], "{ids:?}");
+    }
+}

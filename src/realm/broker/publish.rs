@@ -219,7 +219,7 @@ impl Broker {
             let to: Vec<SessionKey> =
                 cx.members.peers().iter().copied().filter(|peer| !peers_served.contains(peer)).collect();
             if !to.is_empty() {
-                let subscription = id_of(IdKind::Subscription, Match::Exact, publication.topic, |_| false);
+                let subscription = id_of(IdKind::Subscription, Match::Exact, publication.topic, 0, |_| false);
                 let (details, payload) = (publication.details_for_peers(), publication.payload.clone());
                 let message = Message::Event { subscription, publication: publication.id, details, payload };
                 cx.out.push(Effect::Fanout { to, message });

@@ -3,7 +3,7 @@
 use super::{Broker, receivers};
 use crate::realm::holdings::Holding;
 use crate::realm::ids::{IdKind, id_of};
-use crate::realm::{Context, Effect, MemberKind, timestamp};
+use crate::realm::{Context, Effect, MemberKind, Members, timestamp};
 use crate::time::Now;
 use crate::wamp::message::code;
 use crate::wamp::uri::{Match, is_reserved};
@@ -17,6 +17,8 @@ pub struct Subscription {
     pub id: Id,
     pub uri: String,
     pub policy: Match,
+    /// Which of its ids it has, see `id_of`.
+    pub generation: u32,
     /// Wall time since the Unix epoch.
     pub created: Duration,
     /// Dense, because a publication copies it; in no particular order.
@@ -63,7 +65,12 @@ impl Broker {
             cx.out.push(Effect::Send { to: key, message });
             return;
         }
-        let place = if again { known.expect("it is held") } else { self.add(cx, key, kind, topic, policy) };
+        let generation = match kind {
+            MemberKind::Client => self.generation_for(cx.members, key, topic, policy),
+            MemberKind::Peer | MemberKind::Uplink => generation(options),
+        };
+        let again = again && !self.give_way_to_generation(cx, key, kind, known, generation);
+        let place = if again { known.expect("it is held") } else { self.add(cx, key, kind, topic, policy, generation) };
         let subscription = self.subscriptions[place].id;
         cx.out.push(Effect::Send { to: key, message: Message::Subscribed { request, subscription } });
         if options.bool("get_retained") == Some(true) {
@@ -71,11 +78,49 @@ impl Broker {
         }
     }
 
+    /// The generation of the id that a client's subscription is to have: that of the subscription which exists, if one
+    /// does, else the first that the client has not given up.
+    pub fn generation_for(&self, members: &Members, key: SessionKey, topic: &str, policy: Match) -> u32 {
+        let existing = self.by_pattern.value(topic, policy).map(|place| self.subscriptions[*place].generation);
+        let given_up = members.member(key).map(|member| &member.given_up);
+        let next = || given_up.map_or(0, |it| it.next_generation(IdKind::Subscription, policy, topic));
+        existing.unwrap_or_else(next)
+    }
+
+    /// Takes a subscription away from a link that has it alone and now says that it has another id. Returns whether it
+    /// did.
+    fn give_way_to_generation(
+        &mut self,
+        cx: &mut Context,
+        key: SessionKey,
+        kind: MemberKind,
+        known: Option<usize>,
+        generation: u32,
+    ) -> bool {
+        let Some((place, subscription)) = known.map(|place| (place, &self.subscriptions[place])) else { return false };
+        let is_alone = subscription.clients.is_empty() && subscription.peers == [key];
+        let gives_way = kind == MemberKind::Peer && subscription.generation != generation && is_alone;
+        if gives_way {
+            self.take_away(cx, key, place);
+        }
+        gives_way
+    }
+
+    /// A subscription that a client loses is not to have the same id when the client gets it again.
+    fn note_given_up(&self, cx: &mut Context, key: SessionKey, place: usize) {
+        let Some(member) = cx.members.member_mut(key).filter(|member| member.kind == MemberKind::Client) else {
+            return;
+        };
+        let Subscription { policy, uri, generation, .. } = &self.subscriptions[place];
+        member.given_up.note(IdKind::Subscription, *policy, uri, *generation);
+    }
+
     /// Ends a subscription of `key`.
     pub fn handle_unsubscribe(&mut self, cx: &mut Context, key: SessionKey, request: Id, subscription: Id) {
         let place = self.by_id.get(&subscription).copied().filter(|place| self.holds(key, *place));
         let message = match place {
             Some(place) => {
+                self.note_given_up(cx, key, place);
                 self.take_away(cx, key, place);
                 Message::Unsubscribed { request, details: Dict::new() }
             }
@@ -108,6 +153,7 @@ impl Broker {
             }
             cx.out.push(Effect::Send { to: key, message: Message::Unsubscribed { request: 0, details } });
         }
+        self.note_given_up(cx, key, place);
         self.take_away(cx, key, place);
         true
     }
@@ -117,15 +163,16 @@ impl Broker {
     }
 
     /// The place of the subscription of this pattern.
-    pub(super) fn place_or_create(&mut self, now: Now, uri: &str, policy: Match) -> usize {
+    pub(super) fn place_or_create(&mut self, now: Now, uri: &str, policy: Match, generation: u32) -> usize {
         if let Some(place) = self.by_pattern.value(uri, policy) {
             return *place;
         }
-        let id = id_of(IdKind::Subscription, policy, uri, |id| self.by_id.contains_key(&id));
+        let id = id_of(IdKind::Subscription, policy, uri, generation, |id| self.by_id.contains_key(&id));
         let place = self.subscriptions.insert(Subscription {
             id,
             uri: uri.to_owned(),
             policy,
+            generation,
             created: now.wall,
             clients: Vec::new(),
             peers: Vec::new(),
@@ -145,8 +192,16 @@ impl Broker {
         }
     }
 
-    fn add(&mut self, cx: &mut Context, key: SessionKey, kind: MemberKind, topic: &str, policy: Match) -> usize {
-        let place = self.place_or_create(cx.now, topic, policy);
+    fn add(
+        &mut self,
+        cx: &mut Context,
+        key: SessionKey,
+        kind: MemberKind,
+        topic: &str,
+        policy: Match,
+        generation: u32,
+    ) -> usize {
+        let place = self.place_or_create(cx.now, topic, policy, generation);
         let was_visible = self.is_visible(place);
         let subscription = &mut self.subscriptions[place];
         let receivers = receivers(subscription, kind);
@@ -191,6 +246,11 @@ impl Broker {
         }
         self.release_if_unused(place);
     }
+}
+
+/// Which of its ids a subscription has on the node that a link is of.
+fn generation(options: &Dict) -> u32 {
+    options.uint("generation").and_then(|generation| u32::try_from(generation).ok()).unwrap_or(0)
 }
 
 /// The session that meta events about a subscription to `uri` name; None when there are to be none: interest of links

@@ -4,7 +4,7 @@ use super::Dealer;
 use super::registrations::{Callee, Invoke, Registration};
 use crate::realm::holdings::Holding;
 use crate::realm::ids::IdKind;
-use crate::realm::{Context, Effect, Member, MemberKind};
+use crate::realm::{Context, Effect, Member, MemberKind, Members};
 use crate::wamp::message::code;
 use crate::wamp::uri::Match;
 use crate::wamp::{Id, Message, SessionKey, error};
@@ -81,7 +81,10 @@ impl Dealer {
         let id = match existing {
             Some(id) if force => self.replace(cx, id, key, invoke),
             Some(id) => id,
-            None => self.registrations.create(procedure, policy, invoke, asked),
+            None => {
+                let generation = self.generation_for(cx.members, key, &procedure, policy);
+                self.registrations.create(procedure, policy, invoke, generation, asked)
+            }
         };
         self.add_callee(cx, id, key, options, asked);
         Ok(id)
@@ -93,10 +96,18 @@ impl Dealer {
     fn register_link(&mut self, cx: &mut Context, key: SessionKey, options: &Dict, procedure: String) -> Id {
         let (policy, invoke, _) = terms(options);
         let since = micros(options, "since_us").unwrap_or(cx.now.wall);
+        let generation = generation(options);
+        if let Some(known) = self.lookup(&procedure, policy)
+            && known.generation != generation
+            && known.callees.iter().all(|callee| callee.session == key)
+        {
+            // Nobody else knows it under the id that it had.
+            self.remove_callee(cx, known.id, key);
+        }
         let known = self.lookup(&procedure, policy).map(|existing| existing.id);
         let id = match known {
             Some(id) => id,
-            None => self.registrations.create(procedure, policy, invoke, since),
+            None => self.registrations.create(procedure, policy, invoke, generation, since),
         };
         if self.registrations.is_callee(key, id) {
             self.update_link(key, id, options, invoke, since);
@@ -104,6 +115,25 @@ impl Dealer {
             self.add_callee(cx, id, key, options, since);
         }
         id
+    }
+
+    /// The generation of the id that a client's registration is to have: that of the registration which exists, if one
+    /// does, else the first that the client has not given up.
+    pub fn generation_for(&self, members: &Members, key: SessionKey, procedure: &str, policy: Match) -> u32 {
+        let existing = self.lookup(procedure, policy).map(|existing| existing.generation);
+        let given_up = members.member(key).map(|member| &member.given_up);
+        let next = || given_up.map_or(0, |it| it.next_generation(IdKind::Registration, policy, procedure));
+        existing.unwrap_or_else(next)
+    }
+
+    /// A registration that a client loses is not to have the same id when the client gets it again.
+    fn note_given_up(&self, cx: &mut Context, id: Id, key: SessionKey) {
+        let Some(registration) = self.registration(id) else { return };
+        let Some(member) = cx.members.member_mut(key).filter(|member| member.kind == MemberKind::Client) else {
+            return;
+        };
+        let Registration { policy, uri, generation, .. } = registration;
+        member.given_up.note(IdKind::Registration, *policy, uri, *generation);
     }
 
     pub fn handle_unregister(&mut self, cx: &mut Context, key: SessionKey, request: Id, registration: Id) {
@@ -114,6 +144,7 @@ impl Dealer {
             return;
         }
         cx.out.push(Effect::Send { to: key, message: Message::Unregistered { request, details: Dict::new() } });
+        self.note_given_up(cx, registration, key);
         self.remove_callee(cx, registration, key);
     }
 
@@ -124,6 +155,7 @@ impl Dealer {
             return false;
         }
         announce_revocation(cx, registration, session, reason);
+        self.note_given_up(cx, registration, session);
         self.remove_callee(cx, registration, session);
         true
     }
@@ -147,10 +179,12 @@ impl Dealer {
             if callee != key {
                 // A URI, because that is what clients take it for.
                 announce_revocation(cx, id, callee, error::UNREGISTERED);
+                self.note_given_up(cx, id, callee);
             }
             if let Some(old) = self.take_callee(cx, id, callee) {
                 let waiting = old.queue;
-                id = self.registrations.create(old.uri, old.policy, invoke, cx.now.wall);
+                let generation = self.generation_for(cx.members, key, &old.uri, old.policy);
+                id = self.registrations.create(old.uri, old.policy, invoke, generation, cx.now.wall);
                 for call in &waiting {
                     if let Some(call) = self.calls.call_mut(*call) {
                         call.registration = id;
@@ -276,6 +310,11 @@ fn latest(kind: MemberKind, options: &Dict, since: Duration) -> Duration {
 /// A wall time of a link.
 fn micros(options: &Dict, key: &str) -> Option<Duration> {
     options.uint(key).map(Duration::from_micros)
+}
+
+/// Which of its ids a registration has on the node that a link is of.
+fn generation(options: &Dict) -> u32 {
+    options.uint("generation").and_then(|generation| u32::try_from(generation).ok()).unwrap_or(0)
 }
 
 /// Only a link may stand for more callees than itself.

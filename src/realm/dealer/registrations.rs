@@ -17,6 +17,8 @@ pub struct Registration {
     pub uri: String,
     pub policy: Match,
     pub invoke: Invoke,
+    /// Which of its ids it has, see `id_of`.
+    pub generation: u32,
     /// Wall time since the Unix epoch.
     pub created: Duration,
     /// In the order in which they registered; never empty while the registration is in the table.
@@ -105,6 +107,7 @@ impl Registration {
             latest: clients().map(|callee| callee.latest).max().unwrap_or(first.since),
             count: clients().count(),
             leaving: clients().all(Callee::is_leaving),
+            generation: self.generation,
         })
     }
 
@@ -135,6 +138,8 @@ pub struct LocalCallees {
     pub count: usize,
     /// They are all about to leave.
     pub leaving: bool,
+    /// Of the registration.
+    pub generation: u32,
 }
 
 impl Callee {
@@ -226,11 +231,19 @@ impl Registrations {
     }
 
     /// Makes a registration that has no callee yet; `add_callee` is to follow at once.
-    pub(super) fn create(&mut self, uri: String, policy: Match, invoke: Invoke, created: Duration) -> Id {
-        let id = id_of(IdKind::Registration, policy, &uri, |id| self.by_id.contains_key(&id));
+    pub(super) fn create(
+        &mut self,
+        uri: String,
+        policy: Match,
+        invoke: Invoke,
+        generation: u32,
+        created: Duration,
+    ) -> Id {
+        let id = id_of(IdKind::Registration, policy, &uri, generation, |id| self.by_id.contains_key(&id));
         self.by_pattern.insert(&uri, policy, id);
         let (callees, queue) = (Vec::new(), BTreeSet::new());
-        let registration = Registration { id, uri, policy, invoke, created, callees, turn: 0, turn_calls: 0, queue };
+        let registration =
+            Registration { id, uri, policy, invoke, generation, created, callees, turn: 0, turn_calls: 0, queue };
         self.by_id.insert(id, registration);
         id
     }

@@ -355,7 +355,10 @@ impl ClusteredRealm {
         let Pattern { kind, policy, uri } = pattern;
         let asked = self.settling.want(pattern);
         match kind {
-            Kind::Topic => self.realm.broker().lookup(uri, *policy).map(|_| Want::Listen).or(asked),
+            Kind::Topic => {
+                let found = self.realm.broker().lookup(uri, *policy);
+                found.map(|found| Want::Listen { generation: found.generation }).or(asked)
+            }
             Kind::Procedure if matches!(asked, Some(Want::Answer(offer)) if offer.force) => asked,
             Kind::Procedure => {
                 let local = self.realm.dealer().lookup(uri, *policy).and_then(|found| found.local_callees());

@@ -102,7 +102,7 @@ impl ClusteredRealm {
 
 /// What nodes tell one another is no publication; nobody looks at its ids.
 fn notice(topic: &str, told: Vec<Value>) -> Message {
-    let subscription = id_of(IdKind::Subscription, Match::Exact, topic, |_| false);
+    let subscription = id_of(IdKind::Subscription, Match::Exact, topic, 0, |_| false);
     let (details, payload) = (Dict::new().with("topic", topic), Payload::from_values(told, Dict::new()));
     Message::Event { subscription, publication: 1, details, payload }
 }

@@ -32,6 +32,8 @@ struct Request {
     asked: Duration,
     /// Uptime.
     deadline: Duration,
+    /// Which of its ids the subscription or registration is to have.
+    generation: u32,
 }
 
 impl Settling {
@@ -51,7 +53,7 @@ impl Settling {
     pub(super) fn want(&self, pattern: &Pattern) -> Option<Want> {
         let requests = self.by_pattern.get(pattern)?;
         match pattern.kind {
-            Kind::Topic => Some(Want::Listen),
+            Kind::Topic => Some(Want::Listen { generation: requests.first()?.generation }),
             Kind::Procedure => {
                 let first = requests.first()?;
                 let (invoke, force) = terms(&first.message);
@@ -63,6 +65,7 @@ impl Settling {
                     leaving: false,
                     pending: true,
                     force,
+                    generation: first.generation,
                 }))
             }
         }
@@ -94,10 +97,19 @@ impl ClusteredRealm {
         }
         let deadline = now.uptime + self.config().limits.settle_max;
         self.settling.deadlines.push_back((deadline, pattern.clone()));
-        let request = Request { session, message, asked: now.wall, deadline };
+        let generation = self.generation_for(session, &pattern);
+        let request = Request { session, message, asked: now.wall, deadline, generation };
         self.settling.by_pattern.entry(pattern.clone()).or_default().push(request);
         self.mirror(&pattern, out);
         self.settle_if_agreed(now, &pattern, out);
+    }
+
+    fn generation_for(&self, session: SessionKey, pattern: &Pattern) -> u32 {
+        let Pattern { kind, policy, uri } = pattern;
+        match kind {
+            Kind::Topic => self.realm.broker().generation_for(self.members(), session, uri, *policy),
+            Kind::Procedure => self.realm.dealer().generation_for(self.members(), session, uri, *policy),
+        }
     }
 
     /// Carries out what waits for a pattern, if no peer is left to agree.
@@ -252,6 +264,7 @@ pub(super) fn offer(local: LocalCallees) -> Offer {
         leaving: local.leaving,
         pending: false,
         force: false,
+        generation: local.generation,
     }
 }
 
