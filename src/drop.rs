@@ -39,7 +39,7 @@ drop_reasons! {
     TransportViolation = "transport_violation", "The peer broke the WebSocket, RawSocket, PROXY or HTTP protocol.";
     InvalidUtf8 = "invalid_utf8", "A text frame was not valid UTF-8.";
     InflateLimit = "inflate_limit", "A compressed message would inflate to more than message_bytes_max.";
-    TooManyConnections = "too_many_connections", "The listener already had connections_max connections.";
+    TooManyConnections = "too_many_connections", "The listener already had connections_max connections, or clients all that the descriptors allow.";
     TooManyHandshakes = "too_many_handshakes", "The listener already had handshakes_max connections in their handshake.";
     TooManySessions = "too_many_sessions", "The realm already had sessions_max sessions.";
     OriginRefused = "origin_refused", "The browser's origin is not in allowed_origins.";

@@ -175,6 +175,9 @@ const SECOND: u64 = 1_000 * MS;
 const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
 
+/// Descriptors that clients leave free: for the admin port with health and metrics, for the balancer's checks, for
+/// files, and for those who are just being refused. Links come on top. Where few are granted, clients leave half.
+pub const DESCRIPTORS_RESERVED: usize = 128;
 /// A receiver stalls those who feed it when its outbox is this full, in percent of `outbox_bytes_max`.
 pub const OUTBOX_STALL_PERCENT: usize = 75;
 /// Events may fill a link's outbox this far, in percent of `link_outbox_bytes_max`; the rest is for calls and answers.

@@ -159,7 +159,8 @@ fn keygen_makes_a_key_once_and_refuses_one_that_others_can_read() {
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     let refused = edge(&["keygen"], &path);
     assert_eq!(refused.status.code(), Some(1));
-    let sentence = format!("{}: mode 0644 lets others read the node key, it must be 0600 (chmod 600)\n", key.display());
+    let mode = "mode 0644 lets others read the node key, it must be 0600 (chmod 600)";
+    let sentence = format!("crossbar-edge: {}: {mode}\n", key.display());
     assert_eq!(stderr(&refused), sentence);
 }
 

@@ -1,6 +1,7 @@
 //! Where the programs' log lines go: to the journal where systemd listens, else to standard error for people or
 //! machines; and what is logged, which an operator can change while a program runs.
 
+use super::log_rate::RateLimit;
 use crate::config::check_log_filter;
 use crate::config::resolved::{Log, LogFormat};
 use std::ffi::OsString;
@@ -9,6 +10,7 @@ use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
+use tracing_subscriber::filter::FilterExt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
@@ -32,7 +34,7 @@ pub fn start(log: &Log) {
     };
     let (filter, handle) = reload::Layer::new(filter);
     let _ = FILTER.set(handle);
-    tracing_subscriber::registry().with(layer.with_filter(filter)).init();
+    tracing_subscriber::registry().with(layer.with_filter(filter.and(RateLimit))).init();
     if let Some(error) = complaint {
         tracing::warn!(%error, "the journal cannot be reached, logging to standard error");
     }

@@ -6,6 +6,7 @@ pub mod client;
 pub mod cluster_status;
 pub mod command;
 pub mod json;
+pub mod log_rate;
 pub mod logging;
 pub mod node_status;
 pub mod pages;

@@ -37,8 +37,7 @@ fn answer(shard: &mut Shard) -> String {
 fn room(shard: &Shard) -> u32 {
     let clients = shard.listeners.iter().filter(|listener| !listener.is_mesh);
     let listeners = clients.map(|listener| free(listener.connections.get(), listener.limits().connections_max));
-    let descriptors_max = usize::try_from(shard.node.descriptors_max).unwrap_or(usize::MAX);
-    listeners.chain([free(shard.connections.len(), descriptors_max)]).min().unwrap_or(100)
+    listeners.chain([free(shard.n_client_connections(), shard.clients_max())]).min().unwrap_or(100)
 }
 
 fn free(used: usize, max: usize) -> u32 {

@@ -45,6 +45,8 @@ pub fn run(file: &Path) -> Result<(), RunError> {
 
 async fn serve(config: Config, mut signals: Signals) -> Result<(), RunError> {
     let mut edge = Edge::start(config, daemon::descriptors()).map_err(RunError::Failed)?;
+    let clients_max = edge.shard.borrow().clients_max();
+    tracing::info!("clients may have up to {clients_max} connections together, as far as the descriptors go");
     if signals.unless_stopped(edge.await_links()).await {
         edge.open();
         edge.shard.borrow_mut().is_joining = false;

@@ -2,6 +2,7 @@
 
 use super::node::raise_descriptors;
 use super::service;
+use crate::admin::log_rate::tell_suppressed;
 use crate::config::Mistakes;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -116,7 +117,10 @@ impl Signals {
                     daemon.reload();
                     service::notify_ready(&daemon.status_line());
                 }
-                _ = status.tick() => service::notify_status(&daemon.status_line()),
+                _ = status.tick() => {
+                    service::notify_status(&daemon.status_line());
+                    tell_suppressed();
+                }
             }
         }
     }

@@ -8,6 +8,7 @@ use crate::auth::mutual;
 use crate::config::Config;
 use crate::config::resolved::{self, Address, Peer, ProxyProtocol, Purpose};
 use crate::drop::DropReason;
+use crate::limits::DESCRIPTORS_RESERVED;
 use crate::session::admission::{Admission, Grant, Methods, Mutual, Principal, Program};
 use crate::transport::accept::{self, Accepting, ProxyMode};
 use crate::transport::handover::{Handover, Inherited};
@@ -163,14 +164,7 @@ fn url(settings: &resolved::Listener, bound: &Listener) -> String {
 pub async fn run_listener(shard: Rc<RefCell<Shard>>, state: Rc<ListenerState>, listener: Listener) {
     loop {
         let (socket, peer) = listener.accept().await;
-        let limits = state.limits();
-        let refusal = if state.connections.get() + state.handshakes.get() >= limits.connections_max {
-            Some(DropReason::TooManyConnections)
-        } else if state.handshakes.get() >= limits.handshakes_max {
-            Some(DropReason::TooManyHandshakes)
-        } else {
-            None
-        };
+        let refusal = shard.borrow().refusal(&state);
         shard.borrow().stats.connections_accepted.add(1);
         match refusal {
             Some(reason) => {
@@ -182,6 +176,36 @@ pub async fn run_listener(shard: Rc<RefCell<Shard>>, state: Rc<ListenerState>, l
                 tokio::task::spawn_local(handle_connection(shard.clone(), state.clone(), socket, peer));
             }
         }
+    }
+}
+
+impl Shard {
+    /// Why a listener takes no further connection now.
+    fn refusal(&self, listener: &ListenerState) -> Option<DropReason> {
+        let limits = listener.limits();
+        let handshakes = listener.handshakes.get();
+        let is_for_clients = listener.id.is_some() && !listener.is_mesh;
+        if listener.connections.get() + handshakes >= limits.connections_max
+            || is_for_clients && self.n_client_connections() >= self.clients_max()
+        {
+            Some(DropReason::TooManyConnections)
+        } else {
+            (handshakes >= limits.handshakes_max).then_some(DropReason::TooManyHandshakes)
+        }
+    }
+
+    /// Connections that clients may have on all listeners together, as far as the descriptors go.
+    pub fn clients_max(&self) -> usize {
+        let granted = usize::try_from(self.node.descriptors_max).unwrap_or(usize::MAX);
+        // Each link is dialed by either node.
+        let reserved = DESCRIPTORS_RESERVED + 2 * self.links.len();
+        granted - reserved.min(granted / 2)
+    }
+
+    /// Connections of clients, with those that are in their handshake.
+    pub fn n_client_connections(&self) -> usize {
+        let clients = self.listeners.iter().filter(|listener| !listener.is_mesh);
+        clients.map(|listener| listener.connections.get() + listener.handshakes.get()).sum()
     }
 }
 

@@ -4,6 +4,7 @@
 mod harness;
 
 mod compression;
+mod descriptors;
 mod every_key;
 mod listeners;
 mod pages;
