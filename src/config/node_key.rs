@@ -142,8 +142,8 @@ fn make_directory(directory: &Path) -> io::Result<()> {
     }
 }
 
-/// What root makes in a directory of another user belongs to that user: a daemon that runs as `crossbar` reads the key that
-/// an operator makes for it.
+/// What root makes in a directory of another user belongs to that user: a daemon that runs as `crossbar` reads the key
+/// that an operator makes for it.
 fn give_to_owner_of(directory: &Path, made: &File) -> io::Result<()> {
     let owner = fs::metadata(directory)?;
     match made.metadata()?.uid() == 0 && owner.uid() != 0 {

@@ -227,7 +227,8 @@ impl Realm {
         self.desks.testaments.of(key)
     }
 
-    /// Publishes, to our own clients, what a session of another node has left behind that is gone together with its node.
+    /// Publishes, to our own clients, what a session of another node has left behind that is gone together with its
+    /// node.
     pub fn publish_testament(&mut self, now: Now, session: &Publisher, testament: Testament, out: &mut Vec<Effect>) {
         let first = out.len();
         let (mut cx, desks) = self.enter(now, out);
@@ -236,8 +237,8 @@ impl Realm {
         self.settle(now, out, first);
     }
 
-    /// A session of another node is gone together with its node: our own clients are told that it has left. What it held
-    /// has been told to `handle_elsewhere`, what it left behind to `publish_testament`.
+    /// A session of another node is gone together with its node: our own clients are told that it has left. What it
+    /// held has been told to `handle_elsewhere`, what it left behind to `publish_testament`.
     pub fn bury(&mut self, now: Now, session: Publisher, out: &mut Vec<Effect>) {
         let first = out.len();
         let (mut cx, desks) = self.enter(now, out);

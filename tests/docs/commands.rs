@@ -27,7 +27,8 @@ fn table() -> Vec<Command> {
     toml::from_str::<Table>(&text).unwrap_or_else(|error| panic!("commands.toml: {error}")).command
 }
 
-/// Whether this row runs what is shown. In the running text `crossbarctl gate` may stand for the command with its options.
+/// Whether this row runs what is shown. In the running text `crossbarctl gate` may stand for the command with its
+/// options.
 fn covers(row: &Command, shown: &Shown) -> bool {
     row.text == shown.command || !shown.is_whole && row.text.starts_with(&format!("{} ", shown.command))
 }

@@ -1,5 +1,5 @@
-//! The documentation is true: what is written from tables of the source is up to date (with `UPDATE=1` in the environment it is
-//! written anew), and every command that is shown is run somewhere.
+//! The documentation is true: what is written from tables of the source is up to date (with `UPDATE=1` in the
+//! environment it is written anew), and every command that is shown is run somewhere.
 
 mod commands;
 mod pages;

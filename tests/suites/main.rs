@@ -101,8 +101,8 @@ fn ws_of_node_compresses_through_four_edges() {
     four_edges("deflate-node", |command, url| node(command, "tests/suites/node/deflate.mjs", &[url]));
 }
 
-/// Plays a suite with an edge of its own. `program` is given the folder of the clients, and where the edge is by WebSocket and
-/// by RawSocket.
+/// Plays a suite with an edge of its own. `program` is given the folder of the clients, and where the edge is by
+/// WebSocket and by RawSocket.
 fn one_edge(suite: &str, program: impl Fn(&Path, &str, &str) -> Command) {
     let Some(clients) = installed() else { return };
     let edge = Edge::start(SERVED);

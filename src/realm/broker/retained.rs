@@ -28,8 +28,8 @@ struct RetainedEvent {
     /// Wall time.
     published: Duration,
     details: Dict,
-    /// The details for peers as the arguments by keyword of a payload: encoded, the lists of a publication take a fraction
-    /// of the memory.
+    /// The details for peers as the arguments by keyword of a payload: encoded, the lists of a publication take a
+    /// fraction of the memory.
     for_peers: Payload,
     /// Links can carry it. What they cannot is this node's alone.
     is_carried: bool,

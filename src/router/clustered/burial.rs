@@ -1,5 +1,6 @@
-//! What this node's clients are told of sessions whose node is dead: their testaments, and that they have left. Where they
-//! have left much behind it is told a little at a time, so that subscribers who read have had one part before the next.
+//! What this node's clients are told of sessions whose node is dead: their testaments, and that they have left. Where
+//! they have left much behind it is told a little at a time, so that subscribers who read have had one part before the
+//! next.
 
 use super::ClusteredRealm;
 use crate::realm::Effect;
@@ -67,7 +68,7 @@ impl ClusteredRealm {
     }
 }
 
-/// How much is published at once, in bytes of payload, and how long those who get it then have to read it. Both together
-/// are 10 MB/s; a client with the default outbox may fall behind by several parts.
+/// How much is published at once, in bytes of payload, and how long those who get it then have to read it. Both
+/// together are 10 MB/s; a client with the default outbox may fall behind by several parts.
 const BYTES_AT_ONCE: usize = 512 << 10;
 const PAUSE: Duration = Duration::from_millis(50);

@@ -1,5 +1,5 @@
-//! Notices: what a node tells its peers unasked, of its sessions and of what these leave behind and hold. What they hold
-//! is told by `holdings`; what becomes of it all is `afterlife`.
+//! Notices: what a node tells its peers unasked, of its sessions and of what these leave behind and hold. What they
+//! hold is told by `holdings`; what becomes of it all is `afterlife`.
 
 use super::ClusteredRealm;
 use super::afterlife::write_testament;
