@@ -4,6 +4,7 @@
 //! replays exactly: `SIM_SEED=… cargo test --test simulation random`, with `SIM_TRACE=1` to see every message;
 //! `SIM_SEEDS` says how many seeds are tried.
 
+mod amounts;
 mod client;
 mod judge;
 mod random;

@@ -35,8 +35,8 @@ pub(super) fn cut_answers(members: &Members, out: &mut Vec<Effect>, first: usize
     }
 }
 
-/// The arguments of an answer as those of several: a list, a dict of lists or the arguments themselves are cut. A page of
-/// what links fetch stays whole, it has been cut before.
+/// The arguments of an answer as those of several: a list, a dict of lists or the arguments themselves are cut. A page
+/// of what links fetch stays whole, it has been cut before.
 fn parts_of(mut args: Vec<Value>) -> Vec<Vec<Value>> {
     if args.len() == 2 && args[0].as_list().is_some() {
         return vec![args];
@@ -74,8 +74,8 @@ fn cut(items: Vec<Value>) -> Vec<Vec<Value>> {
     pieces
 }
 
-/// Adds the arguments of a further part to those of the parts before it. `is_flat` says that the arguments themselves have
-/// been cut, and not the list or the lists in the first of them.
+/// Adds the arguments of a further part to those of the parts before it. `is_flat` says that the arguments themselves
+/// have been cut, and not the list or the lists in the first of them.
 pub(super) fn join(whole: &mut Vec<Value>, part: Vec<Value>, is_flat: bool) {
     if is_flat || whole.is_empty() {
         return whole.extend(part);
