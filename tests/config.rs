@@ -35,6 +35,29 @@ fn full_example() -> (TempDir, PathBuf) {
     (directory, path)
 }
 
+#[test]
+fn check_cautions_about_what_is_easily_allowed_by_mistake() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("edge.toml");
+    let text = fs::read_to_string(repository("docs/examples/edge-minimal.toml")).unwrap();
+    let rule = "[[realm.role.permission]]\nuri = \"wamp.\"\nmatch = \"prefix\"\nallow = [\"call\"]\n";
+    let asked = "[[realm.role]]\nname = \"asked\"\nauthorizer = \"com.authorize\"\n";
+    let errors = |text: &str| {
+        fs::write(&path, text).unwrap();
+        let output = edge(&["check"], &path);
+        assert!(output.status.success(), "a caution is no mistake");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_eq!(errors(&text), "");
+    let cautions = errors(&format!("{text}{rule}"));
+    assert!(cautions.contains("warning: role 'anonymous' of realm 'realm1' may end what others have"), "{cautions}");
+    // The authorizer's own role is asked by its name, so it may be the one that registers it.
+    assert_eq!(errors(&format!("{text}{asked}")), "");
+    let dynamic = "[listen.auth.anonymous]\nauthenticator = \"com.auth\"\nauthenticator_realm = \"realm1\"\n[[realm]]";
+    let cautions = errors(&text.replacen("[[realm]]", dynamic, 1));
+    assert!(cautions.contains("no role of realm 'realm1' may register \"com.auth\""), "{cautions}");
+}
+
 fn edge(arguments: &[&str], config: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_crossbar-edge"));
     command.args(arguments).arg("--config").arg(config).output().unwrap()

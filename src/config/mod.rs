@@ -1,6 +1,7 @@
 //! The configuration file: read, checked and explained. `raw` is what the file says, `resolved` is what it means; every
 //! mistake on the way is one sentence for the operator.
 
+mod caution;
 pub mod host;
 mod limit_table;
 pub mod live;

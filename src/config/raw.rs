@@ -256,7 +256,8 @@ tables! {
     }
 
     Permission {
-        /// The URI, or with `match` the prefix or pattern, that the rule covers.
+        /// The URI, or with `match` the prefix or pattern, that the rule covers. What is in
+        /// `wamp.` it covers only if it begins so.
         live uri: At<String>;
         /// How it covers: `prefix` compares the beginning, `wildcard` takes an empty component for any.
         live r#match: At<Match> = "\"exact\"";

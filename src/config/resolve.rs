@@ -1,12 +1,13 @@
 //! From what the file says to what it means: fills in what depends on something else, and checks what no single value
 //! can know: references, duplicates, things that contradict each other.
 
+use super::caution::cautions;
 use super::host::Host;
 use super::mistake::{Findings, nearest};
 use super::raw;
 use super::resolve_listen::listeners;
 use super::resolved::{
-    Address, Admin, Config, Effective, Log, Master, Mesh, Node, Peer, Purpose, Realm, SlowConsumerRule,
+    Address, Admin, Config, Effective, Listener, Log, Master, Mesh, Node, Peer, Purpose, Realm, SlowConsumerRule,
 };
 use super::table::{At, Scalar};
 use super::value::{Disclose, SecretText, Text};
@@ -15,6 +16,7 @@ use crate::limits::Limits;
 use crate::realm::permission::HistoryRule;
 use crate::realm::{Action, Permission, RealmConfig, Role};
 use crate::wamp::uri::{Match, UriCheck, is_reserved};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -42,6 +44,9 @@ pub(super) fn resolve(file: &mut raw::File, path: &Path, host: &Host, findings: 
         findings.add(master.url.at, format!("url = {url} in [master], but the master speaks no TLS: it must be ws://"));
     }
     let node = node(&mut file.node, host, findings);
+    let listeners = listeners?;
+    let realms = with_deciding(realms.into_iter().collect::<Option<_>>()?, &listeners);
+    cautions(&realms).into_iter().for_each(|caution| findings.warn(None, caution));
     Some(Config {
         path: path.to_owned(),
         node: node?,
@@ -50,13 +55,26 @@ pub(super) fn resolve(file: &mut raw::File, path: &Path, host: &Host, findings: 
             agent_listen: file.admin.agent_listen.as_ref().map(|address| address.value.clone()),
         },
         log: Log { level: file.log.level.0.clone(), format: *file.log.format },
-        listeners: listeners?,
-        realms: realms.into_iter().collect::<Option<_>>()?,
+        realms,
+        listeners,
         mesh,
         master: file.master.as_ref().map(|master| Master { url: master.url.0.clone(), public_key: *master.public_key }),
         limits,
         effective: Effective(file.clone(), findings.take_warnings()),
     })
+}
+
+/// The realms with the names of their procedures that decide about others.
+fn with_deciding(mut realms: Vec<Realm>, listeners: &[Listener]) -> Vec<Realm> {
+    for realm in &mut realms {
+        let core = Arc::make_mut(&mut realm.core);
+        let authenticators = listeners.iter().flat_map(|listener| listener.auth.authenticators());
+        let authenticators = authenticators.filter(|found| found.realm == core.name).map(|found| &found.procedure);
+        let authorizers = core.roles.iter().filter_map(|role| role.authorizer.as_ref());
+        let deciding: BTreeSet<String> = authenticators.chain(authorizers).cloned().collect();
+        core.deciding = deciding.into_iter().collect();
+    }
+    realms
 }
 
 /// Relative paths are relative to the configuration file.
@@ -178,6 +196,8 @@ fn realm(raw: &raw::Realm, node_limits: &Limits, findings: &mut Findings<'_>) ->
         uri_check,
         roles,
         history,
+        // Known when the listeners are.
+        deciding: Vec::new(),
         local_first: *raw.local_first,
         limits: raw.limits.apply(node_limits),
     };

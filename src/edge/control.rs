@@ -136,6 +136,7 @@ pub(super) fn realm(config: &Config) -> Realm {
         uri_check: UriCheck::Loose,
         roles: vec![role],
         history: Vec::new(),
+        deciding: Vec::new(),
         local_first: false,
         limits: config.limits.clone(),
     };

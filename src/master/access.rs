@@ -44,6 +44,7 @@ impl Access {
             uri_check: UriCheck::Loose,
             roles: nodes.chain([operator]).collect(),
             history: Vec::new(),
+            deciding: Vec::new(),
             local_first: false,
             limits: self.limits.clone(),
         };

@@ -10,7 +10,7 @@ mod rules;
 
 pub use question::Question;
 
-use super::{Action, CallError, Context, RealmConfig};
+use super::{Action, CallError, Context, RealmConfig, meta};
 use crate::time::Now;
 use crate::wamp::uri::Match;
 use crate::wamp::{Identity, SessionKey, error};
@@ -23,6 +23,8 @@ use std::collections::HashMap;
 /// The authority of one realm.
 #[derive(Debug, Default)]
 pub struct Authority {
+    /// The procedures that decide about others, see `RealmConfig::deciding`.
+    deciding: Vec<String>,
     roles: HashMap<String, RoleAuthority>,
     cache: AnswerCache,
     questions: Questions,
@@ -30,7 +32,7 @@ pub struct Authority {
 
 #[derive(Debug)]
 enum RoleAuthority {
-    Rules(Rules),
+    Rules(Box<Rules>),
     /// The procedure of the authorizer.
     Authorizer(String),
 }
@@ -59,10 +61,11 @@ impl Authority {
     pub fn configure(&mut self, config: &RealmConfig) {
         self.cache = AnswerCache::default();
         self.roles.clear();
+        self.deciding = config.deciding.clone();
         for role in &config.roles {
             let authority = match &role.authorizer {
                 Some(procedure) => RoleAuthority::Authorizer(procedure.clone()),
-                None => RoleAuthority::Rules(Rules::new(&role.permissions)),
+                None => RoleAuthority::Rules(Box::new(Rules::new(&role.permissions))),
             };
             self.roles.insert(role.name.clone(), authority);
         }
@@ -72,8 +75,17 @@ impl Authority {
     /// yes the answer is no.
     pub fn judge(&mut self, now: Now, asker: Option<&Identity>, action: Action, uri: &str, policy: Match) -> Verdict {
         let Some(asker) = asker else { return refused(action, uri) };
-        match self.roles.get(&asker.authrole) {
+        let role = self.roles.get(&asker.authrole);
+        let covered = || self.deciding.iter().filter(|deciding| policy.covers(uri, deciding));
+        if action == Action::Register && !covered().all(|deciding| may_decide(role, deciding, policy)) {
+            return refused(action, uri);
+        }
+        match role {
             None => refused(action, uri),
+            // What is published when they are gone, they may say; that they may publish it is asked next.
+            Some(RoleAuthority::Rules(_)) if action == Action::Call && meta::is_own_business(uri) => {
+                Verdict::Granted { disclosed: false }
+            }
             Some(RoleAuthority::Rules(rules)) => match rules.grant(action, uri, policy) {
                 Some(disclosed) => Verdict::Granted { disclosed },
                 None => refused(action, uri),
@@ -134,6 +146,16 @@ impl Authority {
     /// Forgets what a session was waiting for. `false` when it was waiting for nothing.
     pub fn handle_leave(&mut self, session: SessionKey) -> bool {
         self.questions.forget(session)
+    }
+}
+
+/// Whether a role may register a pattern that covers a procedure that decides about others: only if a rule, or its
+/// authorizer, is asked about that procedure by its name.
+fn may_decide(role: Option<&RoleAuthority>, deciding: &str, policy: Match) -> bool {
+    match role {
+        None => false,
+        Some(RoleAuthority::Rules(rules)) => rules.names(Action::Register, deciding),
+        Some(RoleAuthority::Authorizer(_)) => policy == Match::Exact,
     }
 }
 

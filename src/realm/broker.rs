@@ -14,7 +14,8 @@ pub use subscriptions::Subscription;
 
 use super::{MemberKind, RealmConfig, pattern::PatternTable};
 use crate::time::Now;
-use crate::wamp::{Id, SessionKey, uri::Match};
+use crate::wamp::uri::{Match, is_reserved, names_reserved};
+use crate::wamp::{Id, SessionKey};
 use history::Histories;
 use retained::RetainedEvents;
 use slab::Slab;
@@ -91,12 +92,24 @@ impl Broker {
     /// The ids of all subscriptions that an event on `topic` goes to.
     pub fn matching(&self, topic: &str) -> Vec<Id> {
         let mut ids = Vec::new();
-        self.by_pattern.for_each_match(topic, |place| {
-            if self.is_visible(*place) {
-                ids.push(self.subscriptions[*place].id);
+        self.for_each_match(topic, |place| {
+            if self.is_visible(place) {
+                ids.push(self.subscriptions[place].id);
             }
         });
         ids
+    }
+
+    /// The places of all subscriptions that an event on `topic` goes to. What the router tells of itself goes to those
+    /// only that name its namespace, because only for those it was asked whether they may.
+    fn for_each_match(&self, topic: &str, mut visit: impl FnMut(usize)) {
+        let is_reserved = is_reserved(topic);
+        self.by_pattern.for_each_match(topic, |place| {
+            let subscription = &self.subscriptions[*place];
+            if !is_reserved || names_reserved(&subscription.uri, subscription.policy) {
+                visit(*place);
+            }
+        });
     }
 
     /// The kept events of a subscription that `query` asks for, unless they have more than `bytes_max` bytes.

@@ -63,6 +63,9 @@ pub struct RealmConfig {
     pub uri_check: UriCheck,
     pub roles: Vec<Role>,
     pub history: Vec<HistoryRule>,
+    /// The procedures of this realm that decide who comes in and who may do what: authenticators and authorizers. They
+    /// are registered only by roles that have a rule of exactly their URI.
+    pub deciding: Vec<String>,
     /// Calls go to a callee on this node where there is one, before the policy of the registration looks at other
     /// nodes.
     pub local_first: bool,

@@ -61,6 +61,20 @@ pub struct Methods {
     pub mutual: Option<Mutual>,
 }
 
+impl Methods {
+    /// The procedures that decide about those who come in.
+    pub fn authenticators(&self) -> impl Iterator<Item = &Authenticator> {
+        fn of<C>(source: &Option<Source<C>>) -> Option<&Authenticator> {
+            if let Some(Source::Dynamic(authenticator)) = source { Some(authenticator) } else { None }
+        }
+        let anonymous = match &self.anonymous {
+            Some(Anonymous::Dynamic(authenticator)) => Some(authenticator),
+            _ => None,
+        };
+        [anonymous, of(&self.ticket), of(&self.wampcra), of(&self.cryptosign)].into_iter().flatten()
+    }
+}
+
 /// The programs that are known, and what proves this one to them, see `auth::mutual`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mutual {

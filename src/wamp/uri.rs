@@ -85,6 +85,15 @@ pub fn n_components(uri: &str) -> usize {
     memchr::memchr_iter(b'.', uri.as_bytes()).count() + 1
 }
 
+/// Whether a pattern says of itself that it is about the namespace of the router: only then it covers names there.
+pub fn names_reserved(pattern: &str, policy: Match) -> bool {
+    match policy {
+        Match::Exact | Match::Wildcard => is_reserved(pattern),
+        // It may be cut short, and then is about other names as well.
+        Match::Prefix => pattern.starts_with("wamp."),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

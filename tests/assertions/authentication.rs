@@ -55,6 +55,10 @@ name = "anonymous"
 uri = ""
 match = "prefix"
 allow = ["call", "register", "publish", "subscribe"]
+[[realm.role.permission]]
+uri = "wamp."
+match = "prefix"
+allow = ["call", "subscribe"]
 "#;
     Setup { limits: "authentication_delay = \"50ms\"", listeners, realms, ..Setup::default() }
 }

@@ -6,7 +6,7 @@ use crossbar_cluster::wire::Serializer;
 
 /// A role whose authorizer is a procedure, on a RawSocket listener of its own; and one with rules of all kinds.
 fn setup() -> Setup {
-    let listeners = ["asked", "ruled"]
+    let listeners = ["asked", "ruled", "everybody"]
         .map(|role| {
             format!(
                 "[[listen]]\ntype = \"rawsocket\"\naddress = \"127.0.0.1:0\"\n\
@@ -38,8 +38,53 @@ allow = ["call"]
 [[realm.role.permission]]
 uri = "org.mine"
 allow = ["register"]
+[[realm.role]]
+name = "everybody"
+[[realm.role.permission]]
+uri = ""
+match = "prefix"
+allow = ["call", "register", "publish", "subscribe"]
 "#;
     Setup { listeners, rules, ..Setup::default() }
+}
+
+/// Who may do everything by a rule for the empty prefix rules neither over the router nor over who comes in.
+#[test]
+fn a_rule_for_everything_is_none_for_the_router() {
+    let mut router = Router::start(&setup());
+    let mut named = router.join("named");
+    let mut client = join(&router, 3, "everybody");
+    for procedure in ["session.kill_all", "session.list", "session.count", "registration.list", "subscription.get"] {
+        client.call_fails(&format!("wamp.{procedure}"), "", "wamp.error.not_authorized");
+    }
+    client.send(r#"[32, #, {}, "wamp.session.on_join"]"#);
+    client.expect(r#"[8, 32, #, {...}, "wamp.error.not_authorized", ...]"#);
+    client.subscribe("", r#"{"match": "prefix"}"#, "all");
+    named.subscribe("wamp.session.on_join", "{}", "joined");
+    let _other = router.join("other");
+    named.expect("[36, $joined, $_, {...}, [{...}]]");
+    client.expect_nothing();
+    // What it leaves behind is its own business.
+    client.call("wamp.session.add_testament", r#"["com.bye", [], {}]"#, "");
+    client.call("wamp.session.flush_testaments", "", "[1]");
+}
+
+/// Procedures that decide about others are registered by those only who are named for it.
+#[test]
+fn who_may_register_everything_may_not_decide_about_others() {
+    let mut router = Router::start(&setup());
+    let mut client = join(&router, 3, "everybody");
+    let refused = r#"[8, 64, #, {...}, "wamp.error.not_authorized", ...]"#;
+    for options in [r#"{}"#, r#"{"force_reregister": true}"#] {
+        client.send(&format!(r#"[64, #, {options}, "com.authorize"]"#));
+        client.expect(refused);
+    }
+    for (policy, uri) in [("prefix", ""), ("prefix", "com.auth"), ("wildcard", "com."), ("wildcard", ".authorize")] {
+        client.send(&format!(r#"[64, #, {{"match": "{policy}"}}, "{uri}"]"#));
+        client.expect(refused);
+    }
+    client.register("com.authorizer", "{}", "free");
+    router.join("named").register("com.authorize", "{}", "reg");
 }
 
 fn join(router: &Router, listener: usize, name: &str) -> Client {

@@ -158,6 +158,10 @@ name = "anonymous"
 uri = ""
 match = "prefix"
 allow = ["call", "register", "publish", "subscribe"]
+[[realm.role.permission]]
+uri = "wamp."
+match = "prefix"
+allow = ["call", "subscribe"]
 "#;
     everywhere_with(&Setup { realms, ..Setup::default() }, |mut router| {
         let mut a = router.join("a");

@@ -101,9 +101,23 @@ impl Setup {
 fn role_that_may(role: &str, more: &str) -> String {
     format!(
         "[[realm.role]]\nname = \"{role}\"\n[[realm.role.permission]]\nuri = \"\"\nmatch = \"prefix\"\n\
-         allow = [\"call\", \"register\", \"publish\", \"subscribe\"]\n{more}\n"
+         allow = [\"call\", \"register\", \"publish\", \"subscribe\"]\n{more}\n{NAMED}"
     )
 }
+
+/// What takes a rule that names it: the router's own procedures and topics, and those that decide about others.
+const NAMED: &str = r#"
+[[realm.role.permission]]
+uri = "wamp."
+match = "prefix"
+allow = ["call", "subscribe"]
+[[realm.role.permission]]
+uri = "com.authenticate"
+allow = ["call", "register", "publish", "subscribe"]
+[[realm.role.permission]]
+uri = "com.authorize"
+allow = ["call", "register", "publish", "subscribe"]
+"#;
 
 /// May call and subscribe in `com.open.` and look at the session meta API.
 const GUEST: &str = r#"

@@ -10,7 +10,7 @@ uri = "com.secret"
 entries_max = 10
 [[realm.role]]
 name = "judged"
-authorizer = "com.judge"
+authorizer = "com.authorize"
 "#;
 
 #[test]
@@ -41,7 +41,7 @@ fn the_node_that_answers_permits_by_its_own_configuration() {
 fn the_node_that_answers_asks_the_authorizer_of_the_role_itself() {
     let mut cluster = Cluster::start(2, Setup { rules: HISTORY, ..Setup::default() });
     let mut judge = cluster.node(1).join("judge");
-    judge.register("com.judge", "{}", "judge_reg");
+    judge.register("com.authorize", "{}", "judge_reg");
     judge.call("wamp.subscription.lookup", r#"["com.secret"]"#, "[$sub]");
     let events = judge.id("sub");
     cluster.kill(2);

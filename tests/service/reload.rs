@@ -81,6 +81,9 @@ name = "anonymous"
 uri = ""
 match = "prefix"
 allow = ["call", "register", "publish", "subscribe"]
+[[realm.role.permission]]
+uri = "wamp.session.count"
+allow = ["call"]
 "#;
     reload(&router, &Setup { realms, ..Setup::default() }, RELOADED);
     let mut b = router.connect();

@@ -566,13 +566,16 @@ fn config() -> RealmConfig {
         disclose_publisher: false,
     };
     let disclosing = Permission { disclose_caller: true, disclose_publisher: true, ..everything.clone() };
-    let role = |name: &str, rule| Role { name: name.to_owned(), permissions: vec![rule], authorizer: None };
+    let meta = Permission { uri: "wamp.".to_owned(), ..everything.clone() };
+    let role =
+        |name: &str, rule| Role { name: name.to_owned(), permissions: vec![rule, meta.clone()], authorizer: None };
     let limits = Limits { settle_max: Duration::from_secs(5), ..Limits::default() };
     RealmConfig {
         name: "realm1".to_owned(),
         uri_check: UriCheck::Loose,
         roles: vec![role("user", everything), role("open", disclosing)],
         history: vec![HistoryRule { uri: "com.history".to_owned(), policy: Match::Exact, entries_max: 1_000 }],
+        deciding: Vec::new(),
         local_first: false,
         limits,
     }

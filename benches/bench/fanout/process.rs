@@ -44,6 +44,9 @@ name = "anonymous"
 uri = ""
 match = "prefix"
 allow = ["call", "register", "publish", "subscribe"]
+[[realm.role.permission]]
+uri = "wamp.registration.lookup"
+allow = ["call"]
 [limits]
 event_delay_min = "{event_delay_min}"
 event_delay_max = "{event_delay_max}"

@@ -90,6 +90,7 @@ impl<'d> Realms<'d> {
             self.draft.set("uri", "", &item.path);
             self.draft.set("match", "prefix", &item.path);
             self.draft.set("allow", ACTIONS.to_vec(), &item.path);
+            self.name_reserved("", Match::Prefix, &ACTIONS, &[], &item.path);
         }
         self.permissions(&permissions, report);
         section.finish(report);
@@ -140,22 +141,40 @@ impl<'d> Realms<'d> {
         self.draft.table("[[realm.role.permission]]", &path);
         self.draft.set("uri", uri, &format!("{path}.uri"));
         self.draft.set("match", policy.name(), &path);
-        let mut grants = Vec::new();
-        for (key, words) in [("allow", ACTIONS.as_slice()), ("disclose", &["caller", "publisher"])] {
+        let mut sets: [Vec<&'static str>; 2] = [Vec::new(), Vec::new()];
+        let keys = [("allow", ACTIONS.as_slice()), ("disclose", &["caller", "publisher"])];
+        for ((key, words), set) in keys.into_iter().zip(&mut sets) {
             let Some(mut flags) = section.take(key).and_then(|item| item.section(report)) else {
                 self.draft.set(key, Vec::<String>::new(), &path);
                 continue;
             };
             let is_set = |word: &&&str| flags.take(word).and_then(|flag| flag.boolean(report)) == Some(true);
-            let set: Vec<&'static str> = words.iter().filter(is_set).copied().collect();
-            grants.extend(&set);
-            self.draft.set(key, set, &format!("{path}.{key}"));
+            *set = words.iter().filter(is_set).copied().collect();
+            self.draft.set(key, set.clone(), &format!("{path}.{key}"));
             flags.finish(report);
         }
+        let [allow, disclose] = &sets;
+        self.name_reserved(uri, policy, allow, disclose, &path);
         section.leave("cache", "not needed: rules are looked up fast as they are", report);
         section.leave("validate", "not carried over: payloads are not looked into", report);
         section.finish(report);
-        grants
+        sets.concat()
+    }
+
+    /// A rule of Crossbar.io covers the router's own procedures and topics where its pattern does; here it takes a rule
+    /// that names them, which is written beside it.
+    fn name_reserved(&mut self, uri: &str, policy: Match, allow: &[&str], disclose: &[&str], path: &str) {
+        let named = match policy {
+            Match::Prefix if RESERVED.starts_with(uri) && uri != RESERVED => RESERVED.to_owned(),
+            Match::Wildcard if uri.starts_with('.') => format!("wamp{uri}"),
+            _ => return,
+        };
+        let allow: Vec<&str> = allow.iter().filter(|action| ["call", "subscribe"].contains(action)).copied().collect();
+        self.draft.table("[[realm.role.permission]]", path);
+        self.draft.set("uri", named, path);
+        self.draft.set("match", policy.name(), path);
+        self.draft.set("allow", allow, path);
+        self.draft.set("disclose", disclose.to_vec(), path);
     }
 
     /// Event history that is kept in memory.
@@ -221,6 +240,8 @@ fn unstarred(uri: &str) -> (String, Match) {
     }
 }
 
+/// The namespace of the router.
+const RESERVED: &str = "wamp.";
 const ACTIONS: [&str; 4] = ["call", "register", "publish", "subscribe"];
 /// What Crossbar.io keeps where the rule does not say.
 const HISTORY_LIMIT: u64 = 100;

@@ -4,30 +4,62 @@
 //! that it covers: there has to be a rule that covers the whole pattern, and of all rules that cover a part of it and
 //! outrank that rule none may say no. So nobody widens his rights by subscribing to a prefix that is shorter than his
 //! permission.
+//!
+//! The namespace `wamp.` of the router is a world of its own, in which only the rules count that name it: whoever may
+//! do everything by a rule for the empty prefix may not therefore end the sessions of others.
 
 use crate::realm::pattern::PatternTable;
 use crate::realm::{Action, Permission};
-use crate::wamp::uri::Match;
+use crate::wamp::uri::{Match, is_reserved, names_reserved};
 use std::cmp::Ordering;
 
 /// The rules of one role, ready for lookup.
 #[derive(Debug)]
 pub(super) struct Rules {
+    ordinary: World,
+    reserved: World,
+}
+
+/// The rules for one part of all names.
+#[derive(Debug)]
+struct World {
     all: Vec<Permission>,
     by_pattern: PatternTable<usize>,
 }
 
 impl Rules {
     pub(super) fn new(permissions: &[Permission]) -> Rules {
-        let mut by_pattern = PatternTable::default();
-        for (index, permission) in permissions.iter().enumerate() {
-            by_pattern.insert(&permission.uri, permission.policy, index);
+        let in_ordinary = |rule: &&Permission| !names_reserved(&rule.uri, rule.policy);
+        Rules {
+            ordinary: World::new(permissions.iter().filter(in_ordinary)),
+            reserved: World::new(permissions.iter().filter(|rule| is_reserved(&rule.uri))),
         }
-        Rules { all: permissions.to_vec(), by_pattern }
     }
 
     /// Whether `action` on `uri` is allowed; if so, whether the one who acts is disclosed.
     pub(super) fn grant(&self, action: Action, uri: &str, policy: Match) -> Option<bool> {
+        let world = if names_reserved(uri, policy) { &self.reserved } else { &self.ordinary };
+        world.grant(action, uri, policy)
+    }
+
+    /// Whether there is a rule of exactly this URI that allows the action.
+    pub(super) fn names(&self, action: Action, uri: &str) -> bool {
+        let is_it = |rule: &&Permission| rule.policy == Match::Exact && rule.uri == uri;
+        self.ordinary.all.iter().find(is_it).is_some_and(|rule| allows(rule, action))
+    }
+}
+
+impl World {
+    fn new<'a>(permissions: impl Iterator<Item = &'a Permission>) -> World {
+        let all: Vec<Permission> = permissions.cloned().collect();
+        let mut by_pattern = PatternTable::default();
+        for (index, permission) in all.iter().enumerate() {
+            by_pattern.insert(&permission.uri, permission.policy, index);
+        }
+        World { all, by_pattern }
+    }
+
+    fn grant(&self, action: Action, uri: &str, policy: Match) -> Option<bool> {
         let rule = match policy {
             Match::Exact => &self.all[*self.by_pattern.best_match(uri)?],
             Match::Prefix | Match::Wildcard => self.rule_for_pattern(action, uri, policy)?,
@@ -205,6 +237,32 @@ mod tests {
         ] {
             assert_eq!(rules.grant(Action::Subscribe, uri, policy).is_some(), allowed, "{uri:?} {policy:?}");
         }
+    }
+
+    #[test]
+    fn a_rule_is_about_the_router_only_when_it_says_so() {
+        let grants =
+            |rules: &[Permission], uri: &str, policy| Rules::new(rules).grant(Action::Subscribe, uri, policy).is_some();
+        let everything =
+            [rule("", Match::Prefix, true), rule("..", Match::Wildcard, true), rule("w", Match::Prefix, true)];
+        for (uri, policy) in [
+            ("wamp.session.on_join", Match::Exact),
+            ("wamp", Match::Exact),
+            ("wamp.", Match::Prefix),
+            ("wamp..on_join", Match::Wildcard),
+        ] {
+            assert!(!grants(&everything, uri, policy), "{uri:?}");
+            let named =
+                [&everything[..], &[rule("wamp.", Match::Prefix, true), rule("wamp", Match::Exact, true)]].concat();
+            assert!(grants(&named, uri, policy), "{uri:?}");
+        }
+        assert!(grants(&everything, "", Match::Prefix), "it brings nothing of the router, see the broker");
+        let closed = [rule("", Match::Prefix, true), rule("wamp.", Match::Prefix, false)];
+        assert!(grants(&closed, "", Match::Prefix) && grants(&closed, "wamp", Match::Prefix));
+        let one = [rule("", Match::Prefix, false), rule("wamp.session.", Match::Prefix, true)];
+        assert!(grants(&one, "wamp.session.on_join", Match::Exact));
+        assert!(!grants(&one, "wamp.", Match::Prefix) && !grants(&one, "wamp.metatopic", Match::Exact));
+        assert!(!grants(&[rule("wamp.", Match::Prefix, true)], "wampum", Match::Exact));
     }
 
     proptest! {

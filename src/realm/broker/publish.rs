@@ -146,7 +146,7 @@ impl Broker {
     /// Publishes what has happened to a client, of this node to whoever listens on any, of another to those on this.
     pub fn publish_meta(&mut self, cx: &mut Context, event: MetaEvent, origin: Origin) {
         let mut heard = false;
-        self.by_pattern.for_each_match(event.topic, |_| heard = true);
+        self.for_each_match(event.topic, |_| heard = true);
         if heard {
             let payload = Payload::from_values(event.args, Dict::new());
             let (id, options) = (random_id(cx.rng), Dict::new());
@@ -184,7 +184,7 @@ impl Broker {
     /// Records a publication and sends it to all receivers: one effect per subscription.
     fn route(&mut self, cx: &mut Context, publication: &Publication) {
         let mut matches = std::mem::take(&mut self.matches);
-        self.by_pattern.for_each_match(publication.topic, |place| matches.push(*place));
+        self.for_each_match(publication.topic, |place| matches.push(place));
         let mut peers_served = Vec::new();
         for place in matches.drain(..) {
             let subscription = &self.subscriptions[place];

@@ -14,7 +14,7 @@ pub use session::{session_details, session_summary};
 use super::authorize::Demand;
 use super::broker::Broker;
 use super::{Action, Context, Desks};
-use crate::wamp::uri::Match;
+use crate::wamp::uri::{Match, is_reserved};
 use crate::wamp::{Identity, SessionKey, error};
 use crate::wire::{Payload, Value};
 use arguments::Arguments;
@@ -115,7 +115,7 @@ pub(super) fn further_demand(broker: &Broker, procedure: &str, payload: &Payload
         _ => return None,
     };
     if procedure == ADD_TESTAMENT {
-        let uri = arguments.string(0, "topic").ok()?.to_owned();
+        let uri = arguments.string(0, "topic").ok().filter(|topic| !is_reserved(topic))?.to_owned();
         return Some(Demand { action: Action::Publish, uri, policy: Match::Exact });
     }
     let known = broker.subscription_of_any(arguments.id(0, "subscription").ok()?);

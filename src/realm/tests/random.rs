@@ -55,11 +55,13 @@ impl World {
             disclose_caller: false,
             disclose_publisher: false,
         };
+        let meta = Permission { uri: "wamp.".to_owned(), ..everything.clone() };
         let config = RealmConfig {
             name: "realm1".to_owned(),
             uri_check: UriCheck::Loose,
-            roles: vec![Role { name: "user".to_owned(), permissions: vec![everything], authorizer: None }],
+            roles: vec![Role { name: "user".to_owned(), permissions: vec![everything, meta], authorizer: None }],
             history: Vec::new(),
+            deciding: Vec::new(),
             local_first: true,
             limits: Limits::default(),
         };

@@ -229,12 +229,16 @@ fn payload(args: &str) -> Payload {
 
 /// The configurations of the transcripts.
 fn config(name: &str) -> RealmConfig {
-    let everything = rule("", Match::Prefix, "call register publish subscribe");
+    let everything = vec![
+        rule("", Match::Prefix, "call register publish subscribe"),
+        rule("wamp.", Match::Prefix, "call subscribe"),
+    ];
     let mut config = RealmConfig {
         name: "realm1".to_owned(),
         uri_check: UriCheck::Loose,
-        roles: vec![role("user", vec![everything.clone()]), role("admin", vec![everything.clone()])],
+        roles: vec![role("user", everything.clone()), role("admin", everything)],
         history: Vec::new(),
+        deciding: Vec::new(),
         local_first: true,
         limits: Limits::default(),
     };

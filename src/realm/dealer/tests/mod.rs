@@ -39,6 +39,7 @@ impl World {
             uri_check: UriCheck::Loose,
             roles: Vec::new(),
             history: Vec::new(),
+            deciding: Vec::new(),
             local_first: false,
             limits: crate::limits::Limits::default(),
         };
