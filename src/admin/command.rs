@@ -7,6 +7,7 @@
 //! | `crossbar.master.<command>` | on the master |
 
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// The realm of a node's admin port.
 pub const NODE_REALM: &str = "crossbar.node";
@@ -20,6 +21,16 @@ pub const ON_MEMBERSHIP: &str = "crossbar.master.on_membership";
 pub const ON_EVENT: &str = "crossbar.master.on_event";
 /// May ask anything of a node or of the master.
 pub const OPERATOR_ROLE: &str = "operator";
+
+/// The time that a command gives in seconds: a day at most. The error is one sentence.
+pub fn seconds_of(seconds: f64) -> Result<Duration, String> {
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(time) if time <= TIME_MAX => Ok(time),
+        _ => Err(format!("seconds = {seconds}, but it must be between 0 and {}", TIME_MAX.as_secs())),
+    }
+}
+
+const TIME_MAX: Duration = Duration::from_secs(86_400);
 
 /// The prefix of a node's procedures.
 pub fn node_prefix(node: &str) -> String {

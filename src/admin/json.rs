@@ -33,6 +33,43 @@ pub fn from_payload<T: DeserializeOwned>(payload: &Payload) -> Result<T, String>
     serde_json::from_value(first).map_err(|error| error.to_string())
 }
 
+/// As `from_payload`, of somebody who is not trusted to keep to what is usual: no text is longer than `TEXT_BYTES_MAX`,
+/// no list or table than `ENTRIES_MAX`.
+pub fn told<T: DeserializeOwned>(payload: &Payload) -> Result<T, String> {
+    let value: serde_json::Value = from_payload(payload)?;
+    check(&value, "")?;
+    serde_json::from_value(value).map_err(|error| error.to_string())
+}
+
+/// Whether all texts and lists in a value are of a usual size. The error names the one that is not by its key.
+fn check(value: &serde_json::Value, key: &str) -> Result<(), String> {
+    match value {
+        serde_json::Value::String(text) if text.len() > TEXT_BYTES_MAX => {
+            Err(format!("{key} has {} bytes, {TEXT_BYTES_MAX} are allowed", text.len()))
+        }
+        serde_json::Value::Array(items) if items.len() > ENTRIES_MAX => {
+            Err(format!("{key} has {} entries, {ENTRIES_MAX} are allowed", items.len()))
+        }
+        serde_json::Value::Object(fields) if fields.len() > ENTRIES_MAX => {
+            Err(format!("{key} has {} entries, {ENTRIES_MAX} are allowed", fields.len()))
+        }
+        serde_json::Value::Array(items) => items.iter().try_for_each(|item| check(item, key)),
+        serde_json::Value::Object(fields) => {
+            fields.iter().try_for_each(|(name, field)| match name.len() > KEY_BYTES_MAX {
+                true => Err(format!("a key in {key} has {} bytes, {KEY_BYTES_MAX} are allowed", name.len())),
+                false => check(field, name),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Longer than any URI by default, and any error that a link tells.
+const TEXT_BYTES_MAX: usize = 1_024;
+const KEY_BYTES_MAX: usize = 64;
+/// The links of 100 nodes in 100 realms.
+const ENTRIES_MAX: usize = 10_000;
+
 /// A command by its name and its keyword arguments, for enums that serde tags with `command`.
 pub fn command<T: DeserializeOwned>(name: &str, payload: &Payload) -> Result<T, String> {
     let (_, kwargs) = payload.elements_in(Serializer::Json);
@@ -41,7 +78,9 @@ pub fn command<T: DeserializeOwned>(name: &str, payload: &Payload) -> Result<T, 
         false => serde_json::from_slice(&kwargs).map_err(|error| error.to_string())?,
     };
     fields.insert("command".to_owned(), name.into());
-    serde_json::from_value(fields.into()).map_err(|error| error.to_string())
+    let fields = fields.into();
+    check(&fields, name)?;
+    serde_json::from_value(fields).map_err(|error| error.to_string())
 }
 
 /// The name and the keyword arguments of a command, for enums that serde tags with `command`.

@@ -13,6 +13,38 @@ pub struct Heartbeat {
     pub config_digest: String,
 }
 
+impl Heartbeat {
+    /// Whether the node with this id may have said this: it speaks of itself, in words as short and numbers as small as
+    /// those of any node. The error is one sentence.
+    pub fn check(&self, node: &str) -> Result<(), String> {
+        let status = &self.status;
+        if status.node != node {
+            return Err(format!("this is the session of {node}, but the heartbeat is of {:?}", status.node));
+        }
+        let words = [
+            ("program", &status.program),
+            ("version", &status.version),
+            ("hostname", &status.hostname),
+            ("started", &status.started),
+            ("public_key", &status.public_key),
+            ("state", &status.state),
+            ("config_digest", &self.config_digest),
+        ];
+        if let Some((name, word)) = words.into_iter().find(|(_, word)| word.len() > WORD_BYTES_MAX) {
+            return Err(format!("{name} has {} bytes, {WORD_BYTES_MAX} are allowed", word.len()));
+        }
+        match status.sessions.max(status.connections) > CONNECTIONS_MAX {
+            true => Err(format!("no node has more than {CONNECTIONS_MAX} sessions or connections")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// A host name is the longest of them.
+const WORD_BYTES_MAX: usize = 255;
+/// More than any node can have, and few enough that no sum of them is too large.
+const CONNECTIONS_MAX: usize = 100_000_000;
+
 /// What has been counted since the node was started, and how full things are.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Counters {

@@ -4,9 +4,17 @@
 use crate::auth::cryptosign::PublicKey;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// Whether this may be the id of a node: 1 to 64 letters, digits, `-` and `_`. No dot, because ids are components of
+/// URIs: a node `a` would answer for a node `a.b`.
+pub fn is_node_id(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    (1..=64).contains(&text.len()) && text.chars().all(is_plain)
+}
+
 /// One node, as the others have to know it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Member {
+    #[serde(deserialize_with = "read_id")]
     pub id: String,
     /// Where it listens for links: `host:port` or `unix:/path`.
     pub address: String,
@@ -37,6 +45,14 @@ fn read_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PublicKey, D::
     text.parse().map_err(|_| serde::de::Error::custom(format!("{text:?} is no public key of 64 hex digits")))
 }
 
+fn read_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match is_node_id(&text) {
+        true => Ok(text),
+        false => Err(serde::de::Error::custom("the id of a node is 1 to 64 letters, digits, '-' and '_'")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,5 +67,9 @@ mod tests {
         let bad = text.replace("0707", "zz");
         let error = serde_json::from_str::<Membership>(&bad).unwrap_err().to_string();
         assert!(error.contains("no public key of 64 hex digits"), "{error}");
+        for id in ["", "a.b", "edge 1", "\u{e9}", &"x".repeat(65)] {
+            assert!(!is_node_id(id), "{id:?}");
+            assert!(serde_json::from_str::<Membership>(&text.replace("edge1", id)).is_err(), "{id:?}");
+        }
     }
 }

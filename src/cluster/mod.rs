@@ -12,7 +12,7 @@ mod rebalance;
 mod tests;
 
 pub use gate::Gate;
-pub use membership::{Member, Membership};
+pub use membership::{Member, Membership, is_node_id};
 pub use node::{Figures, Node, State};
 pub use rebalance::Rebalance;
 

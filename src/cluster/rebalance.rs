@@ -54,7 +54,8 @@ impl Rebalance {
             .collect();
         let total: usize = excess.iter().map(|(_, excess)| excess).sum();
         let rate = self.rate.unwrap_or((total as f64 / ROUND_SECONDS).max(RATE_MIN));
-        let over = Duration::from_secs_f64(total as f64 / rate);
+        // However slow, a round ends within a day.
+        let over = Duration::try_from_secs_f64(total as f64 / rate).map_or(OVER_MAX, |over| over.min(OVER_MAX));
         for (node, sessions) in excess {
             let order = Order::Shed { sessions, over };
             out.push(Action::Order { node: node.member.id.clone(), order });
@@ -104,6 +105,7 @@ const ROUND_SECONDS: f64 = 10.0;
 /// How long a node that is on its way to serve is waited for, a restart for example.
 const RETURN_MAX: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
+const OVER_MAX: Duration = Duration::from_secs(86_400);
 /// Sessions a second at least, so that a few do not take long.
 const RATE_MIN: f64 = 20.0;
 /// Until those who were sent away are back, and heartbeats have told of it.

@@ -8,7 +8,7 @@ use super::raw::Log;
 use super::resolve::{refuse_duplicates, secret};
 use super::resolved::{self, Address};
 use super::table::{At, Table, tables};
-use super::value::{NodeId, SecretText};
+use super::value::{Name, NodeId, SecretText};
 use crate::auth::Secret;
 use crate::auth::cryptosign::{PublicKey, SecretKey};
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ tables! {
 
     Settings {
         /// Its name; by default that of its host.
-        restart id: Option<At<NodeId>>;
+        restart id: Option<At<Name>>;
         /// Where its keys and what it remembers are kept.
         restart state_dir: At<PathBuf> = "\"/var/lib/crossbar/master\"";
         /// Where the dashboard, the API, the metrics, and WAMP at `/ws` are found.
@@ -46,7 +46,7 @@ tables! {
 
     Operator {
         /// Their name.
-        live id: At<NodeId>;
+        live id: At<Name>;
         /// The public half of the key with which they use `crossbarctl`.
         live public_key: Option<At<PublicKey>>;
         /// The ticket (a password) with which they log in at the dashboard, or where it is: `env:NAME` or `file:/path`.
@@ -145,7 +145,7 @@ fn resolve(file: &mut File, path: &Path, host: &Host, findings: &mut Findings<'_
         findings.add(node.address.at, "address in [[node]] has port 0, but it must say where the node is");
     }
     let operators = file.operator.iter().map(|raw| operator(raw, host, findings)).collect::<Option<_>>()?;
-    let id = file.master.id.get_or_insert_with(|| At { value: NodeId(own_hostname(host)), at: None });
+    let id = file.master.id.get_or_insert_with(|| At { value: Name(own_hostname(host)), at: None });
     Some(MasterConfig {
         path: path.to_owned(),
         id: id.value.0.clone(),

@@ -7,6 +7,7 @@ use super::resolved::{Address, LogFormat, ProxyProtocol, Purpose, SlowConsumer, 
 use super::table::{Scalar, string_literal};
 use crate::auth::Secret;
 use crate::auth::cryptosign::PublicKey;
+use crate::cluster::is_node_id;
 use crate::realm::Action;
 use crate::session::admission::RequestIds;
 use crate::wamp::uri::{Match, UriCheck};
@@ -35,6 +36,10 @@ pub(super) struct Text(pub(super) String);
 /// The id of a node: it appears in file names, metrics and on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NodeId(pub(super) String);
+
+/// The name of a master or an operator, which may be that of a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Name(pub(super) String);
 
 /// The path of an HTTP request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,9 +191,12 @@ strings! {
     String: "text",
         |text| Some(text.to_owned()),
         |text| text;
-    NodeId: "a name of letters, digits, '-', '_' and '.'",
-        |text| (is_plain(text) && text.len() <= 64).then(|| NodeId(text.to_owned())),
+    NodeId: "a name of letters, digits, '-' and '_', at most 64",
+        |text| is_node_id(text).then(|| NodeId(text.to_owned())),
         |id| id.0;
+    Name: "a name of letters, digits, '-', '_' and '.', at most 64",
+        |text| (is_plain(text) && text.len() <= 64).then(|| Name(text.to_owned())),
+        |name| name.0;
     PathBuf: "the path of a file or directory",
         |text| (!text.is_empty() && !text.contains('\0')).then(|| PathBuf::from(text)),
         |path| path.display().to_string();
@@ -476,6 +484,8 @@ mod tests {
         assert_eq!(printed::<WebSocketUrl>("\"ws://matterhorn:9000/ws\""), "\"ws://matterhorn:9000/ws\"");
         assert_eq!(printed::<WebSocketUrl>("\"http://matterhorn\""), "");
         assert_eq!(printed::<NodeId>("\"edge 1\""), "");
+        assert_eq!(printed::<NodeId>("\"edge.1\""), "");
+        assert_eq!(printed::<Name>("\"matterhorn.example.com\""), "\"matterhorn.example.com\"");
         assert_eq!(printed::<Int<9, 15>>("8"), "");
         assert_eq!(printed::<Vec<Serializer>>("[\"cbor\", \"json\"]"), "[\"cbor\", \"json\"]");
         assert_eq!(printed::<Vec<Serializer>>("[\"cbor\", \"xml\"]"), "");

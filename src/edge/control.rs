@@ -1,7 +1,7 @@
 //! What this node does when an operator or the master asks it.
 
 use super::parting::Clients;
-use crate::admin::command::{NODE_REALM, NodeCommand, OPERATOR_ROLE, node_prefix};
+use crate::admin::command::{NODE_REALM, NodeCommand, OPERATOR_ROLE, node_prefix, seconds_of};
 use crate::admin::report::Heartbeat;
 use crate::admin::{json, logging};
 use crate::auth::cryptosign::SecretKey;
@@ -19,7 +19,6 @@ use crate::wire::Payload;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// What commands act on.
@@ -78,7 +77,7 @@ impl Control {
             NodeCommand::Subscriptions(rows) => json::to_payload(&shard.subscription_rows(&rows)),
             NodeCommand::Drain { seconds } => {
                 drop(shard);
-                self.clients.drain(seconds.map(to_duration).transpose()?);
+                self.clients.drain(seconds.map(seconds_of).transpose()?);
                 json::nothing()
             }
             NodeCommand::Undrain => {
@@ -88,14 +87,17 @@ impl Control {
             }
             NodeCommand::Shed { sessions, seconds } => {
                 drop(shard);
-                self.clients.shed(sessions, to_duration(seconds)?);
+                self.clients.shed(sessions, seconds_of(seconds)?);
                 json::nothing()
             }
             NodeCommand::Kick { session, reason } => {
                 let key = shard.client_session(session);
+                let reason = reason.as_deref().unwrap_or(error::CLOSE_KILLED);
+                if !UriCheck::Loose.is_name(reason) {
+                    return Err(format!("reason = {reason:?}, but it must be a URI such as {:?}", error::CLOSE_KILLED));
+                }
                 if let Some(key) = key {
                     let message = "this session was ended by an operator";
-                    let reason = reason.as_deref().unwrap_or(error::CLOSE_KILLED);
                     shard.goodbye(key, reason, message, DropReason::Killed);
                 }
                 json::to_payload(&key.is_some())
@@ -108,13 +110,6 @@ impl Control {
                 json::nothing()
             }
         })
-    }
-}
-
-fn to_duration(seconds: f64) -> Result<Duration, String> {
-    match Duration::try_from_secs_f64(seconds) {
-        Ok(time) if time <= TIME_MAX => Ok(time),
-        _ => Err(format!("seconds = {seconds}, but it must be between 0 and {}", TIME_MAX.as_secs())),
     }
 }
 
@@ -165,5 +160,3 @@ pub(super) fn admission(config: &Config, key: Option<SecretKey>) -> Admission {
         ..config.admission(&config.listeners[0])
     }
 }
-
-const TIME_MAX: Duration = Duration::from_secs(86_400);

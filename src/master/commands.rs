@@ -2,17 +2,17 @@
 
 use super::access::node_role;
 use super::steward::Steward;
+use crate::admin::command::seconds_of;
 use crate::admin::command::{MASTER_PREFIX, MasterCommand, OPERATOR_ROLE};
 use crate::admin::json;
 use crate::admin::report::Heartbeat;
-use crate::cluster::{Member, Refusal};
+use crate::cluster::{Member, Refusal, is_node_id};
 use crate::realm::CallError;
 use crate::router::serve::{Answer, Served, refusal};
 use crate::transport::connect::Target;
 use crate::wamp::error;
 use crate::wire::Payload;
 use std::rc::Rc;
-use std::time::Duration;
 use tokio::sync::mpsc;
 
 impl Steward {
@@ -46,12 +46,11 @@ impl Steward {
 
     fn carry_out_command(&self, call: &Served, command: MasterCommand) -> Answer {
         match command {
-            MasterCommand::Heartbeat => {
-                let heartbeat: Heartbeat =
-                    json::from_payload(&call.payload).map_err(|sentence| refusal(error::INVALID_ARGUMENT, sentence))?;
+            MasterCommand::Heartbeat => done(json::told(&call.payload).and_then(|heartbeat: Heartbeat| {
+                heartbeat.check(&call.authid)?;
                 self.handle_heartbeat(&call.authid, heartbeat);
-                Ok(json::nothing())
-            }
+                Ok(())
+            })),
             MasterCommand::Status => Ok(json::to_payload(&self.status())),
             MasterCommand::Membership => Ok(json::to_payload(&self.cluster.borrow().membership())),
             MasterCommand::NodeAdd { id, address, public_key } => {
@@ -59,16 +58,14 @@ impl Steward {
             }
             MasterCommand::NodeRemove { id } => done(self.remove_node(&id)),
             MasterCommand::Drain { id, seconds } => {
-                let over = match seconds.map(Duration::try_from_secs_f64).transpose() {
-                    Ok(over) => over,
-                    Err(error) => return done(Err(format!("seconds: {error}"))),
-                };
-                done(self.with(|cluster, _, out| cluster.drain(&id, over, out)).map_err(text))
+                let over = seconds.map(seconds_of).transpose();
+                done(over.and_then(|over| self.with(|cluster, _, out| cluster.drain(&id, over, out)).map_err(text)))
             }
             MasterCommand::Undrain { id } => done(self.with(|cluster, _, out| cluster.undrain(&id, out)).map_err(text)),
             MasterCommand::Rebalance { rate } => match rate {
-                Some(rate) if !(rate > 0.0 && rate.is_finite()) => {
-                    done(Err(format!("rate = {rate}, but it must be above 0")))
+                Some(rate) if !RATES.contains(&rate) => {
+                    let (least, most) = (RATES.start(), RATES.end());
+                    done(Err(format!("rate = {rate}, but it must be between {least} and {most} sessions a second")))
                 }
                 rate => done(self.with(|cluster, now, out| cluster.begin_rebalance(now, rate, out)).map_err(text)),
             },
@@ -82,9 +79,8 @@ impl Steward {
 
 /// A member as an operator describes it. The error is one sentence.
 pub(super) fn member(id: String, address: String, public_key: &str) -> Result<Member, String> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if id.is_empty() || id.len() > 64 || !id.chars().all(is_plain) {
-        return Err(format!("{id:?} is no name of a node: letters, digits, '-', '_' and '.', at most 64"));
+    if !is_node_id(&id) {
+        return Err(format!("{id:?} is no name of a node: letters, digits, '-' and '_', at most 64"));
     }
     address.parse::<Target>().map_err(|error| error.to_string())?;
     let public_key = public_key.parse().map_err(|_| format!("{public_key:?} is no public key of 64 hex digits"))?;
@@ -104,3 +100,5 @@ fn text(refusal: Refusal) -> String {
 }
 
 const EVENTS_MAX: usize = 1_000;
+/// Sessions a second that a rebalance may move.
+const RATES: std::ops::RangeInclusive<f64> = 0.1..=100_000.0;

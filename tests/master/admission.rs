@@ -76,6 +76,8 @@ fn a_node_is_refused_with_a_sentence_that_says_why() {
     let taken = cluster.master().node("edge1")["public_key"].clone();
     for (node, sentence) in [
         (json!({"id": "edge 9", "address": "a:1", "public_key": key}), "\"edge 9\" is no name of a node"),
+        (json!({"id": "edge1.b", "address": "a:1", "public_key": key}), "\"edge1.b\" is no name of a node"),
+        (json!({"id": "edge9", "address": "a".repeat(2_000), "public_key": key}), "address has 2000 bytes"),
         (json!({"id": "edge9", "address": "a", "public_key": key}), "\"a\" is not host:port or unix:/path"),
         (json!({"id": "edge9", "address": "a:1", "public_key": "01"}), "\"01\" is no public key of 64 hex digits"),
         (json!({"id": "edge9", "address": "a:1", "public_key": taken}), "the key of edge9 is already that of edge1"),

@@ -183,6 +183,43 @@ fn only_operators_are_let_in_and_nodes_may_not_steer() {
     assert!(refusal.contains("crossbar.master.drain is not for node.edge1"), "{refusal}");
 }
 
+/// What an operator or a node tells is bounded like what a client sends.
+#[test]
+fn numbers_and_texts_out_of_range_are_refused() {
+    let cluster = Cluster::start_mastered(vec![0; 2], Setup::default());
+    eventually("both are there", || cluster.master().status()["totals"]["nodes_up"] == 2);
+    let refusal = |procedure: &str, kwargs: Value| {
+        cluster.master().ask(procedure, &kwargs).expect_err(&format!("{procedure} with {kwargs}"))
+    };
+    for rate in [1e-300, 0.0, -1.0, 1e300] {
+        let refusal = refusal("crossbar.master.rebalance", json!({"rate": rate}));
+        assert!(refusal.contains("it must be between 0.1 and 100000"), "{refusal}");
+    }
+    for seconds in [-1.0, 1e300, 86_401.0] {
+        for procedure in ["crossbar.master.drain", "crossbar.node.edge1.shed", "crossbar.node.edge1.drain"] {
+            let kwargs = match procedure {
+                "crossbar.master.drain" => json!({"id": "edge1", "seconds": seconds}),
+                "crossbar.node.edge1.shed" => json!({"sessions": 1, "seconds": seconds}),
+                _ => json!({"seconds": seconds}),
+            };
+            let refusal = refusal(procedure, kwargs);
+            assert!(refusal.contains("it must be between 0 and 86400"), "{procedure}: {refusal}");
+        }
+    }
+    let long = "x".repeat(300_000);
+    for (procedure, kwargs) in [
+        ("crossbar.node.edge1.log_level", json!({"level": long})),
+        ("crossbar.node.edge1.trace_start", json!({"topic": long})),
+        ("crossbar.node.edge1.kick", json!({"session": 1, "reason": long})),
+        ("crossbar.master.node_remove", json!({"id": long})),
+    ] {
+        let refusal = refusal(procedure, kwargs);
+        assert!(refusal.contains("has 300000 bytes, 1024 are allowed"), "{procedure}: {}", &refusal[..200]);
+    }
+    let kick = refusal("crossbar.node.edge1.kick", json!({"session": 1, "reason": "not a uri"}));
+    assert!(kick.contains("it must be a URI"), "{kick}");
+}
+
 #[test]
 fn a_node_without_a_master_is_asked_on_its_admin_port_by_who_has_its_key() {
     let mut cluster = Cluster::start(1, Setup::default());
