@@ -23,8 +23,8 @@ pub const AUTHEXTRA_BYTES_MAX: usize = 16 << 10;
 /// How many progressive calls of one session may wait for their next part; those of a link are of all clients of its
 /// node. An id is kept for each.
 pub const OPEN_INPUTS_MAX: usize = 4_096;
-/// How many subscriptions and registrations that a session has given up are kept, so that their ids do not come again: a
-/// few bytes each.
+/// How many subscriptions and registrations that a session has given up are kept, so that their ids do not come
+/// again: a few bytes each.
 pub const GIVEN_UP_MAX: usize = 1_000;
 
 /// What a limit is measured in, and so how the configuration spells it.
