@@ -54,7 +54,7 @@ tables! {
 
     Log {
         /// What is logged: `error`, `warn`, `info`, `debug` or `trace`, or a list of `module=level`. The environment
-        /// variable `RUST_LOG` goes before it.
+        /// variable `RUST_LOG`, written alike, goes before it.
         restart level: At<LogLevel> = "\"info\"";
         /// How: `auto` writes to the journal when run by systemd and for people otherwise.
         restart format: At<LogFormat> = "\"auto\"";

@@ -1,6 +1,7 @@
 //! Whoever cannot be asked, and whoever may not ask: one sentence each.
 
 use crate::fixture::{admin_address, crossbarctl, fails, start_alone, start_cluster, stderr, stdout};
+use crossbar_cluster::config::node_key;
 
 /// A key that is nobody's.
 fn stranger(directory: &std::path::Path) -> String {
@@ -92,7 +93,15 @@ fn check_takes_the_configuration_of_a_master() {
         std::fs::write(&file, text).expect("written");
         crossbarctl(&["check", name])
     };
-    assert_eq!(stdout(&check("[master]\nlisten = \"127.0.0.1:9000\"\n")), format!("{name}: no mistakes\n"));
+    let master = "[master]\nlisten = \"127.0.0.1:9000\"\nstate_dir = \"state\"\n";
+    let output = check(master);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(stderr(&output).contains("there is no key, make one with `crossbar-master keygen"), "{}", stderr(&output));
+    for key in ["node.key", "operator.key"] {
+        let path = directory.path().join("state").join(key);
+        node_key::read_or_generate_file(&path, &mut rand::rng()).expect("a key is made");
+    }
+    assert_eq!(stdout(&check(master)), format!("{name}: no mistakes\n"));
     let output = check("[master]\nlisten = \"127.0.0.1:9000\"\n[[node]]\nid = \"edge1\"\n");
     assert_eq!(output.status.code(), Some(78));
     assert!(stderr(&output).contains("key 'address' is missing in [[node]]"), "{}", stderr(&output));
