@@ -4,7 +4,7 @@ use super::json;
 use crate::auth::client::Client;
 use crate::limits::Limits;
 use crate::transport::Conversation;
-use crate::transport::connect::{Url, connect};
+use crate::transport::connect::{Url, connect, reach};
 use crate::wamp::message::code;
 use crate::wamp::{Id, Message, error};
 use crate::wire::{Dict, Payload, Serializer};
@@ -34,8 +34,9 @@ pub enum ControlError {
 impl ControlClient {
     /// Connects and joins a realm. The error is one sentence that names the URL.
     pub async fn open(url: &Url, realm: &str, client: &Client) -> Result<ControlClient, String> {
+        let reached = reach(url.target()).await.map_err(|error| error.to_string())?;
         let opening = async {
-            let connected = connect(url, Serializer::Cbor, Limits::default().message_bytes_max).await;
+            let connected = connect(reached, url, Serializer::Cbor, Limits::default().message_bytes_max).await;
             let mut conversation = Conversation::new(connected.map_err(|error| error.to_string())?);
             let roles = ["caller", "callee", "publisher", "subscriber"];
             let roles = roles.iter().fold(Dict::new(), |all, role| all.with(role, Dict::new()));

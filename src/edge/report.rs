@@ -11,7 +11,7 @@ use crate::auth::mutual::Purpose;
 use crate::cluster::Membership;
 use crate::limits::Limits;
 use crate::transport::Conversation;
-use crate::transport::connect::{Url, connect};
+use crate::transport::connect::{Reached, Url, connect, reach};
 use crate::wamp::message::code;
 use crate::wamp::{Id, Message};
 use crate::wire::{Dict, Payload, Serializer};
@@ -48,9 +48,7 @@ impl Reporter {
         let mut pause = RECONNECT_MIN;
         let mut last_error = String::new();
         loop {
-            let opened = tokio::time::timeout(OPEN_MAX, self.open()).await;
-            let opened = opened.unwrap_or_else(|_| Err(format!("no answer within {OPEN_MAX:?}")));
-            let error = match opened {
+            let error = match self.open().await {
                 Ok(mut report) => {
                     tracing::info!("the master is there");
                     pause = RECONNECT_MIN;
@@ -72,7 +70,13 @@ impl Reporter {
     }
 
     async fn open(&self) -> Result<Report<'_>, String> {
-        let connected = connect(&self.url, Serializer::Cbor, Limits::default().message_bytes_max).await;
+        let reached = reach(self.url.target()).await.map_err(|error| error.to_string())?;
+        let opened = tokio::time::timeout(OPEN_MAX, self.open_session(reached)).await;
+        opened.unwrap_or_else(|_| Err(format!("no answer within {OPEN_MAX:?}")))
+    }
+
+    async fn open_session(&self, reached: Reached) -> Result<Report<'_>, String> {
+        let connected = connect(reached, &self.url, Serializer::Cbor, Limits::default().message_bytes_max).await;
         let mut conversation = Conversation::new(connected.map_err(|error| error.to_string())?);
         let client = Client::program(self.node.as_str(), self.key.clone(), Purpose::Report);
         let client = client.expect(None, Some(self.master));

@@ -2,7 +2,7 @@
 //! for a message that the caller does not want decoded.
 
 use crate::limits::Limits;
-use crate::transport::connect::{Url, connect};
+use crate::transport::connect::{Url, connect, reach};
 use crate::transport::{Inbound, Incoming, Outbound, Stream};
 use crate::wamp::{Id, Message, codec, error};
 use crate::wire::{Dict, Serializer, TooLarge};
@@ -70,9 +70,10 @@ impl From<io::Error> for Lost {
 impl Link {
     /// Connects and joins a realm as anonymous.
     pub(super) async fn open(url: &Url, realm: &str, buffer_bytes: usize) -> anyhow::Result<Link> {
+        let reached = reach(url.target()).await?;
         let opening = async {
             let bytes_max = Limits::default().message_bytes_max;
-            let connected = connect(url, SERIALIZER, bytes_max).await?;
+            let connected = connect(reached, url, SERIALIZER, bytes_max).await?;
             let mut link = Link {
                 stream: connected.stream,
                 inbound: connected.inbound,

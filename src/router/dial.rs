@@ -11,7 +11,7 @@ use crate::config::resolved::{Address, Peer};
 use crate::drop::DropReason;
 use crate::limits::RAWSOCKET_BYTES_MAX;
 use crate::transport::Conversation;
-use crate::transport::connect::{Target, connect_rawsocket};
+use crate::transport::connect::{Reached, Target, connect_rawsocket, reach};
 use crate::wamp::feature::{self, Features};
 use crate::wamp::{Identity, SessionKey};
 use crate::wire::{Dict, Serializer};
@@ -81,8 +81,7 @@ async fn run_link(shard: Rc<RefCell<Shard>>, dialer: Dialer, peer: Peer, realm: 
     let name = (peer.id.clone(), realm.clone());
     let mut pause = RECONNECT_MIN;
     while is_wanted.get() {
-        let dialed = tokio::time::timeout(HANDSHAKE_MAX, dial(&dialer, &peer, &realm)).await;
-        let dialed = dialed.unwrap_or_else(|_| Err(format!("no link within {HANDSHAKE_MAX:?}")));
+        let dialed = dial(&dialer, &peer, &realm).await;
         if !is_wanted.get() {
             return;
         }
@@ -118,13 +117,20 @@ struct Dialed {
     identity: Identity,
 }
 
-/// Connects, has the peer prove who it is, proves who we are, and waits for WELCOME.
+/// Connects, and has the session opened within a time in which looking up the peer's name does not count.
 async fn dial(dialer: &Dialer, peer: &Peer, realm: &str) -> Result<Dialed, String> {
     let target = match &peer.address {
         Address::Tcp { host, port } => Target::Tcp { host: host.clone(), port: *port },
         Address::Unix { path, .. } => Target::Unix(path.clone()),
     };
-    let connected = connect_rawsocket(&target, Serializer::Cbor, RAWSOCKET_BYTES_MAX).await;
+    let reached = reach(&target).await.map_err(|error| error.to_string())?;
+    let opened = tokio::time::timeout(HANDSHAKE_MAX, open_session(reached, dialer, peer, realm)).await;
+    opened.unwrap_or_else(|_| Err(format!("{target}: no link within {HANDSHAKE_MAX:?}")))
+}
+
+/// Has the peer prove who it is, proves who we are, and waits for WELCOME.
+async fn open_session(reached: Reached, dialer: &Dialer, peer: &Peer, realm: &str) -> Result<Dialed, String> {
+    let connected = connect_rawsocket(reached, Serializer::Cbor, RAWSOCKET_BYTES_MAX).await;
     let mut link = Conversation::new(connected.map_err(|error| error.to_string())?);
     let client = Client::program(dialer.node.as_str(), dialer.key.clone(), Purpose::Link);
     let client = client.expect(Some(&peer.id), Some(peer.public_key));

@@ -1,5 +1,10 @@
-//! The dialing side: from an address to an established transport, over WebSocket or RawSocket. The caller bounds the
-//! whole of it in time. TLS is not dialed: links and operators' tools run inside one site.
+//! The dialing side: from an address to an established transport, over WebSocket or RawSocket. `reach` connects within
+//! bounds of its own; the caller bounds in time what is said afterwards. TLS is not dialed: links and operators' tools
+//! run inside one site.
+
+mod reach;
+
+pub use reach::{Reached, reach};
 
 use super::framing::{Inbound, Outbound, rawsocket_framing, websocket_client_framing};
 use super::stream::{Socket, Stream};
@@ -12,7 +17,6 @@ use std::pin::Pin;
 use std::str::FromStr;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::{self, ClientRequestBuilder};
 
@@ -54,30 +58,36 @@ pub enum ConnectError {
     RawSocket { target: Target, error: rawsocket::HandshakeError },
 }
 
-/// Connects to whatever the URL says.
-pub async fn connect(url: &Url, serializer: Serializer, bytes_max: usize) -> Result<Connected, ConnectError> {
+/// Opens the transport that the URL names, at its address.
+pub async fn connect(
+    reached: Reached,
+    url: &Url,
+    serializer: Serializer,
+    bytes_max: usize,
+) -> Result<Connected, ConnectError> {
     match url {
-        Url::WebSocket { target, path } => connect_websocket(target, path, serializer, bytes_max).await,
-        Url::RawSocket { target } => connect_rawsocket(target, serializer, bytes_max).await,
+        Url::WebSocket { path, .. } => connect_websocket(reached, path, serializer, bytes_max).await,
+        Url::RawSocket { .. } => connect_rawsocket(reached, serializer, bytes_max).await,
     }
 }
 
 /// Opens a WebSocket with the subprotocol `wamp.2.<serializer>`; messages of more than `bytes_max` bytes are refused.
 pub async fn connect_websocket(
-    target: &Target,
+    reached: Reached,
     path: &str,
     serializer: Serializer,
     bytes_max: usize,
 ) -> Result<Connected, ConnectError> {
+    let Reached { socket, target } = reached;
     let refused = |error| ConnectError::WebSocket { target: target.clone(), error: Box::new(error) };
-    let authority = match target {
+    let authority = match &target {
         Target::Tcp { host, port } => authority(host, *port),
         Target::Unix(_) => "localhost".to_owned(),
     };
     let uri = format!("ws://{authority}{path}").parse::<tungstenite::http::Uri>();
     let uri = uri.map_err(|error| refused(tungstenite::Error::HttpFormat(error.into())))?;
     let request = ClientRequestBuilder::new(uri).with_sub_protocol(format!("wamp.2.{}", serializer.name()));
-    let recording = Recording { inner: dial(target).await?, read: Vec::new() };
+    let recording = Recording { inner: socket, read: Vec::new() };
     let (websocket, _) = client_async(request, recording).await.map_err(refused)?;
     let Recording { inner, read } = websocket.into_inner();
     let head = memchr::memmem::find(&read, HEAD_END).map_or(read.len(), |at| at + HEAD_END.len());
@@ -93,12 +103,12 @@ pub async fn connect_websocket(
 
 /// Opens a RawSocket; `bytes_max` is announced as the next power of two that is not above it.
 pub async fn connect_rawsocket(
-    target: &Target,
+    reached: Reached,
     serializer: Serializer,
     bytes_max: usize,
 ) -> Result<Connected, ConnectError> {
+    let Reached { mut socket, target } = reached;
     let lost = |error| ConnectError::Lost { target: target.clone(), error };
-    let mut socket = dial(target).await?;
     socket.write_all(&rawsocket::request(serializer, bytes_max)).await.map_err(lost)?;
     let mut reply = [0; 4];
     socket.read_exact(&mut reply).await.map_err(lost)?;
@@ -106,18 +116,6 @@ pub async fn connect_rawsocket(
         .map_err(|error| ConnectError::RawSocket { target: target.clone(), error })?;
     let (inbound, outbound) = rawsocket_framing(rawsocket::announced_bytes_max(bytes_max), send_bytes_max);
     Ok(Connected { stream: Stream::plain(socket), inbound, outbound, serializer, leftover: Bytes::new() })
-}
-
-/// A connected socket, with small writes sent at once.
-async fn dial(target: &Target) -> Result<Socket, ConnectError> {
-    let socket = match target {
-        Target::Tcp { host, port } => TcpStream::connect((host.as_str(), *port)).await.and_then(|stream| {
-            stream.set_nodelay(true)?;
-            Ok(Socket::Tcp(stream))
-        }),
-        Target::Unix(path) => UnixStream::connect(path).await.map(Socket::Unix),
-    };
-    socket.map_err(|error| ConnectError::Unreachable { target: target.clone(), error })
 }
 
 impl fmt::Display for Target {
@@ -176,6 +174,15 @@ impl FromStr for Url {
             None => return Err(wrong()),
         };
         Ok(Url::RawSocket { target: target.map_err(|_| wrong())? })
+    }
+}
+
+impl Url {
+    /// The address in it.
+    pub fn target(&self) -> &Target {
+        match self {
+            Url::WebSocket { target, .. } | Url::RawSocket { target } => target,
+        }
     }
 }
 

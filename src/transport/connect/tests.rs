@@ -43,6 +43,10 @@ fn serve(endpoint: Endpoint) -> (Listener, Accepting) {
     (listener, accepting)
 }
 
+async fn reach_and_connect(url: &Url, serializer: Serializer) -> Result<Connected, ConnectError> {
+    connect(reach(url.target()).await?, url, serializer, BYTES_MAX).await
+}
+
 /// Connects to what is served, both sides at once.
 async fn meet(
     url: &Url,
@@ -50,7 +54,7 @@ async fn meet(
     listener: &Listener,
     accepting: &Accepting,
 ) -> (Connected, Established) {
-    let (connected, accepted) = tokio::join!(connect(url, serializer, BYTES_MAX), async {
+    let (connected, accepted) = tokio::join!(reach_and_connect(url, serializer), async {
         let (socket, peer) = listener.accept().await;
         accept::accept(accepting, socket, peer).await
     });
@@ -116,7 +120,8 @@ async fn what_follows_the_handshake_in_the_same_segment_is_kept() {
         socket.write_all(answer.as_bytes()).await.unwrap();
         socket
     };
-    let (connected, _socket) = tokio::join!(connect_websocket(&target, "/", Serializer::Cbor, BYTES_MAX), server);
+    let connecting = async { connect_websocket(reach(&target).await?, "/", Serializer::Cbor, BYTES_MAX).await };
+    let (connected, _socket) = tokio::join!(connecting, server);
     assert_eq!(connected.unwrap().leftover, &b"left over"[..]);
 }
 
@@ -130,7 +135,7 @@ async fn refusals_name_the_target_and_the_reason() {
         (format!("rs://{address}"), Serializer::Json, "serializer"),
     ] {
         let url = url(&text);
-        let (connected, _) = tokio::join!(connect(&url, serializer, BYTES_MAX), async {
+        let (connected, _) = tokio::join!(reach_and_connect(&url, serializer), async {
             let (socket, peer) = listener.accept().await;
             accept::accept(&accepting, socket, peer).await
         });
@@ -138,7 +143,7 @@ async fn refusals_name_the_target_and_the_reason() {
         assert!(sentence.starts_with(&address) && sentence.contains(expected), "{sentence}");
     }
     drop(listener);
-    let error = connect(&url(&format!("rs://{address}")), Serializer::Cbor, BYTES_MAX).await.unwrap_err();
+    let error = reach_and_connect(&url(&format!("rs://{address}")), Serializer::Cbor).await.unwrap_err();
     assert!(matches!(error, ConnectError::Unreachable { .. }), "{error}");
 }
 
@@ -160,4 +165,49 @@ fn urls_are_read_and_written_alike() {
     {
         assert!(wrong.parse::<Url>().is_err(), "{wrong}");
     }
+}
+
+/// An address whose packets nobody answers: the listener's queue is full, and stays so as long as this is kept.
+async fn dead_address() -> (std::net::SocketAddr, Vec<std::net::TcpStream>, socket2::Socket) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+    socket.listen(0).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let mut queue = Vec::new();
+    while let Ok(stream) = std::net::TcpStream::connect_timeout(&address, std::time::Duration::from_millis(100)) {
+        queue.push(stream);
+        assert!(queue.len() < 100, "the queue never fills");
+    }
+    (address, queue, socket)
+}
+
+#[tokio::test]
+async fn dead_addresses_do_not_keep_a_living_one_from_being_reached() {
+    let (dead, _queue, _socket) = dead_address().await;
+    let living = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let refusing = {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        closed.local_addr().unwrap()
+    };
+    let address = living.local_addr().unwrap();
+    // Each of the dead ones alone would use up the time that a link has for its handshake.
+    let reached = reach::connect_first(vec![dead, refusing, dead, dead, address, dead]).await.unwrap();
+    assert_eq!(reached.peer_addr().unwrap(), address);
+    let error = reach::connect_first(vec![refusing, dead]).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused, "the first failure is told");
+    assert!(reach::connect_first(Vec::new()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_name_is_looked_up_once_for_all_who_ask_at_the_same_time() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = tcp("localhost", listener.local_addr().unwrap().port());
+    let mut all = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let target = target.clone();
+        all.spawn(async move { reach(&target).await.is_ok() });
+    }
+    assert!(all.join_all().await.into_iter().all(|is_reached| is_reached));
+    let error = reach(&tcp("no-such-name.invalid", 1)).await.unwrap_err().to_string();
+    assert!(error.starts_with("no-such-name.invalid:1: "), "{error}");
 }
