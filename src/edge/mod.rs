@@ -3,6 +3,7 @@
 mod agent;
 mod arguments;
 mod control;
+mod joining;
 mod parting;
 mod peers;
 mod reload;

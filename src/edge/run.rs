@@ -2,6 +2,7 @@
 
 use super::agent::run_agent;
 use super::control::{self, Control};
+use super::joining::Joining;
 use super::peers::Peers;
 use super::reload;
 use super::report::Reporter;
@@ -16,6 +17,7 @@ use crate::router::flush::run_flusher;
 use crate::router::housekeeping::run_housekeeping;
 use crate::router::listen::{bind, bind_or_adopt, listener_state, run_listener};
 use crate::router::node::{NodeInfo, hostname};
+use crate::router::service;
 use crate::router::shard::{ListenerState, Shard};
 use crate::transport::handover::{Handover, Inherited};
 use crate::transport::listener::Listener;
@@ -47,9 +49,8 @@ async fn serve(config: Config, mut signals: Signals) -> Result<(), RunError> {
     let mut edge = Edge::start(config, daemon::descriptors()).map_err(RunError::Failed)?;
     let clients_max = edge.shard.borrow().clients_max();
     tracing::info!("clients may have up to {clients_max} connections together, as far as the descriptors go");
-    if signals.unless_stopped(edge.await_links()).await {
+    if signals.unless_stopped(edge.join()).await {
         edge.open();
-        edge.shard.borrow_mut().is_joining = false;
         edge.announce();
         signals.serve(&mut edge).await;
     }
@@ -133,19 +134,32 @@ impl Edge {
             tokio::task::spawn_local(reporter.run());
         }
         inherited.finish();
-        // Peers come in at once; clients later, see `await_links`.
+        // Peers come in at once; clients later, see `join`.
         let mut edge = Edge { config, shard, control, peers, operators, closed: mesh, acceptors: Vec::new(), handover };
         edge.open();
         Ok(Edge { closed, ..edge })
     }
 
-    /// Waits until the links are up, so that whoever is let in is heard everywhere from the beginning. Peers that
-    /// cannot be reached are not waited for, and those that do not answer, or a master that has yet to tell who they
-    /// are, not for long.
-    async fn await_links(&self) {
-        let deadline = tokio::time::Instant::now() + LINKS_MAX;
-        let is_settled = || self.peers.are_known() && self.shard.borrow().has_settled_links();
-        while !is_settled() && tokio::time::Instant::now() < deadline {
+    /// Waits until it is known who the peers are and what their clients want, so that whoever is let in is heard
+    /// everywhere from the beginning: see `Joining`. From then on no peer makes this node wait again.
+    async fn join(&self) {
+        let started = self.shard.borrow().now().uptime;
+        let mut joining = Joining::default();
+        loop {
+            let mut shard = self.shard.borrow_mut();
+            let uptime = shard.now().uptime;
+            let waits_for = joining.waits_for(uptime, started, shard.standings());
+            let is_known = self.peers.are_known() || uptime >= started + MEMBERSHIP_MAX;
+            if is_known && waits_for.is_empty() {
+                shard.is_joining = false;
+                let seconds = uptime.saturating_sub(started).as_secs_f64();
+                return tracing::info!(seconds, "joined: clients are let in");
+            }
+            if shard.waits_for != waits_for {
+                shard.waits_for = waits_for;
+                service::notify_status(&shard.joining_sentence());
+            }
+            drop(shard);
             tokio::time::sleep(LINKS_POLL).await;
         }
     }
@@ -253,8 +267,7 @@ fn reporter(config: &Config, control: &Rc<Control>, peers: &Rc<Peers>) -> Result
 
 /// How often a drain looks whether everybody has left.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
-/// How long clients wait in front of a starting edge for links to peers that do not answer: less than it takes a load
-/// balancer to call the edge dead.
-const LINKS_MAX: Duration = Duration::from_millis(1_500);
+/// How long a node without a kept membership waits for a master that has yet to tell who the peers are.
+const MEMBERSHIP_MAX: Duration = Duration::from_millis(1_500);
 const LINKS_POLL: Duration = Duration::from_millis(5);
 const ADMIN_BACKLOG: u32 = 128;

@@ -48,6 +48,8 @@ pub const SESSIONS: &str = "wamp.link.sessions";
 pub const RETAINED: &str = "wamp.link.retained";
 /// CALL: B tells the digest of all that A has on it.
 pub const DIGEST: &str = "wamp.link.digest";
+/// CALL: A has said all that it wants of B since the link came up. An earlier version of B answers with an ERROR.
+pub const REPLAYED: &str = "wamp.link.replayed";
 /// CALL: B forgets all that A has on it, which A is about to say again.
 pub const RESET: &str = "wamp.link.reset";
 

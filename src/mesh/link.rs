@@ -7,7 +7,7 @@ use super::{Mirror, Pattern, Want};
 use crate::wamp::message::code;
 use crate::wamp::{Id, Identity, Message};
 use crate::wire::{Dict, Payload};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// A link that this node has dialed, while it is up.
@@ -16,6 +16,8 @@ pub struct Uplink {
     /// The id of the peer.
     pub node: String,
     pub mirror: Mirror,
+    /// Patterns of which the peer has still to be told since the link came up; None once it has been told of all.
+    pub unsaid: Option<VecDeque<Pattern>>,
     /// The uptime at which the digests are to be compared next.
     pub digest_at: Duration,
     /// Ours, when the peer was last asked for its own.
@@ -67,6 +69,7 @@ impl Uplink {
         Uplink {
             node,
             mirror: Mirror::default(),
+            unsaid: None,
             digest_at: Duration::MAX,
             digest_asked: None,
             retained: (0, 0),
@@ -103,6 +106,11 @@ impl Uplink {
         let request = counter(&mut self.n_requests)();
         self.requests.insert(request, Request::Call(token));
         Message::Call { request, options, procedure: procedure.to_owned(), payload }
+    }
+
+    /// How many requests the peer has still to answer.
+    pub fn n_unanswered(&self) -> usize {
+        self.requests.len()
     }
 
     /// The peer has nothing of ours any more: everything is to be said anew.

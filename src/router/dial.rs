@@ -19,6 +19,7 @@ use rand::RngExt;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// By the id of the peer and the name of the realm.
 pub type LinkName = (String, String);
@@ -31,6 +32,8 @@ pub struct LinkState {
     pub realm: String,
     /// False once the peer is none any more: the dialing task ends.
     is_wanted: Rc<Cell<bool>>,
+    /// Ends the pause between two attempts.
+    dial_now: Rc<Notify>,
     // Owned by the dialing task.
     /// The connection, while it is up.
     pub key: Option<SessionKey>,
@@ -39,6 +42,19 @@ pub struct LinkState {
     /// Why the last attempt came to nothing.
     pub last_error: Option<String>,
     pub attempts: u64,
+}
+
+/// How a link stands for a node that has just been started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The peer cannot be reached, and has not come by itself.
+    Away,
+    /// It is being dialed for the first time.
+    Dialing,
+    /// One of the two links with it is up, and by that it is known to be there; it has said so many things.
+    Replaying(u64),
+    /// The links are up in both directions, and it has said all that its clients want.
+    Whole,
 }
 
 /// Who we are towards peers.
@@ -61,28 +77,36 @@ pub fn link_with(shard: &Rc<RefCell<Shard>>, dialer: &Dialer, peers: &[Peer]) {
         if borrowed.links.contains_key(&name) {
             continue;
         }
-        let is_wanted = Rc::new(Cell::new(true));
+        let (is_wanted, dial_now) = (Rc::new(Cell::new(true)), Rc::new(Notify::new()));
         let link = LinkState {
             peer: peer.clone(),
             realm: realm.clone(),
             is_wanted: is_wanted.clone(),
+            dial_now: dial_now.clone(),
             key: None,
             since: borrowed.now().uptime,
             last_error: None,
             attempts: 0,
         };
         borrowed.links.insert(name, link);
-        tokio::task::spawn_local(run_link(shard.clone(), dialer.clone(), peer.clone(), realm.clone(), is_wanted));
+        let wanted = Wanted { is_wanted, dial_now };
+        tokio::task::spawn_local(run_link(shard.clone(), dialer.clone(), peer.clone(), realm.clone(), wanted));
     }
 }
 
+/// What the shard tells the task that keeps a link up.
+struct Wanted {
+    is_wanted: Rc<Cell<bool>>,
+    dial_now: Rc<Notify>,
+}
+
 /// Keeps one link up: dials, serves it until it is lost, waits a little, dials again.
-async fn run_link(shard: Rc<RefCell<Shard>>, dialer: Dialer, peer: Peer, realm: String, is_wanted: Rc<Cell<bool>>) {
+async fn run_link(shard: Rc<RefCell<Shard>>, dialer: Dialer, peer: Peer, realm: String, wanted: Wanted) {
     let name = (peer.id.clone(), realm.clone());
     let mut pause = RECONNECT_MIN;
-    while is_wanted.get() {
+    while wanted.is_wanted.get() {
         let dialed = dial(&dialer, &peer, &realm).await;
-        if !is_wanted.get() {
+        if !wanted.is_wanted.get() {
             return;
         }
         let opened = dialed.and_then(|dialed| {
@@ -96,7 +120,7 @@ async fn run_link(shard: Rc<RefCell<Shard>>, dialer: Dialer, peer: Peer, realm: 
                 tracing::info!(peer = peer.id, realm, "link up");
                 Driver { shard: shard.clone(), key }.await;
                 tracing::warn!(peer = peer.id, realm, "link lost");
-                if is_wanted.get() {
+                if wanted.is_wanted.get() {
                     shard.borrow_mut().note_link_down(&name, None);
                 }
             }
@@ -106,7 +130,8 @@ async fn run_link(shard: Rc<RefCell<Shard>>, dialer: Dialer, peer: Peer, realm: 
             }
         }
         // Jitter, so that nodes that lost each other do not dial in step.
-        tokio::time::sleep(pause.mul_f64(rand::rng().random_range(0.5..1.5))).await;
+        let jittered = pause.mul_f64(rand::rng().random_range(0.5..1.5));
+        let _ = tokio::time::timeout(jittered, wanted.dial_now.notified()).await;
         pause = (pause * 2).min(RECONNECT_MAX);
     }
 }
@@ -182,6 +207,14 @@ impl Shard {
         }
         self.join_uplink(now, key, realm, identity);
         key
+    }
+
+    /// A node that has dialed in is there: it is dialed without waiting for the end of a pause.
+    pub(super) fn dial_now(&self, peer: &str, realm: RealmIndex) {
+        let realm = self.realms.get(realm.0).and_then(Option::as_ref).map(|slot| slot.name().to_owned());
+        if let Some(link) = realm.and_then(|realm| self.links.get(&(peer.to_owned(), realm))) {
+            link.dial_now.notify_waiters();
+        }
     }
 
     fn note_link_down(&mut self, name: &LinkName, error: Option<String>) {

@@ -1,7 +1,7 @@
 //! The HTTP faces of an edge: what is answered on which path, on the ports of clients and on the admin port.
 
-use super::dial::LinkState;
-use super::shard::{ListenerState, Pings, Shard};
+use super::dial::{LinkName, LinkState, Standing};
+use super::shard::{ListenerState, Pings, RealmSlot, Shard};
 use crate::admin::{LinkStatus, ListenerStatus, MeshStatus, NodeStatus, RealmStatus, pages};
 use crate::limits::Limits;
 use crate::metrics::{self, NodeFacts, Process, Snapshot};
@@ -90,6 +90,7 @@ fn health(shard: &Shard, path: &str) -> Page {
     match path {
         "/readyz" => match shard.state_name() {
             "up" => text(200, "ready\n"),
+            "joining" => text(503, &format!("{}\n", shard.joining_sentence())),
             state => text(503, &format!("{state}\n")),
         },
         _ => text(200, "ok\n"),
@@ -159,6 +160,14 @@ impl Shard {
         }
     }
 
+    /// What a node that is joining waits for.
+    pub fn joining_sentence(&self) -> String {
+        match self.waits_for.as_slice() {
+            [] => "joining".to_owned(),
+            peers => format!("joining: waits for the replay of {}", peers.join(", ")),
+        }
+    }
+
     fn state_name(&self) -> &'static str {
         match (self.is_draining, self.is_joining) {
             (true, _) => "draining",
@@ -172,18 +181,28 @@ impl Shard {
         MeshStatus { is_complete: links.iter().all(|link| link.is_up && link.is_up_inbound), links }
     }
 
-    /// Whether each link is up in both directions, or its peer cannot be reached.
-    pub fn has_settled_links(&self) -> bool {
-        let uptime = self.now().uptime;
-        self.links.values().map(|link| self.link_status(link, uptime)).all(|link| match link.is_up {
-            true => link.is_up_inbound,
-            false => link.last_error.is_some(),
-        })
+    /// How each link stands for a node that has just been started.
+    pub fn standings(&self) -> impl Iterator<Item = (LinkName, Standing)> {
+        self.links.iter().map(|(name, link)| (name.clone(), self.standing(link)))
+    }
+
+    fn standing(&self, link: &LinkState) -> Standing {
+        let heard = self.realm_named(&link.realm).and_then(|slot| slot.realm.heard_of(&link.peer.id));
+        match (link.key.is_some(), heard) {
+            (true, Some(heard)) if heard.is_all => Standing::Whole,
+            (_, Some(heard)) => Standing::Replaying(heard.n_messages),
+            (true, None) => Standing::Replaying(0),
+            (false, None) if link.last_error.is_some() => Standing::Away,
+            (false, None) => Standing::Dialing,
+        }
+    }
+
+    fn realm_named(&self, name: &str) -> Option<&RealmSlot> {
+        self.realms.get(self.realm_names.get(name)?.0)?.as_ref()
     }
 
     fn link_status(&self, link: &LinkState, uptime: Duration) -> LinkStatus {
-        let realm = self.realm_names.get(&link.realm).and_then(|index| self.realms.get(index.0)?.as_ref());
-        let inbound = realm.and_then(|slot| slot.realm.peer_key(&link.peer.id));
+        let inbound = self.realm_named(&link.realm).and_then(|slot| slot.realm.peer_key(&link.peer.id));
         let of = |key: Option<SessionKey>| key.and_then(|key| self.connections.get(key.0 as usize));
         let queued_bytes = [of(link.key), of(inbound)].iter().flatten().map(|c| c.outbox.queued_bytes()).sum();
         LinkStatus {

@@ -117,6 +117,9 @@ impl Shard {
             connection.share.source = Source::Own(key);
         }
         let kind = if join.trusted_link { MemberKind::Peer } else { MemberKind::Client };
+        if kind == MemberKind::Peer {
+            self.dial_now(&join.identity.authid, index);
+        }
         self.with_realm(index, |realm, effects| realm.join(now, key, kind, join.identity, effects));
         self.stats.sessions_opened.add(1);
         self.deliver(key, join.welcome);

@@ -179,6 +179,8 @@ pub struct Shard {
     pub balancer: Option<Balancer>,
     /// The node has been started, and waits for its links before it lets clients in.
     pub is_joining: bool,
+    /// The peers that it waits for.
+    pub waits_for: Vec<String>,
     /// Clients are asked to go elsewhere.
     pub is_draining: bool,
     /// New clients are refused. A drain begins before this, so that whoever directs clients here notices first.
@@ -225,6 +227,7 @@ impl Shard {
             other_files: Cell::new(0),
             balancer: None,
             is_joining: false,
+            waits_for: Vec::new(),
             is_draining: false,
             is_closed: false,
         }

@@ -16,7 +16,7 @@ use crate::time::Now;
 use crate::wamp::uri::is_reserved;
 use crate::wamp::{Id, SessionKey};
 use crate::wire::{Dict, Payload, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// What the sessions of one node hold.
 #[derive(Debug, Default)]
@@ -118,11 +118,13 @@ impl ClusteredRealm {
         let sessions = self.members().visible().into_iter().map(|(key, member)| (member.identity.session, key));
         let (mut page, mut last) = (Page::default(), after);
         for (session, key) in sessions.filter(|(session, _)| after.is_none_or(|(from, ..)| from <= *session)) {
-            for ((kind, id), details) in self.held_by_client(key) {
+            // The details, which are long, only of those that are on this page.
+            for (kind, id) in self.held_by_client(key) {
                 let place = (session, kind, id);
                 if after.is_some_and(|after| place <= after) {
                     continue;
                 }
+                let Some(details) = self.holding_details(kind, id) else { continue };
                 if !page.push(Value::List(vec![session.into(), kind.name().into(), details.into()])) {
                     return page.finish(last.map_or(Value::Null, write_key), out);
                 }
@@ -160,11 +162,18 @@ impl ClusteredRealm {
     }
 
     /// What a client of this node holds and others are told of.
-    fn held_by_client(&self, key: SessionKey) -> BTreeMap<(IdKind, Id), Dict> {
+    fn held_by_client(&self, key: SessionKey) -> BTreeSet<(IdKind, Id)> {
         let topics = self.realm.broker().held_by(key).filter(|held| !is_reserved(&held.uri));
-        let topics = topics.map(|held| ((IdKind::Subscription, held.id), held.details()));
+        let topics = topics.map(|held| (IdKind::Subscription, held.id));
         let procedures = self.realm.dealer().held_by(key);
-        topics.chain(procedures.map(|held| ((IdKind::Registration, held.id), held.details()))).collect()
+        topics.chain(procedures.map(|held| (IdKind::Registration, held.id))).collect()
+    }
+
+    fn holding_details(&self, kind: IdKind, id: Id) -> Option<Dict> {
+        match kind {
+            IdKind::Subscription => self.realm.broker().subscription(id).map(|held| held.details()),
+            IdKind::Registration => self.realm.dealer().registration(id).map(|held| held.details()),
+        }
     }
 }
 

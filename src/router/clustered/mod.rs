@@ -11,6 +11,7 @@ mod holdings;
 mod notices;
 mod page;
 mod parts;
+mod replay;
 mod settling;
 mod upkeep;
 
@@ -28,6 +29,7 @@ use crate::wire::{Payload, Value};
 use afterlife::Afterlife;
 use burial::Burials;
 use gather::{FIRST_TOKEN, Gathering};
+pub use replay::Heard;
 use settling::Settling;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -49,6 +51,8 @@ pub struct ClusteredRealm {
     burials: Burials,
     /// The links whose peers have missed notices, know of it, and have not begun to fetch them.
     overrun: BTreeSet<SessionKey>,
+    /// What the peers that have dialed in have said of what they want.
+    heard: BTreeMap<SessionKey, Heard>,
 }
 
 impl ClusteredRealm {
@@ -63,6 +67,7 @@ impl ClusteredRealm {
             afterlife: Afterlife::default(),
             burials: Burials::default(),
             overrun: BTreeSet::new(),
+            heard: BTreeMap::new(),
         }
     }
 
@@ -84,7 +89,10 @@ impl ClusteredRealm {
         }
         match kind {
             MemberKind::Client => {}
-            MemberKind::Peer => self.dismiss_namesakes(&identity, out),
+            MemberKind::Peer => {
+                self.dismiss_namesakes(&identity, out);
+                self.heard.insert(key, Heard::default());
+            }
             MemberKind::Uplink => {
                 self.uplinks.insert(key, Uplink::new(&identity));
             }
@@ -94,8 +102,8 @@ impl ClusteredRealm {
             MemberKind::Client => self.notify_session(key, out),
             MemberKind::Peer => {}
             MemberKind::Uplink => {
-                self.replay(key, out);
                 self.begin_upkeep(now, key, out);
+                self.begin_replay(key, out);
             }
         }
         self.finish(now, out, first);
@@ -112,6 +120,7 @@ impl ClusteredRealm {
         }
         self.realm.leave(now, key, out);
         self.overrun.remove(&key);
+        self.heard.remove(&key);
         self.forget_in_gathers(key, out);
         if let Some(session) = session {
             self.notify_session_gone(session, out);
@@ -127,8 +136,14 @@ impl ClusteredRealm {
     pub fn handle_message(&mut self, now: Now, key: SessionKey, message: Message, out: &mut Vec<Effect>) {
         let first = out.len();
         let kind = self.realm.members().member(key).map(|member| member.kind);
+        if kind == Some(MemberKind::Peer) {
+            self.note_heard(key);
+        }
         match (kind, message) {
-            (Some(MemberKind::Uplink), message) => self.handle_uplink_message(now, key, message, out),
+            (Some(MemberKind::Uplink), message) => {
+                self.handle_uplink_message(now, key, message, out);
+                self.go_on_replaying(key, out);
+            }
             (Some(MemberKind::Peer), Message::Register { request, options, procedure }) => {
                 self.handle_offer(now, key, request, options, procedure, out);
             }
@@ -363,24 +378,6 @@ impl ClusteredRealm {
             Kind::Procedure => {
                 let local = self.realm.dealer().lookup(uri, *policy).and_then(|found| found.local_callees());
                 local.map(|local| Want::Answer(settling::offer(local))).or(asked)
-            }
-        }
-    }
-
-    /// Tells a link that has come up everything.
-    fn replay(&mut self, key: SessionKey, out: &mut Vec<Effect>) {
-        let topic = |found: &crate::realm::broker::Subscription| (Kind::Topic, found.policy, found.uri.clone());
-        let procedure = |found: &crate::realm::dealer::Registration| (Kind::Procedure, found.policy, found.uri.clone());
-        let mut patterns: Vec<Pattern> = (self.realm.broker().subscriptions().map(topic))
-            .chain(self.realm.dealer().registrations().map(procedure))
-            .map(|(kind, policy, uri)| Pattern { kind, policy, uri })
-            .collect();
-        patterns.extend(self.settling.patterns().cloned());
-        for pattern in patterns {
-            let want = self.want(&pattern);
-            let uplink = self.uplinks.get_mut(&key).expect("it has just joined");
-            if let Some(message) = uplink.want(&pattern, want) {
-                out.push(Effect::Send { to: key, message });
             }
         }
     }

@@ -21,9 +21,13 @@ pub(super) enum Token {
     Digest = 3,
     Reset = 4,
     Holdings = 5,
+    Replayed = 6,
 }
 
 impl Token {
+    const ALL: [Token; 6] =
+        [Token::Sessions, Token::Retained, Token::Digest, Token::Reset, Token::Holdings, Token::Replayed];
+
     const fn procedure(self) -> &'static str {
         match self {
             Token::Sessions => frames::SESSIONS,
@@ -31,13 +35,12 @@ impl Token {
             Token::Digest => frames::DIGEST,
             Token::Reset => frames::RESET,
             Token::Holdings => frames::HOLDINGS,
+            Token::Replayed => frames::REPLAYED,
         }
     }
 
     fn from_number(number: u64) -> Option<Token> {
-        [Token::Sessions, Token::Retained, Token::Digest, Token::Reset, Token::Holdings]
-            .into_iter()
-            .find(|token| *token as u64 == number)
+        Token::ALL.into_iter().find(|token| *token as u64 == number)
     }
 }
 
@@ -99,6 +102,10 @@ impl ClusteredRealm {
             frames::SESSIONS => self.sessions_page(key, payload, out),
             frames::HOLDINGS => self.holdings_page(payload, out),
             frames::RETAINED => self.retained_page(payload, out),
+            frames::REPLAYED => {
+                self.note_all_heard(key);
+                Vec::new()
+            }
             _ => {
                 let sentence = format!("{procedure} is unknown to this version");
                 let message = Message::error(code::CALL, request, error::NO_SUCH_PROCEDURE, sentence);
@@ -136,10 +143,10 @@ impl ClusteredRealm {
                     if let Some(uplink) = self.uplinks.get_mut(&key) {
                         uplink.forget_mirror();
                     }
-                    self.replay(key, out);
+                    self.begin_replay(key, out);
                 }
             }
-            Some(Token::Reset) | None => {}
+            Some(Token::Reset | Token::Replayed) | None => {}
         }
     }
 
