@@ -145,23 +145,25 @@ impl Edge {
     async fn join(&self) {
         let started = self.shard.borrow().now().uptime;
         let mut joining = Joining::default();
-        loop {
-            let mut shard = self.shard.borrow_mut();
-            let uptime = shard.now().uptime;
-            let waits_for = joining.waits_for(uptime, started, shard.standings());
-            let is_known = self.peers.are_known() || uptime >= started + MEMBERSHIP_MAX;
-            if is_known && waits_for.is_empty() {
-                shard.is_joining = false;
-                let seconds = uptime.saturating_sub(started).as_secs_f64();
-                return tracing::info!(seconds, "joined: clients are let in");
-            }
-            if shard.waits_for != waits_for {
-                shard.waits_for = waits_for;
-                service::notify_status(&shard.joining_sentence());
-            }
-            drop(shard);
+        while self.is_waiting(&mut joining, started) {
             tokio::time::sleep(LINKS_POLL).await;
         }
+    }
+
+    fn is_waiting(&self, joining: &mut Joining, started: Duration) -> bool {
+        let mut shard = self.shard.borrow_mut();
+        let uptime = shard.now().uptime;
+        let waits_for = joining.waits_for(uptime, started, shard.standings());
+        let is_known = self.peers.are_known() || uptime >= started + MEMBERSHIP_MAX;
+        if is_known && waits_for.is_empty() {
+            shard.is_joining = false;
+            let seconds = uptime.saturating_sub(started).as_secs_f64();
+            tracing::info!(seconds, "joined: clients are let in");
+        } else if shard.waits_for != waits_for {
+            shard.waits_for = waits_for;
+            service::notify_status(&shard.joining_sentence());
+        }
+        shard.is_joining
     }
 
     /// Accepts connections on the listeners that are still closed.

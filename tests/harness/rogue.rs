@@ -6,7 +6,7 @@ use crossbar_cluster::auth::client::Client;
 use crossbar_cluster::auth::cryptosign::PublicKey;
 use crossbar_cluster::auth::mutual::Purpose;
 use crossbar_cluster::transport::Conversation;
-use crossbar_cluster::transport::connect::{Target, connect_rawsocket};
+use crossbar_cluster::transport::connect::{Target, connect_rawsocket, reach};
 use crossbar_cluster::wamp::feature;
 use crossbar_cluster::wamp::{Message, codec};
 use crossbar_cluster::wire::{Dict, Serializer};
@@ -28,7 +28,8 @@ impl Rogue {
         let client = Client::program(name(node), cluster.node_key(node), Purpose::Link);
         let client = client.expect(Some(&name(to)), Some(key));
         let link = runtime.block_on(async {
-            let connected = connect_rawsocket(&target, Serializer::Cbor, 1 << 24).await.expect("it listens for links");
+            let reached = reach(&target).await.expect("its address can be reached");
+            let connected = connect_rawsocket(reached, Serializer::Cbor, 1 << 24).await.expect("it listens for links");
             let mut link = Conversation::new(connected);
             let details = Dict::new().with("roles", feature::link_roles());
             link.open("realm1", &client, details).await.expect("it is admitted");

@@ -3,7 +3,7 @@
 
 use crate::harness::client::{Carrier, Client, Via};
 use crate::harness::cluster::Cluster;
-use crate::harness::router::{ALL_ROLES, Router, Setup, eventually};
+use crate::harness::router::{ALL_ROLES, Router, Setup};
 use crossbar_cluster::wire::Serializer;
 use std::collections::BTreeSet;
 
@@ -38,11 +38,6 @@ fn what_is_published_right_after_welcome_on_a_returned_edge_arrives() {
     }
     // Returns when the edge says that it is ready, and so lets clients in.
     cluster.start_alone(1);
-    for node in 1..=4 {
-        let pid = cluster.node(node).edge.pid();
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        let f: Vec<&str> = stat.split(' ').collect();
-    }
     assert_eq!(cluster.node(1).admin("/readyz").text(), "ready\n");
     for (realm, n_patterns) in [("realm1", PATTERNS), ("realm2", STEP)] {
         let mut publisher = join(cluster.node(1), realm);

@@ -12,6 +12,7 @@ pub(crate) struct Client {
     pub(crate) node: usize,
     pub(crate) key: SessionKey,
     pub(crate) session: Id,
+    pub(crate) joined: Duration,
     pub(crate) is_gone: bool,
     pub(crate) inbox: Vec<(Duration, Message)>,
     n_requests: Id,
@@ -37,11 +38,12 @@ pub(crate) struct Held {
 }
 
 impl Client {
-    pub(crate) fn new(node: usize, key: SessionKey, session: Id) -> Client {
+    pub(crate) fn new(node: usize, key: SessionKey, session: Id, joined: Duration) -> Client {
         Client {
             node,
             key,
             session,
+            joined,
             is_gone: false,
             inbox: Vec::new(),
             n_requests: 0,

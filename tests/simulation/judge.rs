@@ -26,6 +26,7 @@ pub(crate) fn judge(world: &mut World, published: &[Published]) {
     nodes_agree_on_procedures(world);
     nodes_agree_on_what_is_retained(world);
     watchers_know_who_holds_what(world);
+    watchers_know_who_is_there(world);
     nothing_is_lost(world, published);
     every_procedure_can_be_called_from_everywhere(world);
     the_meta_api_answers_alike_everywhere(world);
@@ -137,6 +138,39 @@ fn watchers_know_who_holds_what(world: &World) {
         }
         assert_eq!(known, truth, "what session {} of node {} has heard", watcher.session, watcher.node);
         assert_eq!(objects, truth.iter().map(|(kind, id, _)| (kind.clone(), *id)).collect());
+    }
+}
+
+/// Who has heard of all joins and leaves since some time knows who is there of those who have joined since then, on
+/// whatever node and whether or not it could be reached; and has heard of each once.
+fn watchers_know_who_is_there(world: &World) {
+    for watcher in world.clients.iter().filter(|client| !client.is_gone) {
+        let Some(watched) = watcher.subscriptions.values().find(|held| held.uri == WATCHED) else { continue };
+        let mut known: BTreeSet<Id> = BTreeSet::new();
+        for event in watcher.events() {
+            let Message::Event { details, payload, .. } = event else { continue };
+            let args = payload.args().expect("the router's arguments can be read");
+            match details.str("topic") {
+                Some("wamp.session.on_join") => {
+                    let session = args[0].as_dict().and_then(|summary| summary.uint("session")).expect("a summary");
+                    assert!(known.insert(session), "session {} hears twice that {session} joins", watcher.session);
+                }
+                Some("wamp.session.on_leave") => {
+                    known.remove(&args[0].as_uint().expect("an id"));
+                }
+                _ => {}
+            }
+        }
+        let there = |client: &&Client| !client.is_gone && client.session != watcher.session;
+        let since: BTreeSet<Id> = (world.clients.iter().filter(there))
+            .filter(|client| client.joined > watched.since)
+            .map(|client| client.session)
+            .collect();
+        let missing: Vec<&Id> = since.difference(&known).collect();
+        let all: BTreeSet<Id> = world.clients.iter().filter(there).map(|client| client.session).collect();
+        let dead: Vec<&Id> = known.difference(&all).collect();
+        let who = (watcher.session, watcher.node);
+        assert!(missing.is_empty() && dead.is_empty(), "{who:?} misses {missing:?} and takes {dead:?} for living");
     }
 }
 

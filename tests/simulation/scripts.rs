@@ -740,3 +740,53 @@ fn an_hour_by_themselves_changes_nothing_for_clients() {
     let newcomer = world.join(3);
     assert!(world.called(newcomer, "com.proc", vec!["echo".into()]).is_ok());
 }
+
+/// The sessions of which a client has heard that they joined, in this order.
+fn joined(world: &World, client: usize) -> Vec<Id> {
+    let summary = |event: &&Message| match event {
+        Message::Event { payload, .. } => payload.args().expect("a list").first()?.as_dict()?.uint("session"),
+        _ => None,
+    };
+    world.clients[client].events().iter().filter_map(summary).collect()
+}
+
+#[test]
+fn who_joins_while_a_link_is_down_is_told_of_once_when_it_is_up_again() {
+    let mut world = world(2);
+    let watcher = world.join(0);
+    world.subscribed(watcher, "wamp.session.on_join", "exact");
+    let early = world.join(1);
+    world.run(1_000);
+    for away_ms in [1_500, 8_000] {
+        world.part_nodes(0, 1, away_ms);
+        world.run(200);
+        let during = world.join(1);
+        world.run(away_ms + 6_000);
+        assert!(world.is_whole());
+        let heard = joined(&world, watcher);
+        assert_eq!(heard.last(), Some(&world.clients[during].session), "away for {away_ms} ms: {heard:?}");
+        let n_early = heard.iter().filter(|session| **session == world.clients[early].session).count();
+        // Where the node counted as dead, its sessions were said to have left, and are back.
+        assert_eq!(n_early, if away_ms < 3_000 { 1 } else { 2 }, "away for {away_ms} ms: {heard:?}");
+    }
+}
+
+#[test]
+fn a_node_that_has_just_started_tells_its_clients_of_nobody_who_was_there_before() {
+    let mut world = world(2);
+    for _ in 0..3 {
+        world.join(1);
+    }
+    world.kill(0);
+    world.run(5_000);
+    world.start(0);
+    world.run(1_000);
+    assert!(world.is_whole());
+    let watcher = world.join(0);
+    world.subscribed(watcher, "wamp.session.on_join", "exact");
+    world.run(20_000);
+    assert!(joined(&world, watcher).is_empty());
+    let late = world.join(1);
+    world.run(1_000);
+    assert_eq!(joined(&world, watcher), [world.clients[late].session]);
+}

@@ -227,7 +227,7 @@ impl World {
         self.n_sessions += 1;
         let session = self.n_sessions;
         let key = self.place(node, Who::Client(client));
-        self.clients.push(Client::new(node, key, session));
+        self.clients.push(Client::new(node, key, session, self.now.uptime));
         let identity = identity(session, &format!("client{client}"), authrole);
         self.act(node, |now, realm, out| realm.join(now, key, MemberKind::Client, identity, out));
         client

@@ -40,6 +40,8 @@ struct Remote {
     told: Option<Told>,
     /// Notices have been missed, or a snapshot failed: another one is to be fetched after this.
     is_stale: bool,
+    /// Clients of this node were here when the snapshot was asked for: they have missed who joined there before.
+    has_missed: bool,
     /// What they hold.
     held: RemoteHoldings,
     /// The uptime at which the node counts as dead, while its link is down.
@@ -72,10 +74,12 @@ impl Afterlife {
         }
     }
 
-    /// The link to a node is up; a snapshot is asked for.
-    pub(super) fn handle_up(&mut self, node: &str) {
+    /// The link to a node is up; a snapshot is asked for. `has_clients`: there is somebody here who may have missed
+    /// what happened there meanwhile.
+    pub(super) fn handle_up(&mut self, node: &str, has_clients: bool) {
         let remote = self.by_node.entry(node.to_owned()).or_default();
         (remote.dead_at, remote.told, remote.is_stale) = (None, Some(Told::default()), false);
+        remote.has_missed = has_clients;
         remote.held.handle_up();
     }
 
@@ -95,17 +99,36 @@ impl Afterlife {
         self.by_node.get_mut(node).map(|remote| &mut remote.held)
     }
 
-    /// Takes over what a node says about one of its sessions.
-    fn learn(&mut self, node: &str, told: &Value) -> Option<Id> {
+    /// Whether clients of this node have missed who joined on another before its snapshot was asked for.
+    pub(super) fn has_missed(&self, node: &str) -> bool {
+        self.by_node.get(node).is_some_and(|remote| remote.has_missed)
+    }
+
+    /// Takes over what a node says about one of its sessions. Gives its id, and whether it was unknown.
+    pub(super) fn learn(&mut self, node: &str, told: &Value) -> Option<(Id, bool)> {
         let publisher = read_session(told)?;
         let id = publisher.session;
         let remote = self.by_node.entry(node.to_owned()).or_default();
         if let Some(told) = &mut remote.told {
             told.sessions.insert(id);
         }
-        let testaments = remote.sessions.remove(&id).map(|session| session.testaments).unwrap_or_default();
+        let known = remote.sessions.remove(&id);
+        let is_new = known.is_none();
+        let testaments = known.map(|session| session.testaments).unwrap_or_default();
         remote.sessions.insert(id, RemoteSession { publisher, testaments });
-        Some(id)
+        Some((id, is_new))
+    }
+
+    /// A session of a node has left, as its clients were told; its testaments, too, were published by its own node.
+    pub(super) fn forget(&mut self, node: &str, session: Id) {
+        if let Some(remote) = self.by_node.get_mut(node) {
+            remote.sessions.remove(&session);
+        }
+    }
+
+    /// A session is there. Whether it was said to have left.
+    pub(super) fn exhume(&mut self, session: Id) -> bool {
+        self.buried.remove(&session)
     }
 
     /// Takes over a testament of a session that its node has told of.
@@ -131,11 +154,11 @@ impl Afterlife {
         Some(())
     }
 
-    /// A session of a node has left. Gives what it held.
-    pub(super) fn forget_session(&mut self, node: &str, session: Id) -> Vec<Holding> {
-        let Some(remote) = self.by_node.get_mut(node) else { return Vec::new() };
-        remote.sessions.remove(&session);
-        remote.held.take_of(session)
+    /// A session of a node has left. Gives who it was, if that was known, and what it held.
+    pub(super) fn forget_session(&mut self, node: &str, session: Id) -> (Option<Publisher>, Vec<Holding>) {
+        let Some(remote) = self.by_node.get_mut(node) else { return (None, Vec::new()) };
+        let known = remote.sessions.remove(&session);
+        (known.map(|known| known.publisher), remote.held.take_of(session))
     }
 
     /// Something that a node has said did not arrive.
@@ -162,7 +185,8 @@ impl ClusteredRealm {
     /// Fetches what the sessions of a peer are, have left behind and hold.
     pub(super) fn fetch_sessions(&mut self, key: SessionKey, out: &mut Vec<Effect>) {
         if let Some(uplink) = self.uplinks.get(&key) {
-            self.afterlife.handle_up(&uplink.node);
+            let has_clients = self.realm.n_sessions() > 0;
+            self.afterlife.handle_up(&uplink.node, has_clients);
             self.ask_peer(key, Token::Sessions, Vec::new(), out);
             self.ask_peer(key, Token::Holdings, Vec::new(), out);
         }
@@ -188,18 +212,8 @@ impl ClusteredRealm {
                 }
             }
             Some(Token::Retained) => uplink.retained_fetched = None,
-            Some(Token::Digest | Token::Reset) | None => {}
+            Some(Token::Digest | Token::Reset | Token::Replayed) | None => {}
         }
-    }
-
-    /// Takes over what a node says about one of its sessions. One that was said to have left has not.
-    pub(super) fn learn_session(&mut self, now: Now, node: &str, told: &Value, out: &mut Vec<Effect>) -> Option<Id> {
-        let id = self.afterlife.learn(node, told)?;
-        if self.afterlife.buried.remove(&id) {
-            self.finish_burials(now, out);
-            self.realm.welcome_back(now, told.as_dict()?.clone(), out);
-        }
-        Some(id)
     }
 
     /// One page of this node's sessions, each followed by its testaments, for a peer: what comes after the session, and
@@ -237,11 +251,12 @@ impl ClusteredRealm {
     /// A page of a peer's sessions has come: the next one is asked for, or this was the last.
     pub(super) fn handle_sessions_page(&mut self, now: Now, key: SessionKey, args: Vec<Value>, out: &mut Vec<Effect>) {
         let Some(node) = self.uplinks.get(&key).map(|uplink| uplink.node.clone()) else { return };
+        let is_missed = self.afterlife.has_missed(&node);
         for told in args.first().and_then(Value::as_list).unwrap_or_default() {
             if let Some([session, testament]) = told.as_list() {
                 self.afterlife.learn_testament(&node, session, testament);
             } else {
-                self.learn_session(now, &node, told, out);
+                self.learn_session(now, &node, told, is_missed, out);
             }
         }
         if let Some(Value::List(more)) = args.into_iter().nth(1) {

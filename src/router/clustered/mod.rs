@@ -11,6 +11,7 @@ mod holdings;
 mod notices;
 mod page;
 mod parts;
+mod presence;
 mod replay;
 mod settling;
 mod upkeep;
@@ -394,6 +395,12 @@ impl ClusteredRealm {
                 {
                     return;
                 }
+                if let Message::Publish { topic, payload, .. } = &message
+                    && topic.starts_with(SESSION_EVENTS)
+                {
+                    let node = uplink.node.clone();
+                    self.note_meta_event(&node, topic, payload);
+                }
                 self.realm.handle_message(now, key, message, out);
             }
             Some(Input::Settled(pattern)) => {
@@ -427,6 +434,9 @@ impl ClusteredRealm {
         }
     }
 }
+
+/// The topics of the meta events of sessions.
+const SESSION_EVENTS: &str = "wamp.session.";
 
 /// Whether a message to a link was made for it, rather than by the realm for the link's stand-in.
 fn is_of_link(message: &Message) -> bool {

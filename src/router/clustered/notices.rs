@@ -3,6 +3,7 @@
 
 use super::ClusteredRealm;
 use super::afterlife::write_testament;
+use super::presence::{ON_JOIN, ON_LEAVE};
 use crate::mesh::frames;
 use crate::realm::ids::{IdKind, id_of};
 use crate::realm::meta::session_summary;
@@ -73,7 +74,8 @@ impl ClusteredRealm {
         let args = payload.args().unwrap_or_default();
         match (topic, args.as_slice()) {
             (frames::SESSION, [told]) => {
-                self.learn_session(now, &node, told, out);
+                let is_missed = !self.is_told_by(&node, ON_JOIN);
+                self.learn_session(now, &node, told, is_missed, out);
             }
             (frames::TESTAMENT, [session, told]) => {
                 self.afterlife.learn_testament(&node, session, told);
@@ -94,8 +96,11 @@ impl ClusteredRealm {
     fn handle_session_gone(&mut self, now: Now, node: &str, told: &Value, out: &mut Vec<Effect>) {
         if let Some(id) = told.as_uint() {
             // Unless it went silently, it has ceased to hold anything before.
-            let held = self.afterlife.forget_session(node, id);
+            let (gone, held) = self.afterlife.forget_session(node, id);
             self.end_all(now, held, true, out);
+            if let Some(gone) = gone.filter(|_| !self.is_told_by(node, ON_LEAVE)) {
+                self.realm.bury(now, gone, out);
+            }
         }
     }
 }
