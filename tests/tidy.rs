@@ -40,7 +40,7 @@ const FUNCTION_LINES_MAX: usize = 65;
 const TEST_FUNCTION_LINES_MAX: usize = 71;
 /// About what the longest file of a program has without its unit tests, and of a test; of these the same is true.
 const FILE_LINES_MAX: usize = 478;
-const TEST_FILE_LINES_MAX: usize = 690;
+const TEST_FILE_LINES_MAX: usize = 792;
 
 #[test]
 fn rooms_use_only_rooms_below_them() {

@@ -311,6 +311,7 @@ impl ClusteredRealm {
     /// Asserts that all tables agree with one another. For tests and simulations.
     pub fn check(&self) {
         self.realm.dealer().check();
+        self.settling.check();
     }
 
     /// Completes what the effects from `first` on have begun: what goes to links is translated, what has to settle is

@@ -12,13 +12,16 @@ use crate::time::Now;
 use crate::wamp::uri::Match;
 use crate::wamp::{Id, Message, SessionKey, error};
 use crate::wire::{Dict, Payload};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 /// What waits, by pattern.
 #[derive(Debug, Default)]
 pub(super) struct Settling {
     by_pattern: BTreeMap<Pattern, Vec<Request>>,
+    /// The patterns that each session waits for: who leaves is found without a look at all that wait.
+    by_session: HashMap<SessionKey, BTreeSet<Pattern>>,
     /// Uptimes at which the waiting ends; in order, because all wait equally long.
     deadlines: VecDeque<(Duration, Pattern)>,
 }
@@ -71,13 +74,39 @@ impl Settling {
         }
     }
 
+    fn insert(&mut self, pattern: Pattern, request: Request) {
+        self.by_session.entry(request.session).or_default().insert(pattern.clone());
+        self.by_pattern.entry(pattern).or_default().push(request);
+    }
+
     /// Takes out what waits for a pattern.
     fn take(&mut self, pattern: &Pattern) -> Vec<Request> {
         let requests = self.by_pattern.remove(pattern).unwrap_or_default();
+        for request in &requests {
+            if let Entry::Occupied(mut patterns) = self.by_session.entry(request.session) {
+                patterns.get_mut().remove(pattern);
+                if patterns.get().is_empty() {
+                    patterns.remove();
+                }
+            }
+        }
         if self.by_pattern.is_empty() {
             self.deadlines.clear();
         }
         requests
+    }
+
+    /// Asserts that both tables agree. For tests and simulations.
+    pub(super) fn check(&self) {
+        for (pattern, requests) in &self.by_pattern {
+            assert!(!requests.is_empty(), "nobody waits for {pattern:?}");
+            assert!(requests.iter().all(|request| self.by_session[&request.session].contains(pattern)));
+        }
+        for (session, patterns) in &self.by_session {
+            assert!(!patterns.is_empty(), "{session:?} waits for nothing");
+            let waits = |pattern: &Pattern| self.by_pattern[pattern].iter().any(|request| request.session == *session);
+            assert!(patterns.iter().all(waits));
+        }
     }
 }
 
@@ -99,7 +128,7 @@ impl ClusteredRealm {
         self.settling.deadlines.push_back((deadline, pattern.clone()));
         let generation = self.generation_for(session, &pattern);
         let request = Request { session, message, asked: now.wall, deadline, generation };
-        self.settling.by_pattern.entry(pattern.clone()).or_default().push(request);
+        self.settling.insert(pattern.clone(), request);
         self.mirror(&pattern, out);
         self.settle_if_agreed(now, &pattern, out);
     }
@@ -143,7 +172,7 @@ impl ClusteredRealm {
                     self.settling.take(&pattern).into_iter().partition(is_due);
                 if !rest.is_empty() {
                     self.settling.deadlines.extend(rest.iter().map(|request| (request.deadline, pattern.clone())));
-                    self.settling.by_pattern.insert(pattern.clone(), rest);
+                    rest.into_iter().for_each(|request| self.settling.insert(pattern.clone(), request));
                 }
                 self.carry_out(now, &pattern, due, out);
             }
@@ -160,14 +189,10 @@ impl ClusteredRealm {
 
     /// A client has left and waits for nothing any more.
     pub(super) fn forget_session(&mut self, session: SessionKey, out: &mut Vec<Effect>) {
-        let waits = |requests: &Vec<Request>| requests.iter().any(|request| request.session == session);
-        let with = self.settling.by_pattern.iter().filter(|(_, requests)| waits(requests));
-        let patterns: Vec<Pattern> = with.map(|(pattern, _)| pattern.clone()).collect();
-        for pattern in patterns {
-            if let Some(requests) = self.settling.by_pattern.get_mut(&pattern) {
-                requests.retain(|request| request.session != session);
-                if requests.is_empty() {
-                    self.settling.take(&pattern);
+        for pattern in self.settling.by_session.remove(&session).unwrap_or_default() {
+            for request in self.settling.take(&pattern) {
+                if request.session != session {
+                    self.settling.insert(pattern.clone(), request);
                 }
             }
             self.mirror(&pattern, out);
