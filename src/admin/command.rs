@@ -6,6 +6,7 @@
 //! | `crossbar.node.<id>.<command>` | on the admin port of that node, and on the master, which passes it on |
 //! | `crossbar.master.<command>` | on the master |
 
+use crate::wire::{Payload, Serializer};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -31,6 +32,34 @@ pub fn seconds_of(seconds: f64) -> Result<Duration, String> {
 }
 
 const TIME_MAX: Duration = Duration::from_secs(86_400);
+
+/// One line of the log about a command that steers: who asked for it, from where, what exactly, and what came of it. What
+/// only looks is not worth a line.
+pub fn audit(who: &str, from: &str, procedure: &str, payload: &Payload, refusal: Option<String>) {
+    let name = procedure.rsplit('.').next().unwrap_or_default();
+    if LOOKS.contains(&name) {
+        return;
+    }
+    let (_, kwargs) = payload.elements_in(Serializer::Json);
+    let with: String = String::from_utf8_lossy(&kwargs).chars().take(AUDIT_CHARS_MAX).collect();
+    let result = refusal.as_deref().unwrap_or("done");
+    tracing::info!(who, from, procedure, with, result, "{who} at {from} asked for {procedure} {with}: {result}");
+}
+
+/// The commands that change nothing.
+const LOOKS: [&str; 9] = [
+    "status",
+    "sessions",
+    "registrations",
+    "subscriptions",
+    "membership",
+    "events",
+    "heartbeat",
+    "trace_read",
+    "trace_stop",
+];
+/// What is shown of the arguments of a command, which are bounded, but not short.
+const AUDIT_CHARS_MAX: usize = 500;
 
 /// The prefix of a node's procedures.
 pub fn node_prefix(node: &str) -> String {

@@ -1,6 +1,7 @@
 //! What programs of the cluster and operators' tools say to one another: WAMP payloads whose values are the structs of
 //! this room, as JSON has them.
 
+use crate::realm::CallError;
 use crate::wire::{Dict, Payload, Serializer, Value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -97,6 +98,11 @@ pub fn sentence(error: &str, payload: &Payload) -> String {
         Some(Value::String(sentence)) => sentence,
         _ => error.to_owned(),
     }
+}
+
+/// What an answer refuses, in one sentence; None where it does what was asked.
+pub fn refusal(answer: &Result<Payload, CallError>) -> Option<String> {
+    answer.as_ref().err().map(|refused| sentence(&refused.error, &refused.payload))
 }
 
 /// Keyword arguments of none.

@@ -1,7 +1,7 @@
 //! What this node does when an operator or the master asks it.
 
 use super::parting::Clients;
-use crate::admin::command::{NODE_REALM, NodeCommand, OPERATOR_ROLE, node_prefix, seconds_of};
+use crate::admin::command::{NODE_REALM, NodeCommand, OPERATOR_ROLE, audit, node_prefix, seconds_of};
 use crate::admin::report::Heartbeat;
 use crate::admin::{json, logging};
 use crate::auth::cryptosign::SecretKey;
@@ -61,8 +61,8 @@ impl Control {
     /// Answers what comes from the admin port, until the program ends.
     pub(super) async fn run(self: Rc<Self>, mut served: mpsc::Receiver<Served>) {
         while let Some(call) = served.recv().await {
-            tracing::debug!(authid = call.authid, procedure = call.procedure, "asked by an operator");
             let answer = self.answer(&call.procedure, &call.payload);
+            audit(&call.authid, &call.from, &call.procedure, &call.payload, json::refusal(&answer));
             self.shard.borrow_mut().answer(&call, answer);
         }
     }

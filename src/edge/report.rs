@@ -3,7 +3,7 @@
 
 use super::control::Control;
 use super::peers::Peers;
-use crate::admin::command::{MASTER_PREFIX, MASTER_REALM, ON_MEMBERSHIP};
+use crate::admin::command::{MASTER_PREFIX, MASTER_REALM, ON_MEMBERSHIP, audit};
 use crate::admin::json;
 use crate::auth::client::Client;
 use crate::auth::cryptosign::{PublicKey, SecretKey};
@@ -129,8 +129,11 @@ impl Report<'_> {
         match message {
             Message::Invocation { request, details, payload, .. } => {
                 let procedure = details.str("procedure").unwrap_or_default();
-                tracing::debug!(procedure, "asked by the master");
-                let answer = match self.reporter.control.answer(procedure, &payload) {
+                let answer = self.reporter.control.answer(procedure, &payload);
+                // Of the master itself where it does not name an operator.
+                let who = details.str("caller_authid").unwrap_or("the master");
+                audit(who, "the master", procedure, &payload, json::refusal(&answer));
+                let answer = match answer {
                     Ok(payload) => Message::Yield { request, options: Dict::new(), payload },
                     Err(error) => Message::Error {
                         request_type: code::INVOCATION,

@@ -37,7 +37,8 @@ impl Access {
             let master = Permission { call: true, subscribe: true, ..rule(MASTER_PREFIX) };
             Role { name: node_role(&member.id), permissions: vec![own, master], authorizer: None }
         });
-        let everything = Permission { call: true, subscribe: true, ..rule("") };
+        // Nodes are told which operator asks, and log it.
+        let everything = Permission { call: true, subscribe: true, disclose_caller: true, ..rule("") };
         let operator = Role { name: OPERATOR_ROLE.to_owned(), permissions: vec![everything], authorizer: None };
         let core = RealmConfig {
             name: MASTER_REALM.to_owned(),

@@ -2,8 +2,7 @@
 
 use super::access::node_role;
 use super::steward::Steward;
-use crate::admin::command::seconds_of;
-use crate::admin::command::{MASTER_PREFIX, MasterCommand, OPERATOR_ROLE};
+use crate::admin::command::{MASTER_PREFIX, MasterCommand, OPERATOR_ROLE, audit, seconds_of};
 use crate::admin::json;
 use crate::admin::report::Heartbeat;
 use crate::cluster::{Member, Refusal, is_node_id};
@@ -20,6 +19,7 @@ impl Steward {
     pub(super) async fn answer_calls(self: Rc<Self>, mut served: mpsc::Receiver<Served>) {
         while let Some(call) = served.recv().await {
             let answer = self.answer(&call);
+            audit(&call.authid, &call.from, &call.procedure, &call.payload, json::refusal(&answer));
             self.shard.borrow_mut().answer(&call, answer);
         }
     }
@@ -37,9 +37,6 @@ impl Steward {
         if !is_allowed {
             let sentence = format!("{} is not for {}", call.procedure, call.authrole);
             return Err(refusal(error::NOT_AUTHORIZED, sentence));
-        }
-        if !is_node {
-            tracing::info!(operator = call.authid, command = name, "an operator asks");
         }
         self.carry_out_command(call, command)
     }

@@ -18,6 +18,8 @@ pub struct Served {
     session: Id,
     request: Id,
     pub realm: RealmIndex,
+    /// Where the caller is, like `tcp4:127.0.0.1:51926`.
+    pub from: String,
     /// Who calls, as it was admitted.
     pub authid: String,
     pub authrole: String,
@@ -53,7 +55,9 @@ impl Shard {
                 let identity = &slot.realm.members().member(key)?.identity;
                 let (authid, authrole) = (identity.authid.clone(), identity.authrole.clone());
                 let session = identity.session;
-                let served = Served { key, session, request, realm, authid, authrole, procedure, payload };
+                let from =
+                    self.connections.get(key.0 as usize).map(|found| found.peer.name.clone()).unwrap_or_default();
+                let served = Served { key, session, request, realm, from, authid, authrole, procedure, payload };
                 if sender.try_send(served).is_err() {
                     let sentence = "this program is too busy to answer";
                     self.deliver(key, Message::error(code::CALL, request, error::LIMIT_EXCEEDED, sentence));

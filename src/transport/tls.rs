@@ -5,7 +5,7 @@
 use super::stream::Socket;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, ServerConnection};
+use rustls::{ProtocolVersion, RootCertStore, ServerConfig, ServerConnection};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
@@ -49,8 +49,12 @@ impl TlsSession {
         self.has_plaintext
     }
 
-    /// RFC 9266 `tls-exporter` channel binding, 32 bytes.
+    /// RFC 9266 `tls-exporter` channel binding, 32 bytes. Only of TLS 1.3: in TLS 1.2 without the extended master secret
+    /// two channels can be made to have the same.
     pub fn channel_id(&self) -> Option<[u8; 32]> {
+        if self.connection.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
+            return None;
+        }
         self.connection.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(&[])).ok()
     }
 

@@ -221,6 +221,24 @@ fn numbers_and_texts_out_of_range_are_refused() {
 }
 
 #[test]
+fn who_steers_is_in_the_log_with_what_came_of_it() {
+    let cluster = Cluster::start_mastered(vec![0; 1], Setup::default());
+    eventually("it is there", || cluster.master().state("edge1") == "up");
+    cluster.master().ask("crossbar.node.edge1.kick", &json!({"session": 4711})).expect("nobody is ended");
+    cluster.master().command("drain", &json!({"id": "edge9"})).expect_err("there is no such node");
+    cluster.master().command("status", &json!({})).expect("it is told");
+    let log = cluster.master().process().log();
+    let line = log.lines().find(|line| line.contains("asked for crossbar.master.drain")).expect("it is logged");
+    for part in ["operator at tcp4:127.0.0.1:", "edge9", "there is no node"] {
+        assert!(line.contains(part), "{part} is not in {line}");
+    }
+    assert!(!log.contains("asked for crossbar.master.status"), "who only looks is not logged");
+    let log = cluster.routers[0].as_ref().expect("it runs").edge.log();
+    let line = log.lines().find(|line| line.contains("asked for crossbar.node.edge1.kick")).expect("it is logged");
+    assert!(line.contains("operator at the master") && line.contains("4711"), "{line}");
+}
+
+#[test]
 fn a_node_without_a_master_is_asked_on_its_admin_port_by_who_has_its_key() {
     let mut cluster = Cluster::start(1, Setup::default());
     let _client = cluster.node(1).join("client");
