@@ -247,7 +247,8 @@ impl Realm {
         self.settle(now, out, first);
     }
 
-    /// A session of another node that our clients do not know of, or take for gone, is there: it is what `summary` says.
+    /// A session of another node that our clients do not know of, or take for gone, is there: it is what `summary`
+    /// says.
     pub fn welcome_back(&mut self, now: Now, summary: Dict, out: &mut Vec<Effect>) {
         let (mut cx, desks) = self.enter(now, out);
         let event = MetaEvent { topic: "wamp.session.on_join", args: vec![summary.into()] };
