@@ -33,8 +33,8 @@ pub fn seconds_of(seconds: f64) -> Result<Duration, String> {
 
 const TIME_MAX: Duration = Duration::from_secs(86_400);
 
-/// One line of the log about a command that steers: who asked for it, from where, what exactly, and what came of it. What
-/// only looks is not worth a line.
+/// One line of the log about a command that steers: who asked for it, from where, what exactly, and what came of it.
+/// What only looks is not worth a line.
 pub fn audit(who: &str, from: &str, procedure: &str, payload: &Payload, refusal: Option<String>) {
     let name = procedure.rsplit('.').next().unwrap_or_default();
     if LOOKS.contains(&name) {

@@ -49,8 +49,8 @@ impl TlsSession {
         self.has_plaintext
     }
 
-    /// RFC 9266 `tls-exporter` channel binding, 32 bytes. Only of TLS 1.3: in TLS 1.2 without the extended master secret
-    /// two channels can be made to have the same.
+    /// RFC 9266 `tls-exporter` channel binding, 32 bytes. Only of TLS 1.3: in TLS 1.2 without the extended master
+    /// secret two channels can be made to have the same.
     pub fn channel_id(&self) -> Option<[u8; 32]> {
         if self.connection.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
             return None;
