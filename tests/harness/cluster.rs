@@ -2,6 +2,7 @@
 //! port has to be known before it is bound, unless a test is about TCP.
 
 use super::client::Scope;
+use super::haproxy::free_ports;
 use super::master::{Master, free_port};
 use super::router::{Router, Setup, eventually};
 use super::{Edge, in_target};
@@ -9,7 +10,7 @@ use crossbar_cluster::auth::cryptosign::SecretKey;
 use crossbar_cluster::config::node_key;
 use std::collections::BTreeSet;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A mesh of edges, `edge1` first.
@@ -27,6 +28,8 @@ pub struct Cluster {
     pub agents: Vec<u16>,
     /// Where the nodes learn of each other; without one, from their configurations.
     pub master: Option<Master>,
+    /// A name that peers are configured with instead of 127.0.0.1, and the `resolv.conf` by which nodes look it up.
+    names: Option<(&'static str, PathBuf)>,
     directory: tempfile::TempDir,
 }
 
@@ -75,6 +78,17 @@ impl Cluster {
         Cluster::start_at(vec![0; n], addresses, setup, tempfile::tempdir().expect("a temporary directory"))
     }
 
+    /// As `start_over_tcp`, with a name for the hosts of all peers, which nodes look up by this `resolv.conf`. It takes
+    /// root.
+    pub fn start_by_name(n: usize, name: &'static str, resolver: PathBuf) -> Cluster {
+        let addresses = free_ports::<8>().iter().take(n).map(|port| format!("127.0.0.1:{port}")).collect();
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut cluster = Cluster::prepare(vec![0; n], addresses, Setup::default(), directory);
+        cluster.names = Some((name, resolver));
+        cluster.start_nodes();
+        cluster
+    }
+
     fn start_at(ports: Vec<u16>, addresses: Vec<String>, setup: Setup, directory: tempfile::TempDir) -> Cluster {
         let mut cluster = Cluster::prepare(ports, addresses, setup, directory);
         cluster.start_nodes();
@@ -93,6 +107,7 @@ impl Cluster {
             addresses,
             agents: Vec::new(),
             master: None,
+            names: None,
             directory,
         }
     }
@@ -121,6 +136,10 @@ impl Cluster {
             ),
             None => peers_of(node, &self.keys, &self.addresses),
         };
+        let peers = match self.names {
+            Some((name, _)) => peers.replace("\"127.0.0.1:", &format!("\"{name}:")),
+            None => peers,
+        };
         let text = config_of(self.directory.path(), node, &self.addresses[node - 1], &peers, &self.setup);
         let text = match self.agents.get(node - 1) {
             Some(port) => text.replacen("[admin]\n", &format!("[admin]\nagent_listen = \"127.0.0.1:{port}\"\n"), 1),
@@ -128,7 +147,11 @@ impl Cluster {
         };
         let address = |port| format!("type = \"websocket\"\naddress = \"127.0.0.1:{port}\"");
         let text = text.replacen(&address(0), &address(self.ports[node - 1]), 1);
-        let mut router = Router::of(Edge::start_with(directory, &text, |_| {}));
+        let mut router = Router::of(Edge::start_with(directory, &text, |command| {
+            if let Some((_, resolver)) = &self.names {
+                see_resolver(command, resolver);
+            }
+        }));
         router.scope = self.scope.clone();
         router
     }
@@ -245,6 +268,15 @@ fn config_of(directory: &Path, node: usize, address: &str, peers: &str, setup: &
     let setup = Setup { listeners: format!("{}{links}", setup.listeners), ..setup.clone() };
     let text = setup.to_text().replace("id = \"edge1\"", &format!("id = \"{}\"", name(node)));
     text.replace("{dir}/state", &format!("{at}/node{node}")) + peers
+}
+
+/// Has a program look names up by another file than the machine's `/etc/resolv.conf`.
+pub fn see_resolver(command: &mut Command, resolver: &Path) {
+    let mut wrapped = Command::new("unshare");
+    let script = "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\"";
+    wrapped.args(["--mount", "sh", "-c", script]).arg(resolver).arg(command.get_program()).args(command.get_args());
+    wrapped.env_remove("NOTIFY_SOCKET");
+    *command = wrapped;
 }
 
 /// All nodes but this one.

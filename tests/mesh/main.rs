@@ -11,6 +11,7 @@ mod events;
 mod failure;
 mod identity;
 mod meta;
+mod names;
 mod returning;
 mod sizes;
 mod threads;

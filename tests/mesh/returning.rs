@@ -8,7 +8,7 @@ use crossbar_cluster::wire::Serializer;
 use std::collections::BTreeSet;
 
 /// Patterns on each peer.
-const PATTERNS: usize = 10_000;
+const PATTERNS: usize = 30_000;
 /// Every so many of them is published to.
 const STEP: usize = 1_000;
 
@@ -38,6 +38,9 @@ fn what_is_published_right_after_welcome_on_a_returned_edge_arrives() {
     }
     // Returns when the edge says that it is ready, and so lets clients in.
     cluster.start_alone(1);
+    let log = cluster.node(1).edge.log();
+    println!("{}", log.lines().find(|line| line.contains("joined")).unwrap_or_default());
+    assert!(!log.contains("without the whole replay"), "{log}");
     assert_eq!(cluster.node(1).admin("/readyz").text(), "ready\n");
     for (realm, n_patterns) in [("realm1", PATTERNS), ("realm2", STEP)] {
         let mut publisher = join(cluster.node(1), realm);
