@@ -32,8 +32,8 @@ fn answer(shard: &mut Shard) -> String {
     shard.balancer.get_or_insert_default().answer(uptime, room)
 }
 
-/// How much of what this node can take is free, in percent: on the listener for clients that is fullest, or of its
-/// descriptors.
+/// How much of what this node can take is free, in percent: on the listener for clients that is fullest, or of the
+/// descriptors that clients may have.
 fn room(shard: &Shard) -> u32 {
     let clients = shard.listeners.iter().filter(|listener| !listener.is_mesh);
     let listeners = clients.map(|listener| free(listener.connections.get(), listener.limits().connections_max));

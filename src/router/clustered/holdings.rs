@@ -87,7 +87,7 @@ impl ClusteredRealm {
 
     /// Tells all peers that a session, which is about to leave, holds nothing any more.
     pub(super) fn notify_held_no_more(&self, key: SessionKey, session: Id, out: &mut Vec<Effect>) {
-        if !self.held_by_client(key).is_empty() {
+        if self.held_by_client(key).next().is_some() {
             self.notify(frames::HELD_NO_MORE, vec![session.into()], out);
         }
     }
@@ -118,12 +118,9 @@ impl ClusteredRealm {
         let sessions = self.members().visible().into_iter().map(|(key, member)| (member.identity.session, key));
         let (mut page, mut last) = (Page::default(), after);
         for (session, key) in sessions.filter(|(session, _)| after.is_none_or(|(from, ..)| from <= *session)) {
-            // The details, which are long, only of those that are on this page.
-            for (kind, id) in self.held_by_client(key) {
+            // In order, and with their details, which are long, only those that may be on this page.
+            for (kind, id) in self.held_in_order(key, last.filter(|(from, ..)| *from == session)) {
                 let place = (session, kind, id);
-                if after.is_some_and(|after| place <= after) {
-                    continue;
-                }
                 let Some(details) = self.holding_details(kind, id) else { continue };
                 if !page.push(Value::List(vec![session.into(), kind.name().into(), details.into()])) {
                     return page.finish(last.map_or(Value::Null, write_key), out);
@@ -162,11 +159,29 @@ impl ClusteredRealm {
     }
 
     /// What a client of this node holds and others are told of.
-    fn held_by_client(&self, key: SessionKey) -> BTreeSet<(IdKind, Id)> {
+    fn held_by_client(&self, key: SessionKey) -> impl Iterator<Item = (IdKind, Id)> {
         let topics = self.realm.broker().held_by(key).filter(|held| !is_reserved(&held.uri));
         let topics = topics.map(|held| (IdKind::Subscription, held.id));
         let procedures = self.realm.dealer().held_by(key);
-        topics.chain(procedures.map(|held| (IdKind::Registration, held.id))).collect()
+        topics.chain(procedures.map(|held| (IdKind::Registration, held.id)))
+    }
+
+    /// The same in order, those after this one. Every page of a session asks anew, so that only a few are sorted at a
+    /// time, and the others no more than looked at.
+    fn held_in_order(&self, key: SessionKey, after: Option<Key>) -> impl Iterator<Item = (IdKind, Id)> {
+        let mut after = after.map(|(_, kind, id)| (kind, id));
+        std::iter::from_fn(move || {
+            let mut next: Vec<(IdKind, Id)> =
+                self.held_by_client(key).filter(|held| after.is_none_or(|after| after < *held)).collect();
+            if next.len() > AT_ONCE {
+                next.select_nth_unstable(AT_ONCE);
+                next.truncate(AT_ONCE);
+            }
+            next.sort_unstable();
+            after = next.last().copied().or(after);
+            (!next.is_empty()).then_some(next)
+        })
+        .flatten()
     }
 
     fn holding_details(&self, kind: IdKind, id: Id) -> Option<Dict> {
@@ -191,3 +206,6 @@ fn write_key((session, kind, id): Key) -> Value {
 fn ended((session, kind, id): Key) -> Holding {
     Holding { session, kind, id, details: None }
 }
+
+/// More than this many fill a page.
+const AT_ONCE: usize = 2_000;
