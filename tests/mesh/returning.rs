@@ -2,8 +2,8 @@
 //! right after WELCOME is lost, however much that is. And no peer takes its readiness back.
 
 use crate::harness::client::{Carrier, Client, Via};
-use crate::harness::cluster::Cluster;
-use crate::harness::router::{ALL_ROLES, Router, Setup};
+use crate::harness::cluster::{Cluster, is_complete};
+use crate::harness::router::{ALL_ROLES, Router, Setup, eventually};
 use crossbar_cluster::wire::Serializer;
 use std::collections::BTreeSet;
 
@@ -85,4 +85,29 @@ fn subscribe(client: &mut Client, node: usize, n_patterns: usize) {
             assert_eq!(client.receive()[0], 33_u64.into());
         }
     }
+}
+
+#[test]
+fn no_peer_takes_back_the_readiness_of_an_edge() {
+    let limits = "subscriptions_per_session_max = 100000";
+    let mut cluster = Cluster::start(2, Setup { limits, ..Setup::default() });
+    let mut subscriber = join(cluster.node(1), "realm1");
+    subscribe(&mut subscriber, 1, 5 * STEP);
+    // Silent, gone, away, and back with its own replay and ours.
+    cluster.node(2).edge.signal("STOP");
+    await_links(&mut cluster, false);
+    cluster.node(2).edge.signal("CONT");
+    await_links(&mut cluster, true);
+    cluster.kill(2);
+    await_links(&mut cluster, false);
+    cluster.start_alone(2);
+    await_links(&mut cluster, true);
+}
+
+/// Waits until the links of the first edge are up, or down; it is ready all the time.
+fn await_links(cluster: &mut Cluster, are_up: bool) {
+    eventually("the links are as they are to be", || {
+        assert_eq!(cluster.node(1).admin("/readyz").text(), "ready\n");
+        is_complete(cluster.node(1)) == are_up
+    });
 }
