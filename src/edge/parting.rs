@@ -91,7 +91,9 @@ impl Clients {
 }
 
 impl Plan {
-    fn everybody(over: Duration) -> Plan {
+    /// What is left of a drain of this length after its announcement.
+    fn everybody(drain: Duration) -> Plan {
+        let over = drain - announcement(drain);
         Plan { count: None, over, message: "this node is shutting down", reason: DropReason::Shutdown }
     }
 }
@@ -107,7 +109,12 @@ async fn announce(shard: &Rc<RefCell<Shard>>, over: Duration) {
     tracing::info!(sessions, seconds = over.as_secs_f64(), "draining");
     // The load balancer hears of it from the agent check, the peers by their links. Who was sent away before that would
     // be sent here again.
-    sleep(ANNOUNCEMENT.min(over / 4)).await;
+    sleep(announcement(over)).await;
+}
+
+/// How long it takes in a drain of this length until everybody knows of it.
+fn announcement(drain: Duration) -> Duration {
+    ANNOUNCEMENT.min(drain / 4)
 }
 
 /// Gives one client after the other its turn to go, and waits until they have gone.
