@@ -5,7 +5,8 @@ use std::path::Path;
 use std::{fs, io};
 
 /// A machine on which every variable and every file holds the same.
-const HOST: Host = Host { environment: |_| Some("a secret".to_owned()), read: |_| Ok(b"a secret".to_vec()) };
+const HOST: Host =
+    Host { environment: |_| Some("a secret".to_owned()), read: |_| Ok(b"a secret".to_vec()), ..Host::EMPTY };
 
 /// Text that an operator has written. It may be refused; what is accepted prints as a file that means the same.
 pub fn file(text: &str) {
@@ -20,7 +21,9 @@ pub fn file(text: &str) {
             return;
         }
     };
-    assert!(config.diff_live(&config).applied.is_empty());
+    let (reloaded, changes) = config.reload(&config, &HOST).expect("a file does not contradict itself");
+    assert!(changes.applied.is_empty() && changes.needs_restart.is_empty(), "{changes:?}");
+    assert!(reloaded == config, "a reload of the same file changes something");
     let printed = config.to_toml();
     match parse(&printed, path, &HOST) {
         Ok(again) => assert!(again == config, "what was printed means something else:\n{printed}"),
