@@ -329,9 +329,11 @@ fn events_that_wait_for_a_node_that_is_lost_are_counted_one_by_one() {
     let mut publisher = join(&mut cluster, 1, CBOR, "publisher");
     cluster.node(2).edge.signal("STOP");
     // What the kernel takes for a frozen peer is a small part of this.
-    let text = "x".repeat(10_000);
+    let arguments = Value::List(vec![Value::Bytes(vec![b'x'; 10_000])]);
     for _ in 0..1_000 {
-        publisher.send(&format!(r#"[16, #, {{}}, "com.topic", ["{text}"]]"#));
+        let request = publisher.next_request();
+        let options = Dict::new().into();
+        publisher.send_message(&[16u64.into(), request.into(), options, "com.topic".into(), arguments.clone()]);
     }
     publisher.sync();
     eventually("the link is given up", || cluster.node(1).drops("ping_timeout") > 0);
