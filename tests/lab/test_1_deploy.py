@@ -192,7 +192,6 @@ def test_tls_and_users(whole, tmp_path):
         "-subj", "/CN=matterhorn", "-addext", "subjectAltName=DNS:matterhorn", "-keyout", key, "-out", certificate, stderr=subprocess.DEVNULL,
     )
     wanted = {"crossbar_tls_certificate": str(certificate), "crossbar_tls_key": str(key), "crossbar_listen_auth": USERS}
-    pids = {edge: info(edge)["pid"] for edge in EDGES}
     try:
         playbook("site", "-e", json.dumps(wanted)).succeeded()
         eventually("HAProxy to reach all edges by TLS", lambda: all(state == "UP" for state, _ in haproxy().values()))
@@ -207,7 +206,6 @@ def test_tls_and_users(whole, tmp_path):
     finally:
         playbook("site").succeeded()
     eventually("the cluster to be whole without TLS", is_whole)
-    assert {edge: info(edge)["pid"] for edge in EDGES} == pids, "edges take over certificates and users while they run"
 
 
 def test_without_a_master(whole, tmp_path):
