@@ -7,6 +7,7 @@
 use super::authorize::{Demand, Question, Verdict};
 use super::dealer::Caller;
 use super::effect::CallError;
+use super::ids::Asked;
 use super::{Action, Context, Desks, Effect, MemberKind, meta};
 use crate::drop::DropReason;
 use crate::wamp::message::code;
@@ -259,7 +260,9 @@ impl Desks {
                     ),
                 }
             }
-            Message::Subscribe { .. } | Message::Register { .. } => self.settle(cx, key, message, cx.now.wall),
+            Message::Subscribe { .. } | Message::Register { .. } => {
+                self.settle(cx, key, message, Asked { wall: cx.now.wall, generation: None });
+            }
             Message::Call { request, procedure, payload, .. }
                 if is_reserved(&procedure) && !meta::is_own_business(&procedure) && must_settle(cx, key) =>
             {
@@ -284,8 +287,8 @@ impl Desks {
         }
     }
 
-    /// Carries out a SUBSCRIBE or REGISTER that was asked for at this wall time.
-    pub(super) fn settle(&mut self, cx: &mut Context, key: SessionKey, message: Message, asked: Duration) {
+    /// Carries out a SUBSCRIBE or REGISTER.
+    pub(super) fn settle(&mut self, cx: &mut Context, key: SessionKey, message: Message, asked: Asked) {
         if must_settle(cx, key)
             && let Ok((action, uri, policy)) = demand_of(&message)
             && let Err(sentence) = self.check_shape(cx, action, uri, policy)
@@ -295,8 +298,7 @@ impl Desks {
         }
         match message {
             Message::Subscribe { request, options, topic } => {
-                let policy = policy_of(&options).expect("the match policy was checked with the URI");
-                self.broker.handle_subscribe(cx, key, request, &options, &topic, policy);
+                self.broker.handle_subscribe(cx, key, request, &options, &topic, asked);
             }
             Message::Register { request, options, procedure } => {
                 self.dealer.handle_register(cx, key, request, options, procedure, asked);

@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What an id is for. A subscription and a registration of the same URI have different ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,6 +53,16 @@ pub fn id_of(kind: IdKind, policy: Match, uri: &str, generation: u32, taken: imp
         id = if id == ID_MAX { 1 } else { id + 1 };
     }
     id
+}
+
+/// When a client asked for a subscription or registration, and with which id.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// Wall time.
+    pub wall: Duration,
+    /// The generation of the id that the peers were told, in a realm that is linked to other nodes. It holds although
+    /// the object of that id may have gone meanwhile: the peers have made it anew with the same id.
+    pub generation: Option<u32>,
 }
 
 /// The subscriptions and registrations that a session has given up, by the id of their generation 0, with the

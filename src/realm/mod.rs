@@ -37,7 +37,7 @@ use authorize::Authority;
 use broker::{Broker, Publisher};
 use dealer::{Dealer, Farewell};
 use holdings::{Holding, Holdings};
-use ids::IdKind;
+use ids::{Asked, IdKind};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::collections::BTreeSet;
@@ -187,16 +187,9 @@ impl Realm {
         self.settle(now, out, first);
     }
 
-    /// Carries out a message of `Effect::Settle`, unless its session has left or was told to go. `asked` is the wall
-    /// time at which the session asked for it.
-    pub fn handle_settled(
-        &mut self,
-        now: Now,
-        key: SessionKey,
-        message: Message,
-        asked: Duration,
-        out: &mut Vec<Effect>,
-    ) {
+    /// Carries out a message of `Effect::Settle`, unless its session has left or was told to go. `asked` says when
+    /// and with which id the session asked for it.
+    pub fn handle_settled(&mut self, now: Now, key: SessionKey, message: Message, asked: Asked, out: &mut Vec<Effect>) {
         if self.members.member(key).is_none_or(|member| member.ending.is_some()) {
             return;
         }

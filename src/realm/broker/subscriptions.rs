@@ -2,7 +2,7 @@
 
 use super::{Broker, receivers};
 use crate::realm::holdings::Holding;
-use crate::realm::ids::{IdKind, id_of};
+use crate::realm::ids::{Asked, IdKind, id_of};
 use crate::realm::{Context, Effect, MemberKind, Members, timestamp};
 use crate::time::Now;
 use crate::wamp::message::code;
@@ -51,8 +51,9 @@ impl Broker {
         request: Id,
         options: &Dict,
         topic: &str,
-        policy: Match,
+        asked: Asked,
     ) {
+        let policy = options.str("match").and_then(Match::from_name).unwrap_or(Match::Exact);
         let Some(member) = cx.members.member(key) else { return };
         let kind = member.kind;
         let held = self.held.get(&key);
@@ -66,7 +67,7 @@ impl Broker {
             return;
         }
         let generation = match kind {
-            MemberKind::Client => self.generation_for(cx.members, key, topic, policy),
+            MemberKind::Client => self.generation_for(cx.members, key, topic, policy, asked.generation),
             MemberKind::Peer | MemberKind::Uplink => generation(options),
         };
         let again = again && !self.give_way_to_generation(cx, key, kind, known, generation);
@@ -79,12 +80,19 @@ impl Broker {
     }
 
     /// The generation of the id that a client's subscription is to have: that of the subscription which exists, if one
-    /// does, else the first that the client has not given up.
-    pub fn generation_for(&self, members: &Members, key: SessionKey, topic: &str, policy: Match) -> u32 {
+    /// does, else the one that the peers were told, else the first that the client has not given up.
+    pub fn generation_for(
+        &self,
+        members: &Members,
+        key: SessionKey,
+        topic: &str,
+        policy: Match,
+        told: Option<u32>,
+    ) -> u32 {
         let existing = self.by_pattern.value(topic, policy).map(|place| self.subscriptions[*place].generation);
         let given_up = members.member(key).map(|member| &member.given_up);
         let next = || given_up.map_or(0, |it| it.next_generation(IdKind::Subscription, policy, topic));
-        existing.unwrap_or_else(next)
+        existing.or(told).unwrap_or_else(next)
     }
 
     /// Takes a subscription away from a link that has it alone and now says that it has another id. Returns whether it

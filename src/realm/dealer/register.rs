@@ -3,7 +3,7 @@
 use super::Dealer;
 use super::registrations::{Callee, Invoke, Registration};
 use crate::realm::holdings::Holding;
-use crate::realm::ids::IdKind;
+use crate::realm::ids::{Asked, IdKind};
 use crate::realm::{Context, Effect, Member, MemberKind, Members};
 use crate::wamp::message::code;
 use crate::wamp::uri::Match;
@@ -12,7 +12,7 @@ use crate::wire::Dict;
 use std::time::Duration;
 
 impl Dealer {
-    /// Makes `key` a callee of `procedure`, for which it asked at the wall time `asked`.
+    /// Makes `key` a callee of `procedure`, for which it asked then.
     pub fn handle_register(
         &mut self,
         cx: &mut Context,
@@ -20,7 +20,7 @@ impl Dealer {
         request: Id,
         options: Dict,
         procedure: String,
-        asked: Duration,
+        asked: Asked,
     ) {
         let kind = cx.members.member(key).map_or(MemberKind::Client, |member| member.kind);
         let (policy, uri) = (terms(&options).0, procedure.clone());
@@ -65,7 +65,7 @@ impl Dealer {
         key: SessionKey,
         options: &Dict,
         procedure: String,
-        asked: Duration,
+        asked: Asked,
     ) -> Result<Id, (&'static str, String)> {
         self.admits(&procedure, options)?;
         let (policy, invoke, force) = terms(options);
@@ -79,14 +79,14 @@ impl Dealer {
             return Err((error::LIMIT_EXCEEDED, sentence));
         }
         let id = match existing {
-            Some(id) if force => self.replace(cx, id, key, invoke),
+            Some(id) if force => self.replace(cx, id, key, invoke, asked),
             Some(id) => id,
             None => {
-                let generation = self.generation_for(cx.members, key, &procedure, policy);
-                self.registrations.create(procedure, policy, invoke, generation, asked)
+                let generation = self.generation_for(cx.members, key, &procedure, policy, asked.generation);
+                self.registrations.create(procedure, policy, invoke, generation, asked.wall)
             }
         };
-        self.add_callee(cx, id, key, options, asked);
+        self.add_callee(cx, id, key, options, asked.wall);
         Ok(id)
     }
 
@@ -118,12 +118,19 @@ impl Dealer {
     }
 
     /// The generation of the id that a client's registration is to have: that of the registration which exists, if one
-    /// does, else the first that the client has not given up.
-    pub fn generation_for(&self, members: &Members, key: SessionKey, procedure: &str, policy: Match) -> u32 {
+    /// does, else the one that the peers were told, else the first that the client has not given up.
+    pub fn generation_for(
+        &self,
+        members: &Members,
+        key: SessionKey,
+        procedure: &str,
+        policy: Match,
+        told: Option<u32>,
+    ) -> u32 {
         let existing = self.lookup(procedure, policy).map(|existing| existing.generation);
         let given_up = members.member(key).map(|member| &member.given_up);
         let next = || given_up.map_or(0, |it| it.next_generation(IdKind::Registration, policy, procedure));
-        existing.unwrap_or_else(next)
+        existing.or(told).unwrap_or_else(next)
     }
 
     /// A registration that a client loses is not to have the same id when the client gets it again.
@@ -171,7 +178,7 @@ impl Dealer {
 
     /// Ends a registration for all of its clients and makes it anew, with the calls that waited in it, for `key` to
     /// register.
-    fn replace(&mut self, cx: &mut Context, id: Id, key: SessionKey, invoke: Invoke) -> Id {
+    fn replace(&mut self, cx: &mut Context, id: Id, key: SessionKey, invoke: Invoke, asked: Asked) -> Id {
         let mut id = id;
         let callees: Vec<SessionKey> =
             self.registration(id).into_iter().flat_map(Registration::client_callees).collect();
@@ -183,7 +190,7 @@ impl Dealer {
             }
             if let Some(old) = self.take_callee(cx, id, callee) {
                 let waiting = old.queue;
-                let generation = self.generation_for(cx.members, key, &old.uri, old.policy);
+                let generation = self.generation_for(cx.members, key, &old.uri, old.policy, asked.generation);
                 id = self.registrations.create(old.uri, old.policy, invoke, generation, cx.now.wall);
                 for call in &waiting {
                     if let Some(call) = self.calls.call_mut(*call) {

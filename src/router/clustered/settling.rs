@@ -8,6 +8,7 @@ use super::ClusteredRealm;
 use crate::mesh::{Kind, Offer, Pattern, Want};
 use crate::realm::Effect;
 use crate::realm::dealer::{Invoke, LocalCallees};
+use crate::realm::ids::Asked;
 use crate::time::Now;
 use crate::wamp::uri::Match;
 use crate::wamp::{Id, Message, SessionKey, error};
@@ -136,8 +137,8 @@ impl ClusteredRealm {
     fn generation_for(&self, session: SessionKey, pattern: &Pattern) -> u32 {
         let Pattern { kind, policy, uri } = pattern;
         match kind {
-            Kind::Topic => self.realm.broker().generation_for(self.members(), session, uri, *policy),
-            Kind::Procedure => self.realm.dealer().generation_for(self.members(), session, uri, *policy),
+            Kind::Topic => self.realm.broker().generation_for(self.members(), session, uri, *policy, None),
+            Kind::Procedure => self.realm.dealer().generation_for(self.members(), session, uri, *policy, None),
         }
     }
 
@@ -180,7 +181,8 @@ impl ClusteredRealm {
     }
 
     fn carry_out(&mut self, now: Now, pattern: &Pattern, requests: Vec<Request>, out: &mut Vec<Effect>) {
-        for Request { session, message, asked, .. } in requests {
+        for Request { session, message, asked, generation, .. } in requests {
+            let asked = Asked { wall: asked, generation: Some(generation) };
             self.realm.handle_settled(now, session, message, asked, out);
         }
         // A limit of the realm may have refused it after the peers were asked: they are not to keep the interest.

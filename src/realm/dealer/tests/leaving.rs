@@ -1,6 +1,6 @@
 //! Callees that are let go by their node: calls avoid them, and wait for them when they are the last.
 
-use super::{EVERYTHING, World, invoked};
+use super::{EVERYTHING, World, asked, invoked};
 use crate::realm::MemberKind;
 use crate::wamp::SessionKey;
 use crate::wire::Dict;
@@ -166,7 +166,7 @@ fn procedures_are_awaited_for_their_time_and_then_forgotten() {
     world.send(2, "[64, 1, {}, 'com.other']");
     for n in 0..COUNT {
         let (key, procedure) = (SessionKey(1), format!("com.a{n}"));
-        world.step_unchecked(|dealer, cx| dealer.handle_register(cx, key, 1, Dict::new(), procedure, cx.now.wall));
+        world.step_unchecked(|dealer, cx| dealer.handle_register(cx, key, 1, Dict::new(), procedure, asked(cx)));
     }
     world.send_away(1);
     world.leave(1);

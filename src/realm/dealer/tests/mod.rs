@@ -11,6 +11,7 @@ mod registering;
 use super::{Caller, Dealer, Farewell};
 use crate::drop::DropReason;
 use crate::realm::holdings::Holdings;
+use crate::realm::ids::Asked;
 use crate::realm::{Context, Effect, MemberKind, Members, MetaEvent, RealmConfig};
 use crate::time::Now;
 use crate::wamp::feature::Features;
@@ -20,6 +21,11 @@ use crate::wire::{Dict, Payload, Serializer, Value};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::time::Duration;
+
+/// A client asks now.
+fn asked(cx: &Context) -> Asked {
+    Asked { wall: cx.now.wall, generation: None }
+}
 
 /// A dealer with everything that its realm would have around it.
 struct World {
@@ -98,7 +104,7 @@ impl World {
         let key = SessionKey(key);
         self.step(|dealer, cx| match message {
             Message::Register { request, options, procedure } => {
-                dealer.handle_register(cx, key, request, options, procedure, cx.now.wall);
+                dealer.handle_register(cx, key, request, options, procedure, asked(cx));
             }
             Message::Unregister { request, registration, .. } => {
                 dealer.handle_unregister(cx, key, request, registration);

@@ -2,7 +2,10 @@
 
 use super::{EVERYTHING, PLAIN, World, invoked};
 use crate::realm::MemberKind;
+use crate::realm::ids::Asked;
+use crate::wamp::uri::Match;
 use crate::wamp::{Id, SessionKey};
+use crate::wire::Dict;
 use std::collections::HashMap;
 
 /// Calls `com.a` from session `caller` under the given request ids and tells who was invoked.
@@ -29,6 +32,25 @@ fn a_registration_has_one_callee_by_default() {
     assert_eq!(world.send(2, "[64, 2, {'match': 'prefix'}, 'com.a']").len(), 1);
     assert_eq!(world.dealer.registrations().count(), 2);
     world.end();
+}
+
+/// A callee that had given up a procedure took it back from one on another node; that node gave way before the first
+/// had settled, and the callee got another id than the peers had been told.
+#[test]
+fn a_registration_gets_the_id_that_the_peers_were_told() {
+    for (told, expected) in [(Some(0), 0), (None, 1), (Some(2), 2)] {
+        let mut world = World::of(1);
+        register(&mut world, &[1], "{}");
+        let id = world.dealer.lookup("com.a", Match::Exact).expect("it is registered").id;
+        world.send(1, &format!("[66, 2, {id}]"));
+        world.step(|dealer, cx| {
+            let asked = Asked { wall: cx.now.wall, generation: told };
+            dealer.handle_register(cx, SessionKey(1), 3, Dict::new(), "com.a".to_owned(), asked);
+        });
+        let generation = world.dealer.lookup("com.a", Match::Exact).map(|registration| registration.generation);
+        assert_eq!(generation, Some(expected), "the peers were told {told:?}");
+        world.end();
+    }
 }
 
 #[test]
