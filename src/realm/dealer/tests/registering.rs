@@ -64,7 +64,7 @@ fn callees_must_agree_on_the_invocation_policy() {
     }
     // Once more is no error, and no second callee.
     register(&mut world, &[1], "{'invoke': 'roundrobin'}");
-    assert_eq!(world.dealer.lookup("com.a", crate::wamp::uri::Match::Exact).unwrap().client_callees().count(), 2);
+    assert_eq!(world.dealer.lookup("com.a", Match::Exact).unwrap().client_callees().count(), 2);
     world.end();
 }
 
