@@ -10,6 +10,9 @@ use crossbar_cluster::auth::cryptosign::SecretKey;
 use crossbar_cluster::config;
 use crossbar_cluster::ctl::Failure;
 use crossbar_cluster::ctl::import::{self, Import};
+use crossbar_cluster::wire::Serializer;
+use harness::client::{Carrier, Client, Scope, Via};
+
 use harness::router::{endpoint_of, eventually};
 use harness::{Edge, http, in_package, in_target};
 use serde_json::{Value, json};
@@ -343,6 +346,59 @@ fn a_transport_whose_auth_is_not_carried_over_does_not_become_open_to_all() {
         assert!(stderr.contains(&sentence), "{sentence} in {stderr}");
     }
     assert!(stderr.contains("$.workers[0].transports[4].rawsocket: not carried over: its auth is not"), "{stderr}");
+}
+
+#[test]
+fn who_could_register_an_authenticator_or_authorizer_still_can() {
+    let all = json!({"call": true, "register": true, "publish": true, "subscribe": true});
+    let tcp = json!({"type": "tcp", "interface": "127.0.0.1", "port": 0});
+    let mut config = router(json!([
+        {"type": "rawsocket", "endpoint": tcp, "auth": {"ticket": {"type": "static", "principals": {
+            "judge": {"ticket": "secret", "role": "backend"}}}}},
+        {"type": "rawsocket", "endpoint": tcp, "auth": {"ticket": {"type": "dynamic", "authenticator": "com.app.login"}}},
+    ]));
+    config["workers"][0]["realms"][0]["roles"] = json!([
+        {"name": "anonymous", "permissions": [{"uri": "com.", "match": "prefix", "allow": {"call": true}}]},
+        {"name": "backend", "permissions": [
+            {"uri": "com.app.", "match": "prefix", "allow": all},
+            {"uri": "com.app.authorize", "match": "exact", "allow": {"call": true}}]},
+        {"name": "admin", "allow-by-default": true},
+        {"name": "judged", "authorizer": "com.app.authorize"},
+    ]);
+    let (directory, file) = with_file("config.json", &config.to_string());
+    let (_, stderr) = succeed(crossbarctl().arg("import").arg(&file).arg("--output").arg(directory.path()));
+    let role = |n: usize| format!("$.workers[0].realms[0].roles[{n}]");
+    let says = |place: &str, uri: &str| stderr.contains(&format!("{place}: the role may register {uri:?}"));
+    assert!(says(&format!("{}.permissions[0]", role(1)), "com.app.login"), "{stderr}");
+    assert!(says(&role(2), "com.app.login") && says(&role(2), "com.app.authorize"), "{stderr}");
+    assert_eq!(stderr.matches("the role may register").count(), 3, "nobody gets more than he had:\n{stderr}");
+
+    let written = directory.path().join("edge1.toml");
+    let (stdout, warnings) = succeed(crossbarctl().arg("check").arg(&written));
+    assert!(!(stdout + &warnings).contains("which decides about others"), "{warnings}");
+    let text =
+        fs::read_to_string(&written).expect("the result").replacen("[node]\n", "[node]\ndrain_time = \"0s\"\n", 1);
+    let text = text.replacen("id = \"edge1\"\n", "id = \"edge1\"\nstate_dir = \"{dir}/state\"\n", 1);
+    let edge = Edge::start_with(tempfile::tempdir().expect("a temporary directory"), &text, |_| {});
+    let via = Via { carrier: Carrier::RawSocket, serializer: Serializer::Json };
+    let join = |listener: usize, user: &str| {
+        let endpoint = endpoint_of(edge.nth_url("rs", listener));
+        let mut client = Client::open(endpoint.connect(), via, Scope::default());
+        client.send(&format!(
+            r#"[1, "realm1", {{"roles": {{"callee": {{}}}}, "authid": "{user}", "authmethods": ["ticket"]}}]"#
+        ));
+        client.expect(r#"[4, "ticket", {...}]"#);
+        client.send(r#"[5, "secret", {}]"#);
+        client
+    };
+    let mut judge = join(0, "judge");
+    judge.welcome("judge");
+    judge.register("com.app.login", "{}", "login");
+    let mut user = join(1, "user");
+    judge.expect(r#"[68, $i, $login, {...}, ["realm1", "user", {"ticket": "secret", ...}], ...]"#);
+    judge.send(r#"[70, $i, {}, ["anonymous"]]"#);
+    user.expect(r#"[2, $_, {"authrole": "anonymous", ...}]"#);
+    edge.stop();
 }
 
 #[test]

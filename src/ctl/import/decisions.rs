@@ -47,7 +47,8 @@ pub(super) fn differences(rules: &[Rule]) -> Option<BTreeMap<Difference, String>
     Some(differences)
 }
 
-fn table_of(rules: &[Rule]) -> PatternTable<usize> {
+/// The rules by their patterns, as they decide here: each by its place in the list.
+pub(super) fn table_of(rules: &[Rule]) -> PatternTable<usize> {
     let mut table = PatternTable::default();
     for (index, rule) in rules.iter().enumerate() {
         table.insert(&rule.uri, rule.policy, index);

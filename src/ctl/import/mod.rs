@@ -5,6 +5,7 @@
 //! result is checked as any configuration is, and mistakes are told with their place in the file that was imported.
 
 mod auth;
+mod deciding;
 mod decisions;
 mod document;
 mod draft;
@@ -21,6 +22,7 @@ pub(super) use write::run;
 use super::run::Failure;
 use crate::auth::cryptosign::SecretKey;
 use crate::config::{self, Host, Mistakes};
+use deciding::Deciding;
 use document::{Item, Report};
 use draft::Draft;
 use links::{Mesh, Own};
@@ -112,7 +114,8 @@ fn convert(tree: &Value, import: &Import<'_>, key: Option<&SecretKey>, report: &
         return None;
     }
     let named = controller(root.take("controller"), report);
-    let (mut realms, mut transports) = (Realms::default(), Vec::new());
+    let mut realms = Realms { deciding: Deciding::of(tree), ..Realms::default() };
+    let mut transports = Vec::new();
     for worker in root.need("workers", report)?.list(report) {
         transports.extend(router(&worker, &mut realms, report));
     }

@@ -1,9 +1,11 @@
 //! Realms, roles and permissions.
 
+use super::deciding::Deciding;
 use super::decisions::{self, Difference, Rule};
 use super::document::{Item, Report, Section};
 use super::draft::Draft;
 use crate::wamp::uri::Match;
+use std::collections::BTreeSet;
 
 /// What listeners and links have to know of the realms.
 #[derive(Debug, Default)]
@@ -12,6 +14,8 @@ pub(super) struct Realms<'d> {
     /// The router links of all of them.
     pub(super) links: Vec<Item<'d>>,
     pub(super) draft: Draft,
+    /// What the whole document says of procedures that decide about others.
+    pub(super) deciding: Deciding<'d>,
 }
 
 /// A realm that is carried over.
@@ -60,7 +64,9 @@ impl<'d> Realms<'d> {
             options.leave("enable_meta_api", "not carried over: the meta API is always there", report);
             options.finish(report);
         }
-        let roles = roles.iter().filter_map(|role| Some((self.role(role, report)?, role.path.clone()))).collect();
+        let deciding = self.deciding.of_realm(name, &roles);
+        let read = |role: &Item<'d>| Some((self.role(role, &deciding, report)?, role.path.clone()));
+        let roles = roles.iter().filter_map(read).collect();
         self.known.push(Realm { name, path: item.path.clone(), roles, is_linked: !links.is_empty() });
         if let Some(store) = section.take("store") {
             self.history(&store, report);
@@ -69,8 +75,8 @@ impl<'d> Realms<'d> {
         section.finish(report);
     }
 
-    /// Returns the name of the role.
-    fn role(&mut self, item: &Item<'d>, report: &mut Report) -> Option<&'d str> {
+    /// Returns the name of the role. `deciding` are the procedures of its realm that decide about others.
+    fn role(&mut self, item: &Item<'d>, deciding: &BTreeSet<&str>, report: &mut Report) -> Option<&'d str> {
         let mut section = item.section(report)?;
         section.take("id");
         let name = section.need("name", report)?.text(report)?;
@@ -91,13 +97,19 @@ impl<'d> Realms<'d> {
             self.draft.set("match", "prefix", &item.path);
             self.draft.set("allow", ACTIONS.to_vec(), &item.path);
             self.name_reserved("", Match::Prefix, &ACTIONS, &[], &item.path);
+            let all = Rule { uri: String::new(), policy: Match::Prefix, grants: ACTIONS.to_vec() };
+            self.name_deciding(&[all], std::slice::from_ref(&item.path), deciding, report);
         }
-        self.permissions(&permissions, report);
+        let (carried, paths) = self.permissions(&permissions, report);
+        if authorizer.is_none() {
+            self.name_deciding(&carried, &paths, deciding, report);
+        }
         section.finish(report);
         Some(name)
     }
 
-    fn permissions(&mut self, items: &[Item<'d>], report: &mut Report) {
+    /// Returns the rules that are carried over, and where each of them is.
+    fn permissions(&mut self, items: &[Item<'d>], report: &mut Report) -> (Vec<Rule>, Vec<String>) {
         let read = |item: &Item<'d>, report: &mut Report| -> Option<(String, Match, Section<'d>)> {
             let mut section = item.section(report)?;
             let uri = section.need("uri", report)?.text(report)?;
@@ -127,6 +139,7 @@ impl<'d> Realms<'d> {
             }
         }
         name_differences(&carried, &paths, report);
+        (carried, paths)
     }
 
     /// Returns what the permission allows.
@@ -175,6 +188,29 @@ impl<'d> Realms<'d> {
         self.draft.set("match", policy.name(), path);
         self.draft.set("allow", allow, path);
         self.draft.set("disclose", disclose.to_vec(), path);
+    }
+
+    /// In Crossbar.io whoever may register a pattern's names may register an authenticator or authorizer among them;
+    /// here it takes a rule of exactly its URI. That rule grants for this URI what `rules` do.
+    fn name_deciding(&mut self, rules: &[Rule], paths: &[String], deciding: &BTreeSet<&str>, report: &mut Report) {
+        let table = decisions::table_of(rules);
+        let deciders = deciding.iter().filter_map(|uri| Some((*uri, *table.best_match(uri)?)));
+        for (uri, place) in deciders.filter(|(_, place)| rules[*place].policy != Match::Exact) {
+            let Rule { grants, .. } = &rules[place];
+            if !grants.contains(&"register") {
+                continue;
+            }
+            let (allow, disclose): (Vec<&str>, Vec<&str>) = grants.iter().partition(|word| ACTIONS.contains(word));
+            self.draft.table("[[realm.role.permission]]", &paths[place]);
+            self.draft.set("uri", uri, &paths[place]);
+            self.draft.set("allow", allow, &paths[place]);
+            self.draft.set("disclose", disclose, &paths[place]);
+            let sentence = format!(
+                "the role may register {uri:?}, which decides about others; here it may by a rule of exactly this URI, \
+                 which only the role that answers it should keep"
+            );
+            report.remark(&paths[place], sentence);
+        }
     }
 
     /// Event history that is kept in memory.
