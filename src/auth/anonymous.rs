@@ -10,7 +10,8 @@ pub fn random_authid(rng: &mut dyn CryptoRng) -> String {
             authid.push('-');
         }
         for _ in 0..GROUP_LEN {
-            authid.push(char::from(ALPHABET[rng.random_range(0..ALPHABET.len())]));
+            let symbol = ALPHABET.get(rng.random_range(0..ALPHABET.len()));
+            authid.extend(symbol.copied().map(char::from));
         }
     }
     authid

@@ -7,10 +7,11 @@ use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 /// A salt of `len` characters.
 pub fn salt(decoy_key: &Secret, authid: &str, len: usize) -> String {
     let mut salt = String::new();
-    let mut block = 0;
-    while salt.len() < len {
+    for block in 0.. {
+        if salt.len() >= len {
+            break;
+        }
         salt.push_str(&BASE64.encode(derive(decoy_key, b's', block, authid)));
-        block += 1;
     }
     salt.truncate(len);
     salt

@@ -4,6 +4,18 @@
 //! Nothing here is needed by a message on its way. A node that the master has not heard of for an hour goes on
 //! routing; here it is `down`.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
+)]
+
 pub mod gate;
 pub mod membership;
 mod node;

@@ -171,9 +171,8 @@ pub fn digest<'a>(patterns: impl Iterator<Item = &'a Pattern>) -> u64 {
         let mut hash = Sha256::new();
         hash.update([pattern.kind as u8, pattern.policy as u8]);
         hash.update(pattern.uri.as_bytes());
-        let mut first = [0; 8];
-        first.copy_from_slice(&hash.finalize()[..8]);
-        u64::from_be_bytes(first) >> 11
+        let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(hash.finalize());
+        u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 11
     };
     patterns.fold(0, |sum, pattern| sum ^ one(pattern))
 }

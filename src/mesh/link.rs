@@ -189,7 +189,7 @@ impl Uplink {
 /// Request ids of a session begin with 1 and have no gaps.
 fn counter(n_requests: &mut Id) -> impl FnMut() -> Id {
     move || {
-        *n_requests += 1;
+        *n_requests = n_requests.saturating_add(1);
         *n_requests
     }
 }

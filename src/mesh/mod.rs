@@ -5,6 +5,19 @@
 //! clients onto the peer, and gets on it what the peer's clients produce. `frames` is the protocol, `interest` what is
 //! mirrored, `link` the state of one dialed link.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::arithmetic_side_effects
+    )
+)]
+
 pub mod frames;
 pub mod interest;
 pub mod link;

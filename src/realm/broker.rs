@@ -42,7 +42,7 @@ impl Broker {
     /// Takes over what the configuration says about event history. What was kept under a rule that stays is kept.
     pub fn configure(&mut self, now: Now, config: &RealmConfig) {
         for place in self.histories.places() {
-            let subscription = &self.subscriptions[place];
+            let Some(subscription) = self.subscriptions.get(place) else { continue };
             let stays = |rule: &_| history::rule_is(rule, &subscription.uri, subscription.policy);
             if !config.history.iter().any(stays) {
                 self.changed.insert((subscription.policy, subscription.uri.clone()));
@@ -65,18 +65,18 @@ impl Broker {
     /// The subscription with this id, if a client has it or it has a history.
     pub fn subscription(&self, id: Id) -> Option<&Subscription> {
         let place = *self.by_id.get(&id)?;
-        self.is_visible(place).then(|| &self.subscriptions[place])
+        self.subscriptions.get(place).filter(|_| self.is_visible(place))
     }
 
     /// The subscription with this id, even if only links have it.
     pub(super) fn subscription_of_any(&self, id: Id) -> Option<&Subscription> {
-        self.by_id.get(&id).map(|place| &self.subscriptions[*place])
+        self.by_id.get(&id).and_then(|place| self.subscriptions.get(*place))
     }
 
     /// The subscription of exactly this pattern.
     pub fn lookup(&self, uri: &str, policy: Match) -> Option<&Subscription> {
         let place = *self.by_pattern.value(uri, policy)?;
-        self.is_visible(place).then(|| &self.subscriptions[place])
+        self.subscriptions.get(place).filter(|_| self.is_visible(place))
     }
 
     /// See `PatternTable::probes_with`.
@@ -86,16 +86,16 @@ impl Broker {
 
     /// The subscriptions of one member.
     pub fn held_by(&self, key: SessionKey) -> impl Iterator<Item = &Subscription> {
-        self.held.get(&key).into_iter().flat_map(|held| held.keys()).map(|place| &self.subscriptions[*place])
+        let places = self.held.get(&key).into_iter().flat_map(|held| held.keys());
+        places.filter_map(|place| self.subscriptions.get(*place))
     }
 
     /// The ids of all subscriptions that an event on `topic` goes to.
     pub fn matching(&self, topic: &str) -> Vec<Id> {
         let mut ids = Vec::new();
         self.for_each_match(topic, |place| {
-            if self.is_visible(place) {
-                ids.push(self.subscriptions[place].id);
-            }
+            let subscription = self.subscriptions.get(place).filter(|_| self.is_visible(place));
+            ids.extend(subscription.map(|subscription| subscription.id));
         });
         ids
     }
@@ -105,7 +105,7 @@ impl Broker {
     fn for_each_match(&self, topic: &str, mut visit: impl FnMut(usize)) {
         let is_reserved = is_reserved(topic);
         self.by_pattern.for_each_match(topic, |place| {
-            let subscription = &self.subscriptions[*place];
+            let Some(subscription) = self.subscriptions.get(*place) else { return };
             if !is_reserved || names_reserved(&subscription.uri, subscription.policy) {
                 visit(*place);
             }
@@ -125,7 +125,8 @@ impl Broker {
 
     /// Links to other nodes are of no concern to those who ask.
     fn is_visible(&self, place: usize) -> bool {
-        !self.subscriptions[place].clients.is_empty() || self.histories.has(place)
+        let has_clients = |subscription: &Subscription| !subscription.clients.is_empty();
+        self.subscriptions.get(place).is_some_and(has_clients) || self.histories.has(place)
     }
 }
 

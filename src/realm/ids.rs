@@ -45,10 +45,7 @@ pub fn id_of(kind: IdKind, policy: Match, uri: &str, generation: u32, taken: imp
     hash.update(policy.name().as_bytes());
     hash.update([0]);
     hash.update(uri.as_bytes());
-    let digest = hash.finalize();
-    let mut first = [0; 8];
-    first.copy_from_slice(&digest[..8]);
-    let mut id = id_from_bits(u64::from_be_bytes(first));
+    let mut id = id_from_digest(hash);
     while taken(id) {
         id = if id == ID_MAX { 1 } else { id + 1 };
     }
@@ -97,9 +94,13 @@ pub fn id_of_testament(session: Id, number: u64) -> Id {
     hash.update(b"testament");
     hash.update(session.to_be_bytes());
     hash.update(number.to_be_bytes());
-    let mut first = [0; 8];
-    first.copy_from_slice(&hash.finalize()[..8]);
-    id_from_bits(u64::from_be_bytes(first))
+    id_from_digest(hash)
+}
+
+/// The id that the first bytes of a digest give.
+fn id_from_digest(hash: Sha256) -> Id {
+    let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(hash.finalize());
+    id_from_bits(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
 }
 
 /// An id of global scope: uniform over 1 to 2^53.

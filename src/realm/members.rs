@@ -64,12 +64,13 @@ impl Members {
     pub fn insert(&mut self, key: SessionKey, kind: MemberKind, identity: Identity) {
         let place = key.0 as usize;
         if self.by_key.len() <= place {
-            self.by_key.resize_with(place + 1, || None);
+            self.by_key.resize_with(place.saturating_add(1), || None);
         }
-        debug_assert!(self.by_key[place].is_none(), "place {place} in the shard is taken");
+        let Some(free) = self.by_key.get_mut(place) else { return };
+        debug_assert!(free.is_none(), "place {place} in the shard is taken");
         self.by_id.insert(identity.session, key);
-        self.by_key[place] =
-            Some(Box::new(Member { kind, identity, next_invocation: 1, ending: None, given_up: GivenUp::default() }));
+        let member = Member { kind, identity, next_invocation: 1, ending: None, given_up: GivenUp::default() };
+        *free = Some(Box::new(member));
         match kind {
             MemberKind::Client => self.n_clients += 1,
             MemberKind::Peer => self.peers.push(key),

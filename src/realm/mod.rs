@@ -5,6 +5,18 @@
 //! (call and register); both see the world through a `Context`. What happened that others may want to know (a session
 //! joined, a registration was made) is noted as a `MetaEvent` and published after the message is done.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
+)]
+
 pub mod authorize;
 pub mod broker;
 pub mod carriage;

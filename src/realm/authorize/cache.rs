@@ -51,7 +51,7 @@ impl AnswerCache {
         while self.answers.len() >= limits.authorizer_cache_max {
             self.remove_oldest();
         }
-        self.expiring.push_back((now.uptime + limits.authorizer_cache_ttl, key.clone()));
+        self.expiring.push_back((now.uptime.saturating_add(limits.authorizer_cache_ttl), key.clone()));
         self.answers.insert(key, answer);
     }
 

@@ -61,7 +61,7 @@ impl World {
 
     fn grant(&self, action: Action, uri: &str, policy: Match) -> Option<bool> {
         let rule = match policy {
-            Match::Exact => &self.all[*self.by_pattern.best_match(uri)?],
+            Match::Exact => self.all.get(*self.by_pattern.best_match(uri)?)?,
             Match::Prefix | Match::Wildcard => self.rule_for_pattern(action, uri, policy)?,
         };
         allows(rule, action).then_some(match action {
@@ -162,10 +162,8 @@ fn given_head(wildcard: &str) -> &str {
     if wildcard.starts_with('.') {
         return "";
     }
-    match wildcard.find("..") {
-        Some(index) => &wildcard[..=index],
-        None => wildcard,
-    }
+    let head = wildcard.find("..").and_then(|index| wildcard.get(..=index));
+    head.unwrap_or(wildcard)
 }
 
 #[cfg(test)]

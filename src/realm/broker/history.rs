@@ -126,13 +126,10 @@ impl Histories {
             }
         }
         while self.bytes > bytes_max {
-            let with_oldest = self
-                .by_place
-                .values_mut()
-                .filter(|history| !history.entries.is_empty())
-                .min_by_key(|history| history.entries[0].number)
-                .expect("bytes are counted for entries only");
-            self.bytes -= with_oldest.entries.pop_front().map_or(0, |entry| entry.bytes());
+            let oldest = |history: &&mut History| history.entries.front().map_or(u64::MAX, |entry| entry.number);
+            let with_oldest = self.by_place.values_mut().min_by_key(oldest);
+            let Some(entry) = with_oldest.and_then(|history| history.entries.pop_front()) else { return };
+            self.bytes -= entry.bytes();
         }
     }
 

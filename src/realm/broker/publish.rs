@@ -4,7 +4,7 @@ use super::{Broker, Subscription, filter::Filter};
 use crate::drop::DropReason;
 use crate::realm::carriage;
 use crate::realm::ids::{IdKind, id_of, random_id};
-use crate::realm::{Context, Effect, MemberKind, Members, MetaEvent, Origin};
+use crate::realm::{Context, Effect, Member, MemberKind, Members, MetaEvent, Origin};
 use crate::time::Now;
 use crate::wamp::message::code;
 use crate::wamp::uri::Match;
@@ -177,7 +177,9 @@ impl Broker {
         }
         let mut is_heard = publication.options.bool("retain") == Some(true);
         let subscriptions = &self.subscriptions;
-        self.by_pattern.for_each_match(publication.topic, |place| is_heard |= !subscriptions[*place].peers.is_empty());
+        self.by_pattern.for_each_match(publication.topic, |place| {
+            is_heard |= subscriptions.get(*place).is_some_and(|subscription| !subscription.peers.is_empty());
+        });
         is_heard
     }
 
@@ -187,7 +189,7 @@ impl Broker {
         self.for_each_match(publication.topic, |place| matches.push(place));
         let mut peers_served = Vec::new();
         for place in matches.drain(..) {
-            let subscription = &self.subscriptions[place];
+            let Some(subscription) = self.subscriptions.get(place) else { continue };
             let details = publication.details_for(subscription.policy);
             let bytes_max = cx.config.limits.history_bytes_max;
             self.histories.record(place, publication, &details, cx.now.wall, bytes_max);
@@ -238,14 +240,15 @@ impl Broker {
         let clients = &subscription.clients;
         let held_by = |key: SessionKey| self.held.get(&key).and_then(|held| held.get(&place)).copied();
         let Some(filter) = &publication.filter else {
-            return match publication.excluded.and_then(held_by) {
+            let split = publication.excluded.and_then(held_by).and_then(|position| clients.split_at_checked(position));
+            return match split {
                 None => clients.clone(),
-                Some(position) => [&clients[..position], &clients[position + 1..]].concat(),
+                Some((before, after)) => [before, after.get(1..).unwrap_or_default()].concat(),
             };
         };
         let admitted = |key: &SessionKey| {
-            let member = members.member(*key).expect("a receiver is a member");
-            publication.excluded != Some(*key) && member.kind == MemberKind::Client && filter.admits(&member.identity)
+            let admits = |member: &Member| member.kind == MemberKind::Client && filter.admits(&member.identity);
+            publication.excluded != Some(*key) && members.member(*key).is_some_and(admits)
         };
         match filter.eligible_sessions() {
             // A message to few of very many: to look for those few is quicker than to look at everybody.

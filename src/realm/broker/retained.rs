@@ -85,12 +85,14 @@ impl RetainedEvents {
         let mut events: Vec<&RetainedEvent> = old.iter().chain([&new]).collect();
         // Only those of different nodes can be of one moment.
         events.sort_by_key(|event| (event.published, event.publication));
-        let is_replaced = |index: usize| {
-            let mut later = events[index + 1..].iter();
-            later.any(|later| later.filter.is_none() || later.filter == events[index].filter)
-        };
-        let mut kept: Vec<&RetainedEvent> =
-            (0..events.len()).filter(|index| !is_replaced(*index)).map(|index| events[index]).collect();
+        let mut kept: Vec<&RetainedEvent> = Vec::new();
+        for event in events {
+            if event.filter.is_none() {
+                kept.clear();
+            }
+            kept.retain(|earlier| earlier.filter != event.filter);
+            kept.push(event);
+        }
         if kept.len() > AUDIENCES_PER_TOPIC_MAX {
             kept.remove(0);
         }
@@ -177,7 +179,7 @@ impl Broker {
 
     /// Sends a new subscriber what is retained for its subscription.
     pub(super) fn send_retained(&self, cx: &mut Context, key: SessionKey, place: usize) {
-        let subscription = &self.subscriptions[place];
+        let Some(subscription) = self.subscriptions.get(place) else { return };
         let Some(member) = cx.members.member(key) else { return };
         for (topic, event) in self.retained.matching(&subscription.uri, subscription.policy, &member.identity) {
             let mut details = event.details.clone();

@@ -71,8 +71,9 @@ impl Broker {
             MemberKind::Peer | MemberKind::Uplink => generation(options),
         };
         let again = again && !self.give_way_to_generation(cx, key, kind, known, generation);
-        let place = if again { known.expect("it is held") } else { self.add(cx, key, kind, topic, policy, generation) };
-        let subscription = self.subscriptions[place].id;
+        let place = known.filter(|_| again);
+        let place = place.unwrap_or_else(|| self.add(cx, key, kind, topic, policy, generation));
+        let Some(subscription) = self.subscriptions.get(place).map(|subscription| subscription.id) else { return };
         cx.out.push(Effect::Send { to: key, message: Message::Subscribed { request, subscription } });
         if options.bool("get_retained") == Some(true) {
             self.send_retained(cx, key, place);
@@ -89,10 +90,10 @@ impl Broker {
         policy: Match,
         told: Option<u32>,
     ) -> u32 {
-        let existing = self.by_pattern.value(topic, policy).map(|place| self.subscriptions[*place].generation);
+        let existing = self.by_pattern.value(topic, policy).and_then(|place| self.subscriptions.get(*place));
         let given_up = members.member(key).map(|member| &member.given_up);
         let next = || given_up.map_or(0, |it| it.next_generation(IdKind::Subscription, policy, topic));
-        existing.or(told).unwrap_or_else(next)
+        existing.map(|existing| existing.generation).or(told).unwrap_or_else(next)
     }
 
     /// Takes a subscription away from a link that has it alone and now says that it has another id. Returns whether it
@@ -105,7 +106,9 @@ impl Broker {
         known: Option<usize>,
         generation: u32,
     ) -> bool {
-        let Some((place, subscription)) = known.map(|place| (place, &self.subscriptions[place])) else { return false };
+        let Some((place, subscription)) = known.and_then(|place| Some((place, self.subscriptions.get(place)?))) else {
+            return false;
+        };
         let is_alone = subscription.clients.is_empty() && subscription.peers == [key];
         let gives_way = kind == MemberKind::Peer && subscription.generation != generation && is_alone;
         if gives_way {
@@ -119,8 +122,9 @@ impl Broker {
         let Some(member) = cx.members.member_mut(key).filter(|member| member.kind == MemberKind::Client) else {
             return;
         };
-        let Subscription { policy, uri, generation, .. } = &self.subscriptions[place];
-        member.given_up.note(IdKind::Subscription, *policy, uri, *generation);
+        if let Some(Subscription { policy, uri, generation, .. }) = self.subscriptions.get(place) {
+            member.given_up.note(IdKind::Subscription, *policy, uri, *generation);
+        }
     }
 
     /// Ends a subscription of `key`.
@@ -192,7 +196,7 @@ impl Broker {
 
     /// Forgets a subscription that nobody has and that keeps no history.
     pub(super) fn release_if_unused(&mut self, place: usize) {
-        let subscription = &self.subscriptions[place];
+        let Some(subscription) = self.subscriptions.get(place) else { return };
         if subscription.clients.is_empty() && subscription.peers.is_empty() && !self.histories.has(place) {
             let subscription = self.subscriptions.remove(place);
             self.by_id.remove(&subscription.id);
@@ -211,7 +215,7 @@ impl Broker {
     ) -> usize {
         let place = self.place_or_create(cx.now, topic, policy, generation);
         let was_visible = self.is_visible(place);
-        let subscription = &mut self.subscriptions[place];
+        let Some(subscription) = self.subscriptions.get_mut(place) else { return place };
         let receivers = receivers(subscription, kind);
         self.held.entry(key).or_default().insert(place, receivers.len());
         receivers.push(key);
@@ -230,17 +234,19 @@ impl Broker {
     }
 
     fn take_away(&mut self, cx: &mut Context, key: SessionKey, place: usize) {
-        let kind = cx.members.member(key).expect("who holds a subscription is a member").kind;
-        let held = self.held.get_mut(&key).expect("take_away is called for holders only");
-        let position = held.remove(&place).expect("take_away is called for what is held only");
+        let Some(kind) = cx.members.member(key).map(|member| member.kind) else { return };
+        let Some(held) = self.held.get_mut(&key) else { return };
+        let Some(position) = held.remove(&place) else { return };
         if held.is_empty() {
             self.held.remove(&key);
         }
-        let subscription = &mut self.subscriptions[place];
+        let Some(subscription) = self.subscriptions.get_mut(place) else { return };
         let receivers = receivers(subscription, kind);
         receivers.swap_remove(position);
-        if let Some(moved) = receivers.get(position) {
-            let held = self.held.get_mut(moved).expect("a receiver holds what it receives from");
+        // The last receiver has moved to the place that became free.
+        if let Some(moved) = receivers.get(position)
+            && let Some(held) = self.held.get_mut(moved)
+        {
             held.insert(place, position);
         }
         if let Some(session) = teller(cx, key, kind, &subscription.uri) {
@@ -248,8 +254,10 @@ impl Broker {
             let holding = Holding { session, kind: IdKind::Subscription, id, details: None };
             cx.tell_holding(holding, !self.is_visible(place));
         }
-        if kind == MemberKind::Client && !self.is_visible(place) {
-            let subscription = &self.subscriptions[place];
+        if kind == MemberKind::Client
+            && !self.is_visible(place)
+            && let Some(subscription) = self.subscriptions.get(place)
+        {
             self.changed.insert((subscription.policy, subscription.uri.clone()));
         }
         self.release_if_unused(place);
@@ -265,5 +273,5 @@ fn generation(options: &Dict) -> u32 {
 /// is told where it comes from, and events about the subscriptions to such events would never end.
 fn teller(cx: &Context, key: SessionKey, kind: MemberKind, uri: &str) -> Option<Id> {
     let told = kind == MemberKind::Client && !is_reserved(uri);
-    told.then(|| cx.members.member(key).expect("the member was looked up before").identity.session)
+    cx.members.member(key).filter(|_| told).map(|member| member.identity.session)
 }

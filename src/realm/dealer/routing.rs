@@ -234,11 +234,12 @@ impl Dealer {
         let Some(call) = self.calls.call_mut(key) else { return };
         let Some(registration) = self.registrations.registration_mut(call.registration) else { return };
         let id = registration.id;
-        let details = invocation_details(cx, call, registration, &registration.callees[index]);
-        let callee = &mut registration.callees[index];
-        let member = cx.members.member_mut(callee.session).expect("a callee is a member until handle_leave");
+        let Some(callee) = registration.callees.get(index) else { return };
+        let details = invocation_details(cx, call, registration, callee);
+        let Some(member) = cx.members.member_mut(callee.session) else { return };
         let request = member.next_invocation;
         member.next_invocation += 1;
+        let Some(callee) = registration.callees.get_mut(index) else { return };
         let slot = callee.concurrency.map(|_| Slot { registration: id, callee: callee.serial });
         callee.in_flight += u32::from(slot.is_some());
         let is_link = callee.kind != MemberKind::Client;

@@ -15,8 +15,8 @@ pub(super) fn list(call: &mut MetaCall, arguments: &Arguments) -> Answer {
 }
 
 pub(super) fn details(call: &mut MetaCall, arguments: &Arguments) -> Answer {
-    let key = visible(call, arguments.id(0, "session")?)?;
-    let member = call.cx.members.member(key).expect("a visible session is a member");
+    let session = arguments.id(0, "session")?;
+    let member = call.cx.members.member(visible(call, session)?).ok_or_else(|| no_such_session(session))?;
     Ok(vec![session_details(&member.identity).into()])
 }
 

@@ -35,20 +35,19 @@ impl<T> PrefixTree<T> {
     pub(super) fn insert(&mut self, prefix: &str, value: T) -> Option<T> {
         let (mut node, mut rest) = (&mut self.root, prefix.as_bytes());
         while !rest.is_empty() {
-            let index = match node.position(rest) {
-                Ok(index) => index,
+            node = match node.position(rest) {
+                Ok(index) => node.children.get_mut(index)?,
                 Err(index) => {
                     let leaf = Node { label: rest.into(), value: Some(value), children: Vec::new() };
                     node.children.insert(index, leaf);
                     return None;
                 }
             };
-            node = &mut node.children[index];
             let shared = node.label.iter().zip(rest).take_while(|(a, b)| a == b).count();
             if shared < node.label.len() {
                 node.split(shared);
             }
-            rest = &rest[shared..];
+            rest = rest.get(shared..)?;
         }
         node.value.replace(value)
     }
@@ -57,8 +56,8 @@ impl<T> PrefixTree<T> {
         let mut path = self.path_to(prefix)?;
         let Some(last) = path.pop() else { return self.root.value.take() };
         let is_root = path.is_empty();
-        let parent = path.into_iter().fold(&mut self.root, |node, index| &mut node.children[index]);
-        let child = &mut parent.children[last];
+        let parent = path.into_iter().try_fold(&mut self.root, |node, index| node.children.get_mut(index))?;
+        let child = parent.children.get_mut(last)?;
         let removed = child.value.take()?;
         if child.children.is_empty() {
             parent.children.remove(last);
@@ -76,7 +75,7 @@ impl<T> PrefixTree<T> {
         let (mut node, mut rest, mut path) = (&self.root, prefix.as_bytes(), Vec::new());
         while !rest.is_empty() {
             let index = node.position(rest).ok()?;
-            node = &node.children[index];
+            node = node.children.get(index)?;
             rest = rest.strip_prefix(&*node.label)?;
             path.push(index);
         }
@@ -112,7 +111,7 @@ impl<T> PrefixTree<T> {
         let (mut node, mut rest) = (&self.root, uri.as_bytes());
         loop {
             visit(node, rest);
-            let Some(child) = node.position(rest).ok().map(|index| &node.children[index]) else { return };
+            let Some(child) = node.position(rest).ok().and_then(|index| node.children.get(index)) else { return };
             let Some(below) = rest.strip_prefix(&*child.label) else { return };
             (node, rest) = (child, below);
         }
@@ -122,18 +121,18 @@ impl<T> PrefixTree<T> {
 impl<T> Node<T> {
     /// Where the child is, or would be, that starts as `rest` does.
     fn position(&self, rest: &[u8]) -> Result<usize, usize> {
-        let Some(first) = rest.first() else { return Err(0) };
-        self.children.binary_search_by_key(first, |child| child.label[0])
+        if rest.is_empty() {
+            return Err(0);
+        }
+        self.children.binary_search_by(|child| child.label.first().cmp(&rest.first()))
     }
 
     /// Makes the first `length` bytes of the label a node of their own above the rest.
     fn split(&mut self, length: usize) {
-        let lower = Node {
-            label: self.label[length..].into(),
-            value: self.value.take(),
-            children: std::mem::take(&mut self.children),
-        };
-        self.label = self.label[..length].into();
+        let Some((upper, lower)) = self.label.split_at_checked(length) else { return };
+        let (upper, lower) = (upper.into(), lower.into());
+        let lower = Node { label: lower, value: self.value.take(), children: std::mem::take(&mut self.children) };
+        self.label = upper;
         self.children = vec![lower];
     }
 

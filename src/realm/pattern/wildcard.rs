@@ -29,19 +29,23 @@ impl<T> WildcardTable<T> {
     pub(super) fn insert(&mut self, pattern: &str, value: T) -> Option<T> {
         let given = given_components(pattern);
         let shapes = self.shapes.entry(given.len()).or_default();
-        let index = position(shapes, &given).unwrap_or_else(|index| {
-            shapes.insert(index, Shape { given, patterns: HashMap::new() });
-            index
-        });
-        shapes[index].patterns.insert(pattern.into(), value)
+        match position(shapes, &given) {
+            Ok(index) => shapes.get_mut(index)?.patterns.insert(pattern.into(), value),
+            Err(index) => {
+                let patterns = HashMap::from([(pattern.into(), value)]);
+                shapes.insert(index, Shape { given, patterns });
+                None
+            }
+        }
     }
 
     pub(super) fn remove(&mut self, pattern: &str) -> Option<T> {
         let given = given_components(pattern);
         let shapes = self.shapes.get_mut(&given.len())?;
         let index = position(shapes, &given).ok()?;
-        let removed = shapes[index].patterns.remove(pattern)?;
-        if shapes[index].patterns.is_empty() {
+        let patterns = &mut shapes.get_mut(index)?.patterns;
+        let removed = patterns.remove(pattern)?;
+        if patterns.is_empty() {
             shapes.remove(index);
         }
         if shapes.is_empty() {
@@ -53,7 +57,7 @@ impl<T> WildcardTable<T> {
     pub(super) fn value(&self, pattern: &str) -> Option<&T> {
         let given = given_components(pattern);
         let shapes = self.shapes.get(&given.len())?;
-        shapes[position(shapes, &given).ok()?].patterns.get(pattern)
+        shapes.get(position(shapes, &given).ok()?)?.patterns.get(pattern)
     }
 
     /// How many shapes with as many components as this pattern there are once it is in the table: what a look-up of

@@ -270,7 +270,7 @@ fn is_missing(answer: &Answer) -> bool {
 fn merge(how: Merge, answers: Vec<Vec<Value>>, payload: &Payload) -> Vec<Value> {
     let firsts = || answers.iter().filter_map(|answer| answer.first());
     match how {
-        Merge::Sum => vec![firsts().filter_map(Value::as_uint).sum::<u64>().into()],
+        Merge::Sum => vec![firsts().filter_map(Value::as_uint).fold(0, u64::saturating_add).into()],
         Merge::List => vec![joined(firsts()).into()],
         Merge::ListOrNull => match joined(firsts()) {
             list if list.is_empty() => vec![Value::Null],
@@ -319,8 +319,8 @@ fn events(answers: Vec<Vec<Value>>, payload: &Payload) -> Vec<Value> {
             let Value::Dict(event) = event else { continue };
             let Some(publication) = event.uint("publication") else { continue };
             let time = event.str("timestamp").unwrap_or_default().to_owned();
-            match places.get(&publication) {
-                Some(place) if time < events[*place].0 => events[*place] = (time, event),
+            match places.get(&publication).and_then(|place| events.get_mut(*place)) {
+                Some(known) if time < known.0 => *known = (time, event),
                 Some(_) => {}
                 None => {
                     places.insert(publication, events.len());
@@ -339,15 +339,15 @@ fn events(answers: Vec<Vec<Value>>, payload: &Payload) -> Vec<Value> {
 
 /// Of several refusals the one that knew more than that there is no such thing.
 fn most_telling(refusals: Vec<Answer>) -> (String, Payload) {
-    let mut refusals: Vec<(String, Payload)> = refusals.into_iter().filter_map(Result::err).collect();
+    let refusals = refusals.into_iter().filter_map(Result::err);
     let ignorance = |error: &str| match error {
         error::NO_SUCH_REGISTRATION | error::NO_SUCH_SUBSCRIPTION => 2,
         // The client's own node has permitted it; a peer that does not may have nothing to tell either.
         error::NOT_AUTHORIZED => 1,
         _ => 0,
     };
-    let telling = (0..refusals.len()).min_by_key(|n| ignorance(&refusals[*n].0)).unwrap_or(0);
-    refusals.swap_remove(telling)
+    let nothing = || (error::NETWORK_FAILURE.to_owned(), Payload::empty());
+    refusals.min_by_key(|(error, _)| ignorance(error)).unwrap_or_else(nothing)
 }
 
 fn answer(to: SessionKey, request: Id, answer: Answer, out: &mut Vec<Effect>) {
@@ -381,6 +381,13 @@ mod tests {
         gather.finish(&mut out);
         let Some(Effect::Send { message, .. }) = out.pop() else { panic!("a caller is answered") };
         message
+    }
+
+    #[test]
+    fn what_no_node_can_have_counted_is_added_all_the_same() {
+        let count = |n: u64| Ok(vec![n.into()]);
+        let counts = [count(u64::MAX), count(2)].into_iter().flat_map(|answer: Answer| answer);
+        assert_eq!(merge(Merge::Sum, counts.collect(), &Payload::empty()), [u64::MAX.into()]);
     }
 
     #[test]

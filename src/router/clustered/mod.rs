@@ -4,6 +4,18 @@
 //! Whoever drives it treats links as he treats clients: a link is a member with a key, it joins and leaves, its
 //! messages go in through `handle_message`, and what `Effect`s address to its key is ready to be sent.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
+)]
+
 mod afterlife;
 mod burial;
 mod gather;

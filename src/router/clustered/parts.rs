@@ -38,7 +38,7 @@ pub(super) fn cut_answers(members: &Members, out: &mut Vec<Effect>, first: usize
 /// The arguments of an answer as those of several: a list, a dict of lists or the arguments themselves are cut. A page
 /// of what links fetch stays whole, it has been cut before.
 fn parts_of(mut args: Vec<Value>) -> Vec<Vec<Value>> {
-    if args.len() == 2 && args[0].as_list().is_some() {
+    if let [Value::List(_), _] = args.as_slice() {
         return vec![args];
     }
     match (args.len(), args.pop()) {

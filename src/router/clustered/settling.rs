@@ -101,11 +101,13 @@ impl Settling {
     pub(super) fn check(&self) {
         for (pattern, requests) in &self.by_pattern {
             assert!(!requests.is_empty(), "nobody waits for {pattern:?}");
-            assert!(requests.iter().all(|request| self.by_session[&request.session].contains(pattern)));
+            let names = |session: SessionKey| self.by_session.get(&session).is_some_and(|it| it.contains(pattern));
+            assert!(requests.iter().all(|request| names(request.session)));
         }
         for (session, patterns) in &self.by_session {
             assert!(!patterns.is_empty(), "{session:?} waits for nothing");
-            let waits = |pattern: &Pattern| self.by_pattern[pattern].iter().any(|request| request.session == *session);
+            let of_session = |requests: &Vec<Request>| requests.iter().any(|request| request.session == *session);
+            let waits = |pattern: &Pattern| self.by_pattern.get(pattern).is_some_and(of_session);
             assert!(patterns.iter().all(waits));
         }
     }
@@ -125,7 +127,7 @@ impl ClusteredRealm {
                 return refuse(session, &message, error, taken(&pattern), out);
             }
         }
-        let deadline = now.uptime + self.config().limits.settle_max;
+        let deadline = now.uptime.saturating_add(self.config().limits.settle_max);
         self.settling.deadlines.push_back((deadline, pattern.clone()));
         let generation = self.generation_for(session, &pattern);
         let request = Request { session, message, asked: now.wall, deadline, generation };
