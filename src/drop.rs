@@ -1,6 +1,19 @@
 //! Why a connection was ended or a message was not delivered: the one closed list that code, metrics, logs and
 //! `crossbarctl` share. A loss without a name does not exist.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::arithmetic_side_effects
+    )
+)]
+
 macro_rules! drop_reasons {
     ($($variant:ident = $name:literal, $help:literal;)*) => {
         /// One reason for one loss. The name is the `reason` label of the metrics and the word in the logs.

@@ -1,6 +1,19 @@
 //! Every bound of the router, in one place. Each can be set in the `[limits]` table of the configuration under the same
 //! name; the values here are the defaults, each with the reason for its size.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::arithmetic_side_effects
+    )
+)]
+
 use std::time::Duration;
 
 /// The largest message that any RawSocket peer may announce: 2^24 bytes, the end of its 24-bit length.

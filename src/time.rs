@@ -1,5 +1,18 @@
 //! The time that the pure rooms are told. They never ask a clock: whoever drives them passes `Now` in.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::arithmetic_side_effects
+    )
+)]
+
 use std::time::Duration;
 
 /// One instant, seen by two clocks.
@@ -19,6 +32,6 @@ impl Now {
 
     /// The same two clocks, `step` later.
     pub fn after(self, step: Duration) -> Now {
-        Now { uptime: self.uptime + step, wall: self.wall + step }
+        Now { uptime: self.uptime.saturating_add(step), wall: self.wall.saturating_add(step) }
     }
 }

@@ -33,6 +33,16 @@ const IMPURE: &[(&str, &str)] = &[
     ("thread_rng", "pure rooms are given their randomness"),
 ];
 
+/// What may end the program. Each exception in a pure room says beside it why it does not happen.
+const PANICS: &[&str] = &[
+    "clippy::unwrap_used",
+    "clippy::expect_used",
+    "clippy::panic",
+    "clippy::unreachable",
+    "clippy::indexing_slicing",
+    "clippy::string_slice",
+];
+
 const COLUMNS_MAX: usize = 120;
 /// About what the longest function of a program has, and of a unit test. To be lowered when these become shorter, and
 /// not to be raised.
@@ -51,6 +61,13 @@ fn rooms_use_only_rooms_below_them() {
 #[test]
 fn pure_rooms_have_no_sockets_and_no_clock() {
     let found = impurities(&sources("src"));
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// What a peer or a client sends ends no node: none of these ends the program in a pure room, where clippy finds them.
+#[test]
+fn pure_rooms_deny_what_panics() {
+    let found = rooms_that_may_panic(&sources("src"));
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
@@ -106,6 +123,17 @@ fn what_breaks_a_rule_is_found() {
         assert!(!impurities(&planted("src/router/clustered/mod.rs", &line)).is_empty(), "{word}");
         assert!(impurities(&planted("src/router/shard.rs", &line)).is_empty(), "{word}");
     }
+    let denial = format!("#![cfg_attr(not(test), deny({}))]", PANICS.join(", "));
+    assert!(rooms_that_may_panic(&planted("src/realm/mod.rs", &denial)).is_empty());
+    assert!(rooms_that_may_panic(&planted("src/realm/broker/mod.rs", "")).is_empty(), "its room denies it");
+    assert!(rooms_that_may_panic(&planted("src/router/mod.rs", "")).is_empty(), "it is not pure");
+    for lint in PANICS {
+        let without = denial.replace(lint, "");
+        assert!(!rooms_that_may_panic(&planted("src/router/clustered/mod.rs", &without)).is_empty(), "{lint}");
+        assert!(!rooms_that_may_panic(&planted("src/time.rs", &without)).is_empty(), "{lint}");
+        let allowed = format!("#[allow({lint})]");
+        assert!(!rooms_that_may_panic(&planted("src/realm/ids.rs", &allowed)).is_empty(), "{lint}");
+    }
     assert!(untidy_files(&planted("src/a.rs", "fn f() {}"), 1).is_empty());
     assert!(!untidy_files(&planted("src/a.rs", "fn f() {}\nfn g() {}"), 1).is_empty());
     let function = "    pub async fn f() {\n        g();\n    }";
@@ -141,6 +169,26 @@ fn impurities(sources: &[Source]) -> Vec<String> {
         for (number, line) in source.code_lines() {
             for (word, why) in IMPURE.iter().filter(|(word, _)| line.contains(word)) {
                 found.push(format!("{}:{number}: `{word}`: {why}", source.path.display()));
+            }
+        }
+    }
+    found
+}
+
+/// The pure rooms whose first file does not deny what panics, and the exceptions without a reason.
+fn rooms_that_may_panic(sources: &[Source]) -> Vec<String> {
+    let mut found = Vec::new();
+    for source in sources.iter().filter(|source| PURE.contains(&room_of(&source.path).as_str())) {
+        let (name, code, room) = (source.path.display(), source.code(), room_of(&source.path));
+        let is_first =
+            [format!("src/{room}.rs"), format!("src/{room}/mod.rs")].iter().any(|it| source.path.ends_with(it));
+        let denied = code.split_once("deny(").and_then(|(_, denied)| denied.split_once(")]")).map_or("", |it| it.0);
+        for lint in PANICS {
+            if is_first && !denied.contains(lint) {
+                found.push(format!("{name}: does not deny {lint}"));
+            }
+            if code.contains(&format!("allow({lint}")) {
+                found.push(format!("{name}: an exception from {lint} has to be an #[expect] with its reason"));
             }
         }
     }

@@ -104,7 +104,7 @@ impl Established {
         let continues = code == CALL && self.inputs.contains(request);
         if is_next || continues {
             if is_next {
-                self.request_next = if request == ID_MAX { 1 } else { request + 1 };
+                self.request_next = if request >= ID_MAX { 1 } else { request.saturating_add(1) };
             }
             if code == CALL {
                 self.inputs.handle_call(request, has_more);

@@ -193,7 +193,7 @@ impl Handshake {
         }
         let authid = details.str("authid").filter(|authid| !authid.is_empty());
         let authextra = details.dict("authextra").cloned().unwrap_or_default();
-        if authid.map_or(0, str::len) + size_of_dict(&authextra) > AUTHEXTRA_BYTES_MAX {
+        if size_of_dict(&authextra).saturating_add(authid.map_or(0, str::len)) > AUTHEXTRA_BYTES_MAX {
             let sentence = format!("authid and authextra of HELLO take more than {AUTHEXTRA_BYTES_MAX} bytes");
             return Err(Refusal(error::LIMIT_EXCEEDED, sentence));
         }
@@ -407,14 +407,15 @@ pub(super) fn no_such_realm(realm: &str) -> Refusal {
 
 /// About what a dict takes in memory; enough to bound it.
 fn size_of_dict(dict: &Dict) -> usize {
-    dict.iter().map(|(key, value)| size_of::<(String, Value)>() + key.len() + size_of_value(value)).sum()
+    let place = size_of::<(String, Value)>();
+    dict.iter().map(|(key, value)| size_of_value(value).saturating_add(place).saturating_add(key.len())).sum()
 }
 
 fn size_of_value(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len(),
         Value::Bytes(bytes) => bytes.len(),
-        Value::List(items) => items.iter().map(|item| size_of::<Value>() + size_of_value(item)).sum(),
+        Value::List(items) => items.iter().map(|item| size_of_value(item).saturating_add(size_of::<Value>())).sum(),
         Value::Dict(dict) => size_of_dict(dict),
         Value::Null | Value::Bool(_) | Value::Uint(_) | Value::Int(_) | Value::Float(_) => 0,
     }

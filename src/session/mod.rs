@@ -1,6 +1,19 @@
 //! One peer's session as a state machine, from the transport being up to its end: HELLO, who the peer is, what it may
 //! send when, GOODBYE. Pure: messages and the time go in, [`Step`]s come out, and the driver takes them in order.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::arithmetic_side_effects
+    )
+)]
+
 pub mod admission;
 mod authenticator;
 mod challenge;

@@ -169,8 +169,8 @@ impl Reader<'_> {
     /// Arguments and ArgumentsKw, each of which may be absent. Null is absent, too: clients in Go and others send it
     /// for what a call does not have.
     fn payload(&mut self, field: &str) -> Result<Payload, ProtocolError> {
-        let (args, kwargs) = (self.at, self.at + 1);
-        self.at = self.elements.len().min(self.at + 2);
+        let (args, kwargs) = (self.at, self.at.saturating_add(1));
+        self.at = self.elements.len().min(self.at.saturating_add(2));
         let present = |index| self.elements.kind(index).filter(|kind| *kind != Kind::Null);
         match (present(args), present(kwargs)) {
             (None | Some(Kind::List), None | Some(Kind::Dict)) => {}
@@ -196,8 +196,9 @@ impl Reader<'_> {
         if self.at >= self.elements.len() {
             return Err(ProtocolError(format!("{}.{field} is missing", self.name)));
         }
-        self.at += 1;
-        Ok(self.at - 1)
+        let at = self.at;
+        self.at = at.saturating_add(1);
+        Ok(at)
     }
 
     fn kind_name(&self, index: usize) -> &'static str {

@@ -1,5 +1,18 @@
 //! What WAMP means, without behaviour: the message table, ids, URIs, errors, features and who a session is.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::arithmetic_side_effects
+    )
+)]
+
 pub mod codec;
 pub mod error;
 pub mod feature;

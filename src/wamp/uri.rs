@@ -82,7 +82,7 @@ pub fn is_reserved(uri: &str) -> bool {
 
 /// How many components a URI or a pattern has, wildcards included.
 pub fn n_components(uri: &str) -> usize {
-    memchr::memchr_iter(b'.', uri.as_bytes()).count() + 1
+    memchr::memchr_iter(b'.', uri.as_bytes()).count().saturating_add(1)
 }
 
 /// Whether a pattern says of itself that it is about the namespace of the router: only then it covers names there.

@@ -97,12 +97,12 @@ impl<'a> Batch<'a> {
             Batching::Length => {
                 let (len, rest) = rest.split_first_chunk::<LENGTH_BYTES>().ok_or(WireError::Truncated)?;
                 let len = u32::from_be_bytes(*len) as usize;
-                self.at += LENGTH_BYTES + len;
+                self.at = self.at.saturating_add(LENGTH_BYTES).saturating_add(len);
                 rest.get(..len).ok_or(WireError::Truncated)?
             }
             Batching::Separator(separator) => {
                 let len = memchr::memchr(separator, rest).ok_or(WireError::Truncated)?;
-                self.at += len + 1;
+                self.at = self.at.saturating_add(len).saturating_add(1);
                 rest.get(..len).unwrap_or_default()
             }
         };

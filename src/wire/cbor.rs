@@ -2,6 +2,7 @@
 //! reads and writes itself. Whole values go through `serde_cbor`.
 
 use super::serde_value::{Keys, Reading};
+use super::writer::written;
 use super::{Elements, Kind, Serializer, Value, WireError};
 use serde::Serialize;
 use serde::de::DeserializeSeed;
@@ -71,9 +72,7 @@ pub(super) fn decode(raw: &[u8], keys: Keys) -> Result<Value, WireError> {
 }
 
 pub(super) fn encode(value: &impl Serialize, out: &mut Vec<u8>) {
-    value
-        .serialize(&mut serde_cbor::Serializer::new(serde_cbor::ser::IoWrite::new(out)))
-        .expect("every value has a CBOR form, and writing to memory does not fail");
+    written(value.serialize(&mut serde_cbor::Serializer::new(serde_cbor::ser::IoWrite::new(out))));
 }
 
 pub(super) fn write_list_head(len: usize, out: &mut Vec<u8>) {
@@ -197,12 +196,12 @@ impl Scanner<'_> {
     fn head(&mut self) -> Result<(u8, Option<u64>), WireError> {
         let start = self.at;
         let first = self.peek()?;
-        self.at += 1;
+        self.at = self.at.saturating_add(1);
         let (major, info) = (first >> 5, first & 0x1f);
         let argument = match info {
             0..24 => u64::from(info),
             24..28 => {
-                let bytes = self.take(1 << (info - 24))?;
+                let bytes = self.take(1 << (info & 3))?;
                 bytes.iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
             }
             31 if !matches!(major, UINT | NEGATIVE | TAG) => return Ok((major, None)),
@@ -219,7 +218,7 @@ impl Scanner<'_> {
             return Ok(more);
         }
         let ends = self.peek()? == BREAK;
-        self.at += usize::from(ends);
+        self.at = self.at.saturating_add(usize::from(ends));
         Ok(!ends)
     }
 

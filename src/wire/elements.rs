@@ -46,9 +46,9 @@ impl<'a> Elements<'a> {
 
     /// Adds the next element that a scan has found.
     pub(super) fn push(&mut self, element: &'a [u8]) -> Result<(), WireError> {
-        let slot = self.slices.get_mut(self.len).ok_or(WireError::TooManyElements(self.len + 1))?;
+        let slot = self.slices.get_mut(self.len).ok_or(WireError::TooManyElements(self.len.saturating_add(1)))?;
         *slot = element;
-        self.len += 1;
+        self.len = self.len.saturating_add(1);
         Ok(())
     }
 

@@ -8,8 +8,9 @@ const RESERVE_BYTES: usize = 4 << 10;
 /// There is room for what is announced, but never much more than has arrived: to announce costs the peer nothing. And
 /// never more than is announced, so that what is handed out at the end is not half empty.
 pub(super) fn append(gathered: &mut Vec<u8>, piece: &[u8], left: usize) {
-    if gathered.capacity() - gathered.len() < piece.len() {
-        gathered.reserve_exact(piece.len() + left.min(gathered.len().max(RESERVE_BYTES)));
+    if gathered.capacity().saturating_sub(gathered.len()) < piece.len() {
+        let announced = left.min(gathered.len().max(RESERVE_BYTES));
+        gathered.reserve_exact(piece.len().saturating_add(announced));
     }
     gathered.extend_from_slice(piece);
 }

@@ -2,6 +2,7 @@
 //! reads and writes itself. Whole values go through `serde_json`.
 
 use super::serde_value::{Keys, Reading};
+use super::writer::written;
 use super::{Elements, Kind, Serializer, Value, WireError};
 use serde::Serialize;
 use serde::de::DeserializeSeed;
@@ -17,7 +18,7 @@ pub(super) fn split<'a>(message: &'a [u8], depth_max: usize, found: &mut Element
     if scanner.next()? != b'[' {
         return Err(invalid(scanner.at, "a message must be a list"));
     }
-    scanner.at += 1;
+    scanner.step(1);
     let depth = scanner.deeper(depth_max)?;
     let mut first = true;
     while scanner.another(b']', &mut first)? {
@@ -67,7 +68,7 @@ pub(super) fn decode(raw: &[u8], keys: Keys) -> Result<Value, WireError> {
 }
 
 pub(super) fn encode(value: &impl Serialize, out: &mut Vec<u8>) {
-    serde_json::to_writer(out, value).expect("every value has a JSON form, and writing to memory does not fail");
+    written(serde_json::to_writer(out, value));
 }
 
 pub(super) fn write_uint(value: u64, out: &mut Vec<u8>) {
@@ -91,7 +92,7 @@ impl Scanner<'_> {
         match self.next()? {
             b'"' => self.skip_string(),
             b'[' => {
-                self.at += 1;
+                self.step(1);
                 let depth = self.deeper(depth)?;
                 let mut first = true;
                 while self.another(b']', &mut first)? {
@@ -100,7 +101,7 @@ impl Scanner<'_> {
                 Ok(())
             }
             b'{' => {
-                self.at += 1;
+                self.step(1);
                 let depth = self.deeper(depth)?;
                 let mut first = true;
                 while self.another(b'}', &mut first)? {
@@ -111,7 +112,7 @@ impl Scanner<'_> {
                     if self.next()? != b':' {
                         return Err(invalid(self.at, "a key without a colon"));
                     }
-                    self.at += 1;
+                    self.step(1);
                     self.skip(depth)?;
                 }
                 Ok(())
@@ -128,7 +129,7 @@ impl Scanner<'_> {
     fn another(&mut self, end: u8, first: &mut bool) -> Result<bool, WireError> {
         let next = self.next()?;
         if next == end {
-            self.at += 1;
+            self.step(1);
             return Ok(false);
         }
         if std::mem::take(first) {
@@ -137,19 +138,19 @@ impl Scanner<'_> {
         if next != b',' {
             return Err(invalid(self.at, "a comma or the closing bracket is missing"));
         }
-        self.at += 1;
+        self.step(1);
         if self.next()? == end { Err(invalid(self.at, "a comma before the closing bracket")) } else { Ok(true) }
     }
 
     fn skip_string(&mut self) -> Result<(), WireError> {
-        self.at += 1;
+        self.step(1);
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
             let plain = rest.iter().position(|byte| *byte < b' ' || *byte == b'"' || *byte == b'\\');
-            self.at += plain.ok_or(WireError::Truncated)?;
+            self.step(plain.ok_or(WireError::Truncated)?);
             match self.peek()? {
                 b'"' => {
-                    self.at += 1;
+                    self.step(1);
                     return Ok(());
                 }
                 b'\\' => self.skip_escape()?,
@@ -161,15 +162,15 @@ impl Scanner<'_> {
     /// An escape; one for half a surrogate pair must be followed by the other half, because no UTF-8 has either alone.
     fn skip_escape(&mut self) -> Result<(), WireError> {
         let start = self.at;
-        self.at += 1;
+        self.step(1);
         let kind = self.peek()?;
-        self.at += 1;
+        self.step(1);
         match kind {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(()),
             b'u' => match self.hex4()? {
                 0xd800..0xdc00 => {
-                    let pair = self.peek()? == b'\\' && self.bytes.get(self.at + 1) == Some(&b'u');
-                    self.at += 2;
+                    let pair = self.peek()? == b'\\' && self.bytes.get(self.at.saturating_add(1)) == Some(&b'u');
+                    self.step(2);
                     if pair && (0xdc00..0xe000).contains(&self.hex4()?) {
                         Ok(())
                     } else {
@@ -184,10 +185,11 @@ impl Scanner<'_> {
     }
 
     fn hex4(&mut self) -> Result<u32, WireError> {
-        let digits = self.bytes.get(self.at..self.at + 4).ok_or(WireError::Truncated)?;
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let digits = rest.first_chunk::<4>().ok_or(WireError::Truncated)?;
         let value = digits.iter().try_fold(0, |sum, digit| Some(sum << 4 | char::from(*digit).to_digit(16)?));
         let value = value.ok_or_else(|| invalid(self.at, "an escape without four hex digits"))?;
-        self.at += 4;
+        self.step(4);
         Ok(value)
     }
 
@@ -225,14 +227,14 @@ impl Scanner<'_> {
         if digits == 0 {
             return Err(if rest.is_empty() { WireError::Truncated } else { invalid(self.at, "a digit is missing") });
         }
-        self.at += digits;
+        self.step(digits);
         Ok(digits)
     }
 
     fn skip_word(&mut self, word: &[u8]) -> Result<(), WireError> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         if rest.starts_with(word) {
-            self.at += word.len();
+            self.step(word.len());
             return Ok(());
         }
         Err(if word.starts_with(rest) { WireError::Truncated } else { invalid(self.at, "an unknown word") })
@@ -240,7 +242,7 @@ impl Scanner<'_> {
 
     fn skip_if(&mut self, wanted: impl Fn(u8) -> bool) -> bool {
         let found = self.bytes.get(self.at).is_some_and(|byte| wanted(*byte));
-        self.at += usize::from(found);
+        self.step(usize::from(found));
         found
     }
 
@@ -256,6 +258,10 @@ impl Scanner<'_> {
 
     fn deeper(&self, depth: usize) -> Result<usize, WireError> {
         depth.checked_sub(1).ok_or(WireError::TooDeep { depth_max: self.depth_max })
+    }
+
+    fn step(&mut self, bytes: usize) {
+        self.at = self.at.saturating_add(bytes);
     }
 
     fn peek(&self) -> Result<u8, WireError> {

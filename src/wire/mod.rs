@@ -1,6 +1,19 @@
 //! Bytes to values and back, without any WAMP meaning: the three serializers, batches, and the frames of WebSocket,
 //! RawSocket and the PROXY protocol. Everything here works on byte slices; nothing reads or writes a socket.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::arithmetic_side_effects
+    )
+)]
+
 pub mod batch;
 mod cbor;
 pub mod deflate;

@@ -2,6 +2,7 @@
 //! reads and writes itself. Whole values go through `rmp_serde`.
 
 use super::serde_value::{Keys, Reading};
+use super::writer::written;
 use super::{Elements, Kind, Serializer, Value, WireError};
 use serde::Serialize;
 use serde::de::DeserializeSeed;
@@ -67,21 +68,19 @@ pub(super) fn decode(raw: &[u8], keys: Keys) -> Result<Value, WireError> {
 }
 
 pub(super) fn encode(value: &impl Serialize, out: &mut Vec<u8>) {
-    value
-        .serialize(&mut rmp_serde::Serializer::new(out))
-        .expect("every value has a MessagePack form, and writing to memory does not fail");
+    written(value.serialize(&mut rmp_serde::Serializer::new(out)));
 }
 
 pub(super) fn write_list_head(len: usize, out: &mut Vec<u8>) {
-    rmp::encode::write_array_len(out, len as u32).expect(MEMORY);
+    written(rmp::encode::write_array_len(out, len as u32));
 }
 
 pub(super) fn write_uint(value: u64, out: &mut Vec<u8>) {
-    rmp::encode::write_uint(out, value).expect(MEMORY);
+    written(rmp::encode::write_uint(out, value));
 }
 
 pub(super) fn write_string(value: &str, out: &mut Vec<u8>) {
-    rmp::encode::write_str(out, value).expect(MEMORY);
+    written(rmp::encode::write_str(out, value));
 }
 
 /// The first byte of a value with the length or number that follows it.
@@ -161,22 +160,22 @@ impl Scanner<'_> {
             0xa0..=0xbf => Head::Text(usize::from(first & 0x1f)),
             0xc0 | 0xc2 | 0xc3 => Head::Scalar,
             0xc1 => return Err(invalid(start, "the byte c1, which is never used")),
-            0xc4..=0xc6 => Head::Bytes(self.length(first - 0xc4)?),
-            0xc7..=0xc9 => Head::Extension(self.length(first - 0xc7)?),
+            0xc4..=0xc6 => Head::Bytes(self.length(first.saturating_sub(0xc4))?),
+            0xc7..=0xc9 => Head::Extension(self.length(first.saturating_sub(0xc7))?),
             0xca | 0xcb => {
-                self.take(4 << (first - 0xca))?;
+                self.take(4 << first.saturating_sub(0xca))?;
                 Head::Scalar
             }
-            0xcc..=0xcf => Head::Uint(self.number(1 << (first - 0xcc))?),
+            0xcc..=0xcf => Head::Uint(self.number(1 << first.saturating_sub(0xcc))?),
             0xd0..=0xd3 => {
-                let bits = self.number(1 << (first - 0xd0))?;
-                let sign = 0x80 << (8 * ((1 << (first - 0xd0)) - 1));
-                if bits & sign == 0 { Head::Uint(bits) } else { Head::Int }
+                let is_negative = self.bytes.get(self.at).is_some_and(|byte| byte & 0x80 != 0);
+                let value = self.number(1 << (first & 3))?;
+                if is_negative { Head::Int } else { Head::Uint(value) }
             }
-            0xd4..=0xd8 => Head::Extension(1 << (first - 0xd4)),
-            0xd9..=0xdb => Head::Text(self.length(first - 0xd9)?),
-            0xdc | 0xdd => Head::List(self.length(first - 0xdc + 1)?),
-            0xde | 0xdf => Head::Dict(self.length(first - 0xde + 1)?),
+            0xd4..=0xd8 => Head::Extension(1 << first.saturating_sub(0xd4)),
+            0xd9..=0xdb => Head::Text(self.length(first.saturating_sub(0xd9))?),
+            0xdc | 0xdd => Head::List(self.length(first.saturating_sub(0xdb))?),
+            0xde | 0xdf => Head::Dict(self.length(first.saturating_sub(0xdd))?),
             0xe0..=0xff => Head::Int,
         })
     }
@@ -208,4 +207,3 @@ fn invalid(offset: usize, what: &'static str) -> WireError {
 }
 
 const NIL: u8 = 0xc0;
-const MEMORY: &str = "writing to memory does not fail";

@@ -58,12 +58,12 @@ impl Payload {
     /// The memory that the payload takes beside its own place, unless it shares it with a copy of itself.
     pub fn heap_bytes(&self) -> usize {
         // The bytes, and what counts those who share them.
-        if self.is_empty() { 0 } else { allocated(self.len()) + allocated(SHARED_BYTES) }
+        if self.is_empty() { 0 } else { allocated(self.len()).saturating_add(allocated(SHARED_BYTES)) }
     }
 
     /// Encoded size in bytes, for limits and accounting.
     pub fn len(&self) -> usize {
-        self.args.len() + self.kwargs.len()
+        self.args.len().saturating_add(self.kwargs.len())
     }
 
     /// The elements as they are kept: (args, kwargs), in `serializer()`.

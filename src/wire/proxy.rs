@@ -60,7 +60,7 @@ fn parse_v1(input: &[u8]) -> ProxyHeader {
         return ProxyHeader::Invalid("the line of version 1 does not end in CR LF");
     };
     match read_v1_source(line) {
-        Ok(source) => ProxyHeader::Done { consumed: line_bytes + 1, source },
+        Ok(source) => ProxyHeader::Done { consumed: line_bytes.saturating_add(1), source },
         Err(what) => ProxyHeader::Invalid(what),
     }
 }

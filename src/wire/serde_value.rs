@@ -212,7 +212,7 @@ impl Serialize for Dict {
 
 /// Binary as WAMP writes it in JSON: U+0000, then base64 with padding.
 fn json_binary_encode(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(1 + bytes.len().div_ceil(3) * 4);
+    let mut text = String::with_capacity(bytes.len().div_ceil(3).saturating_mul(4).saturating_add(1));
     text.push('\0');
     STANDARD.encode_string(bytes, &mut text);
     text
@@ -231,7 +231,7 @@ fn bignum(bytes: &[u8]) -> Value {
 /// The number -1 - n.
 fn bignum_negative(bytes: &[u8]) -> Value {
     match bignum(bytes) {
-        Value::Uint(n) => i64::try_from(n).map_or_else(|_| Value::Float(-1.0 - n as f64), |n| Value::Int(-1 - n)),
+        Value::Uint(n) => i64::try_from(n).map_or_else(|_| Value::Float(-1.0 - n as f64), |n| Value::Int(!n)),
         Value::Float(n) => Value::Float(-1.0 - n),
         other => other,
     }

@@ -30,7 +30,7 @@ impl Utf8Checker {
         let tail = piece.get(error.valid_up_to()..).unwrap_or_default();
         for (kept, byte) in self.open.iter_mut().zip(tail) {
             *kept = *byte;
-            self.open_len += 1;
+            self.open_len = self.open_len.saturating_add(1);
         }
         Ok(())
     }
@@ -47,13 +47,16 @@ impl Utf8Checker {
     fn complete_open<'p>(&mut self, mut piece: &'p [u8]) -> Result<&'p [u8], InvalidUtf8> {
         while self.open_len > 0 {
             let Some((byte, rest)) = piece.split_first() else { break };
-            let len = usize::from(self.open_len) + 1;
             // A character has at most four bytes, so that a fifth one can only be an error.
-            let Some(open) = self.open.get_mut(..len) else { return Err(InvalidUtf8) };
-            open[len - 1] = *byte;
+            let Some(open) = self.open.get_mut(..=usize::from(self.open_len)) else {
+                return Err(InvalidUtf8);
+            };
+            if let Some(last) = open.last_mut() {
+                *last = *byte;
+            }
             match std::str::from_utf8(open) {
                 Ok(_) => self.open_len = 0,
-                Err(error) if error.error_len().is_none() => self.open_len += 1,
+                Err(error) if error.error_len().is_none() => self.open_len = self.open_len.saturating_add(1),
                 Err(_) => return Err(InvalidUtf8),
             }
             piece = rest;

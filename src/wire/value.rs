@@ -34,14 +34,14 @@ impl Value {
 
     /// The most bytes that this takes in CBOR, told without writing it.
     pub fn cbor_bytes_max(&self) -> usize {
-        HEAD_BYTES_MAX
-            + match self {
-                Value::Null | Value::Bool(_) | Value::Uint(_) | Value::Int(_) | Value::Float(_) => 0,
-                Value::String(text) => text.len(),
-                Value::Bytes(bytes) => bytes.len(),
-                Value::List(items) => items.iter().map(Value::cbor_bytes_max).sum(),
-                Value::Dict(dict) => dict.cbor_bytes_max(),
-            }
+        let content = match self {
+            Value::Null | Value::Bool(_) | Value::Uint(_) | Value::Int(_) | Value::Float(_) => 0,
+            Value::String(text) => text.len(),
+            Value::Bytes(bytes) => bytes.len(),
+            Value::List(items) => items.iter().map(Value::cbor_bytes_max).sum(),
+            Value::Dict(dict) => dict.cbor_bytes_max(),
+        };
+        content.saturating_add(HEAD_BYTES_MAX)
     }
 
     /// The memory that the value takes beside its own place.
@@ -51,7 +51,8 @@ impl Value {
             Value::String(text) => allocated(text.capacity()),
             Value::Bytes(bytes) => allocated(bytes.capacity()),
             Value::List(list) => {
-                allocated(list.capacity() * size_of::<Value>()) + list.iter().map(Value::heap_bytes).sum::<usize>()
+                let items = list.iter().map(Value::heap_bytes).sum::<usize>();
+                items.saturating_add(allocated(list.capacity().saturating_mul(size_of::<Value>())))
             }
             Value::Dict(dict) => dict.heap_bytes(),
         }
@@ -88,7 +89,11 @@ impl Value {
 const HEAD_BYTES_MAX: usize = 9;
 /// What the allocator gives where so many bytes are asked for: a header beside them, in steps of 16.
 pub const fn allocated(bytes: usize) -> usize {
-    if bytes == 0 { 0 } else { (bytes + 8).next_multiple_of(16) }
+    match bytes.saturating_add(8).checked_next_multiple_of(16) {
+        _ if bytes == 0 => 0,
+        Some(bytes) => bytes,
+        None => usize::MAX,
+    }
 }
 
 /// Up to here (2^53) floats hold every integer.
@@ -135,8 +140,9 @@ impl Dict {
 
     /// The memory that the dict takes beside its own place.
     pub fn heap_bytes(&self) -> usize {
-        let pairs = self.0.iter().map(|(key, value)| allocated(key.capacity()) + value.heap_bytes());
-        allocated(self.0.capacity() * size_of::<(String, Value)>()) + pairs.sum::<usize>()
+        let pairs = self.0.iter().map(|(key, value)| allocated(key.capacity()).saturating_add(value.heap_bytes()));
+        let places = allocated(self.0.capacity().saturating_mul(size_of::<(String, Value)>()));
+        pairs.sum::<usize>().saturating_add(places)
     }
 
     pub fn len(&self) -> usize {
@@ -198,7 +204,10 @@ impl Dict {
 
     /// The most bytes that the pairs take in CBOR.
     pub fn cbor_bytes_max(&self) -> usize {
-        self.0.iter().map(|(key, value)| HEAD_BYTES_MAX + key.len() + value.cbor_bytes_max()).sum()
+        let bytes = |(key, value): &(String, Value)| {
+            value.cbor_bytes_max().saturating_add(HEAD_BYTES_MAX).saturating_add(key.len())
+        };
+        self.0.iter().map(bytes).sum()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {

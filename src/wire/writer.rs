@@ -2,6 +2,7 @@
 
 use super::{Dict, Serializer, Value, cbor, json, msgpack};
 use serde::Serialize;
+use std::fmt::Debug;
 
 /// A list being written into a buffer. `finish` closes it; the elements written must be as many as announced.
 pub struct Writer<'b> {
@@ -79,6 +80,15 @@ impl<'b> Writer<'b> {
             self.out.push(b',');
         }
     }
+}
+
+/// What has been written, where that cannot fail.
+#[expect(
+    clippy::expect_used,
+    reason = "a value has a form in each serializer, and a Vec takes all that is written to it"
+)]
+pub(super) fn written<T, E: Debug>(result: Result<T, E>) -> T {
+    result.expect("writing to memory does not fail")
 }
 
 /// Appends one value: no whitespace, the fewest bytes for each integer, definite lengths, dicts in their own order.

@@ -180,11 +180,8 @@ impl Wishes {
 
 /// Reads 8 to 15, without leading zeros.
 fn read_window_bits(value: &str) -> Option<u8> {
-    match value.as_bytes() {
-        [digit @ b'8'..=b'9'] => Some(digit - b'0'),
-        [b'1', digit @ b'0'..=b'5'] => Some(10 + digit - b'0'),
-        _ => None,
-    }
+    let is_plain = value.starts_with(|first: char| matches!(first, '1'..='9'));
+    value.parse().ok().filter(|bits| is_plain && (8..=15).contains(bits))
 }
 
 /// One element of a `Sec-WebSocket-Extensions` header.

@@ -65,7 +65,7 @@ impl Compressor {
             return true;
         }
         self.stream = None;
-        if out.len() - start >= message.len() {
+        if out.len().saturating_sub(start) >= message.len() {
             out.truncate(start);
             return false;
         }
@@ -77,8 +77,8 @@ impl Compressor {
 fn flush(stream: &mut Compress, message: &[u8], out: &mut Vec<u8>) -> bool {
     let before = stream.total_in();
     loop {
-        out.reserve(message.len() / 2 + ROOM_BYTES_MIN);
-        let rest = message.get((stream.total_in() - before) as usize..).unwrap_or_default();
+        out.reserve((message.len() / 2).saturating_add(ROOM_BYTES_MIN));
+        let rest = message.get(stream.total_in().saturating_sub(before) as usize..).unwrap_or_default();
         if stream.compress_vec(rest, out, FlushCompress::Sync).is_err() {
             return false;
         }
@@ -88,7 +88,9 @@ fn flush(stream: &mut Compress, message: &[u8], out: &mut Vec<u8>) -> bool {
         }
     }
     let has_tail = out.ends_with(&FLUSH_TAIL);
-    out.truncate(out.len() - if has_tail { FLUSH_TAIL.len() } else { 0 });
+    if has_tail {
+        out.truncate(out.len().saturating_sub(FLUSH_TAIL.len()));
+    }
     has_tail
 }
 
@@ -149,7 +151,7 @@ fn inflate_piece<'p>(
 ) -> Result<Option<&'p [u8]>, InflateError> {
     loop {
         // One byte more than is allowed, so that a message that fills its bound can be told from one that exceeds it.
-        let allowed = (bytes_max - inflated.len()).saturating_add(1);
+        let allowed = bytes_max.saturating_sub(inflated.len()).saturating_add(1);
         let wanted = piece.len().saturating_mul(3).max(inflated.len()).max(ROOM_BYTES_MIN);
         if inflated.len() == inflated.capacity() {
             inflated.reserve_exact(wanted.min(allowed));
@@ -157,7 +159,7 @@ fn inflate_piece<'p>(
         let before = stream.total_in();
         let status = stream.decompress_vec(piece, inflated, FlushDecompress::Sync);
         let status = status.map_err(|_| InflateError::NotDeflate)?;
-        piece = piece.get((stream.total_in() - before) as usize..).unwrap_or_default();
+        piece = piece.get(stream.total_in().saturating_sub(before) as usize..).unwrap_or_default();
         if inflated.len() > bytes_max {
             return Err(InflateError::TooLarge);
         }

@@ -85,7 +85,9 @@ impl Decoder {
         };
         let (kind, payload_bytes) = self.admit(*prefix)?;
         match rest.split_at_checked(payload_bytes) {
-            Some((payload, _)) => Ok((PREFIX_BYTES + payload_bytes, Some(Incoming::new(kind, Cow::Borrowed(payload))))),
+            Some((payload, _)) => {
+                Ok((PREFIX_BYTES.saturating_add(payload_bytes), Some(Incoming::new(kind, Cow::Borrowed(payload)))))
+            }
             None => self.decode_rest(input, Box::default()),
         }
     }
@@ -103,7 +105,7 @@ impl Decoder {
                 for byte in partial.prefix.iter_mut().skip(partial.prefix_bytes) {
                     let Some((arrived, after)) = rest.split_first() else { break };
                     *byte = *arrived;
-                    partial.prefix_bytes += 1;
+                    partial.prefix_bytes = partial.prefix_bytes.saturating_add(1);
                     rest = after;
                 }
                 if partial.prefix_bytes < PREFIX_BYTES {
@@ -123,7 +125,7 @@ impl Decoder {
             self.partial = Some(partial);
             return Ok((input.len(), None));
         }
-        Ok((input.len() - rest.len(), Some(Incoming::new(frame.kind, Cow::Owned(frame.payload)))))
+        Ok((input.len().saturating_sub(rest.len()), Some(Incoming::new(frame.kind, Cow::Owned(frame.payload)))))
     }
 
     /// Checks a prefix before any of the payload is taken.
@@ -149,7 +151,7 @@ impl<'i> Incoming<'i> {
 impl Frame {
     /// Adds a piece of the payload.
     fn append(&mut self, piece: &[u8]) {
-        self.left -= piece.len();
+        self.left = self.left.saturating_sub(piece.len());
         gather::append(&mut self.payload, piece, self.left);
     }
 }

@@ -52,7 +52,7 @@ pub enum HandshakeError {
 
 /// What an endpoint with this limit announces, and has to hold its peer to: the next power of two that is not above it.
 pub const fn announced_bytes_max(bytes_max: usize) -> usize {
-    1 << (length_nibble(bytes_max) as u32 + BYTES_MAX_EXPONENT_LEAST)
+    bytes_max_from_nibble(length_nibble(bytes_max))
 }
 
 /// The handshake of a client that takes messages up to `announced_bytes_max(bytes_max)`.
@@ -116,7 +116,7 @@ const fn length_nibble(bytes_max: usize) -> u8 {
 }
 
 const fn bytes_max_from_nibble(nibble: u8) -> usize {
-    1 << (nibble as u32 + BYTES_MAX_EXPONENT_LEAST)
+    1 << (nibble as u32).saturating_add(BYTES_MAX_EXPONENT_LEAST)
 }
 
 const fn serializer_nibble(serializer: Serializer) -> u8 {

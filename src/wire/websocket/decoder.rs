@@ -125,11 +125,11 @@ impl Decoder {
                 (frame, true, input.get_mut(header_bytes..).unwrap_or_default())
             }
         };
-        let header_bytes = input_bytes - payload.len();
+        let header_bytes = input_bytes.saturating_sub(payload.len());
         let piece_bytes = frame.left.min(payload.len());
         let (piece, _) = payload.split_at_mut(piece_bytes);
         frame.unmask(piece);
-        let consumed = header_bytes + piece_bytes;
+        let consumed = header_bytes.saturating_add(piece_bytes);
 
         if begins && frame.left == 0 {
             return Ok((consumed, self.take_whole(frame, piece, partial)?));
@@ -154,14 +154,14 @@ impl Decoder {
         let partial = partial.get_or_insert_default();
         for (byte, arrived) in partial.header.iter_mut().skip(kept).zip(input) {
             *byte = *arrived;
-            partial.header_bytes += 1;
+            partial.header_bytes = partial.header_bytes.saturating_add(1);
         }
         let bytes = partial.header.get(..partial.header_bytes).unwrap_or_default();
         let Some((header, header_bytes)) = Header::read(bytes, self.role, self.inflater.is_some())? else {
             return Ok(None);
         };
         partial.header_bytes = 0;
-        Ok(Some((header, header_bytes - kept)))
+        Ok(Some((header, header_bytes.saturating_sub(kept))))
     }
 
     /// Checks a header against the message that is open and against the limit, before any of its payload is taken.
@@ -258,7 +258,7 @@ impl Partial {
 impl Frame {
     /// Unmasks the next piece of the payload, which has arrived.
     fn unmask(&mut self, piece: &mut [u8]) {
-        self.left -= piece.len();
+        self.left = self.left.saturating_sub(piece.len());
         if let Some(key) = &mut self.mask {
             mask(piece, *key);
             key.rotate_left(piece.len() % 4);

@@ -61,14 +61,12 @@ impl FrameHead {
 
 /// Appends a frame with this payload.
 pub fn write_frame(out: &mut Vec<u8>, head: FrameHead, payload: &[u8]) {
-    let (header, header_bytes) = head.header(payload.len()).write();
-    out.reserve(header_bytes + payload.len());
-    out.extend_from_slice(&header[..header_bytes]);
+    let header = head.header(payload.len()).write();
+    out.reserve(header.as_slice().len().saturating_add(payload.len()));
+    out.extend_from_slice(header.as_slice());
     let start = out.len();
     out.extend_from_slice(payload);
-    if let Some(key) = head.mask {
-        mask(&mut out[start..], key);
-    }
+    mask_from(out, start, head.mask);
 }
 
 /// Appends a frame with this message, compressed if that makes it smaller.
@@ -86,19 +84,24 @@ pub fn write_compressed_frame(out: &mut Vec<u8>, head: FrameHead, message: &[u8]
 /// copied. Returns the mark that [`finish_frame`] wants.
 pub fn begin_frame(out: &mut Vec<u8>) -> usize {
     let start = out.len();
-    out.resize(start + HEADER_BYTES_GUESS, 0);
+    out.resize(start.saturating_add(HEADER_BYTES_GUESS), 0);
     start
 }
 
 /// Ends the frame that was begun at `start`: all that was appended to `out` since is its payload.
 pub fn finish_frame(out: &mut Vec<u8>, start: usize, head: FrameHead) {
-    let payload_start = start + HEADER_BYTES_GUESS;
-    if let Some(key) = head.mask {
-        mask(&mut out[payload_start..], key);
-    }
-    let (header, header_bytes) = head.header(out.len() - payload_start).write();
+    let payload_start = start.saturating_add(HEADER_BYTES_GUESS);
+    mask_from(out, payload_start, head.mask);
+    let header = head.header(out.len().saturating_sub(payload_start)).write();
     // Where the guess fits, as it mostly does, this moves nothing.
-    out.splice(start..payload_start, header[..header_bytes].iter().copied());
+    out.splice(start..payload_start, header.as_slice().iter().copied());
+}
+
+/// Masks what `out` holds from `start` on, if there is a key.
+fn mask_from(out: &mut [u8], start: usize, key: Option<[u8; 4]>) {
+    if let (Some(payload), Some(key)) = (out.get_mut(start..), key) {
+        mask(payload, key);
+    }
 }
 
 /// Appends a close frame. Without a code it is empty. A reason that is too long is cut at a character.
@@ -114,7 +117,6 @@ pub fn write_close(out: &mut Vec<u8>, code: Option<u16>, reason: &str, mask: Opt
 
 /// The beginning of a text, of at most that many bytes and without cutting a character.
 fn cut(text: &str, bytes_max: usize) -> &str {
-    let fits =
-        text.char_indices().map(|(start, character)| start + character.len_utf8()).take_while(|end| *end <= bytes_max);
-    &text[..fits.last().unwrap_or(0)]
+    let mut ends = (0..=text.len().min(bytes_max)).rev();
+    ends.find_map(|end| text.get(..end)).unwrap_or_default()
 }

@@ -60,31 +60,47 @@ impl Header {
             (true, Some((key, rest))) => (Some(*key), rest),
             (true, None) => return Ok(None),
         };
-        Ok(Some((Header { fin, compressed, opcode, length, mask }, bytes.len() - rest.len())))
+        Ok(Some((Header { fin, compressed, opcode, length, mask }, bytes.len().saturating_sub(rest.len()))))
     }
 
-    /// Writes the header to the front of an array; returns it and how many of its bytes are used.
-    pub(super) fn write(&self) -> ([u8; HEADER_BYTES_MAX], usize) {
-        let mut bytes = [0; HEADER_BYTES_MAX];
-        bytes[0] = self.opcode as u8 | if self.fin { FIN } else { 0 } | if self.compressed { RSV1 } else { 0 };
-        let mut len = if self.length <= u64::from(CONTROL_BYTES_MAX) {
-            bytes[1] = self.length as u8;
-            2
-        } else if let Ok(length) = u16::try_from(self.length) {
-            bytes[1] = LENGTH_IN_2;
-            bytes[2..4].copy_from_slice(&length.to_be_bytes());
-            4
-        } else {
-            bytes[1] = LENGTH_IN_8;
-            bytes[2..10].copy_from_slice(&self.length.to_be_bytes());
-            10
-        };
-        if let Some(key) = self.mask {
-            bytes[1] |= MASKED;
-            bytes[len..len + 4].copy_from_slice(&key);
-            len += 4;
+    /// The bytes of the header.
+    pub(super) fn write(&self) -> Written {
+        let first = self.opcode as u8 | if self.fin { FIN } else { 0 } | if self.compressed { RSV1 } else { 0 };
+        let masked = if self.mask.is_some() { MASKED } else { 0 };
+        let mut written = Written { bytes: [0; HEADER_BYTES_MAX], len: 0 };
+        match u8::try_from(self.length).ok().filter(|length| *length <= CONTROL_BYTES_MAX) {
+            Some(length) => written.append(&[first, masked | length]),
+            None => match u16::try_from(self.length).map(u16::to_be_bytes) {
+                Ok([high, low]) => written.append(&[first, masked | LENGTH_IN_2, high, low]),
+                Err(_) => {
+                    written.append(&[first, masked | LENGTH_IN_8]);
+                    written.append(&self.length.to_be_bytes());
+                }
+            },
         }
-        (bytes, len)
+        if let Some(key) = &self.mask {
+            written.append(key);
+        }
+        written
+    }
+}
+
+/// A header as it is sent.
+pub(super) struct Written {
+    bytes: [u8; HEADER_BYTES_MAX],
+    len: usize,
+}
+
+impl Written {
+    pub(super) fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    fn append(&mut self, part: &[u8]) {
+        for (byte, new) in self.bytes.iter_mut().skip(self.len).zip(part) {
+            *byte = *new;
+        }
+        self.len = self.len.saturating_add(part.len());
     }
 }
 
