@@ -53,7 +53,9 @@ drop_reasons! {
     InvalidUtf8 = "invalid_utf8", "A text frame was not valid UTF-8.";
     InflateLimit = "inflate_limit", "A compressed message would inflate to more than message_bytes_max.";
     TooManyConnections = "too_many_connections", "The listener already had connections_max connections, or clients all that the descriptors allow.";
-    TooManyHandshakes = "too_many_handshakes", "The listener already had handshakes_max connections in their handshake.";
+    TooManyHandshakes = "too_many_handshakes", "The listener already had handshakes_max connections without a session, none of which could make room.";
+    TooManyFromAddress = "too_many_from_address", "The address had connections_per_address_max connections, handshakes_per_address_max without a session, or more than its share of what is free.";
+    CrowdedOut = "crowded_out", "There was no room: of the address with the most connections without a session, the oldest made way for another address.";
     TooManySessions = "too_many_sessions", "The realm already had sessions_max sessions.";
     OriginRefused = "origin_refused", "The browser's origin is not in allowed_origins.";
     AuthenticationFailed = "authentication_failed", "The peer could not prove who it is.";

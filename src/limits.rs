@@ -129,8 +129,15 @@ limits! {
     event_delay_min: Node Time = 0, 0, SECOND;
     /// Open connections per listener.
     connections_max: Listener Count = 100_000, 1, 10_000_000;
-    /// Connections per listener that have not finished their transport handshake and HELLO.
+    /// Connections per listener that have no session yet, from accept to WELCOME. When there are so many, one from
+    /// another address takes the place of the longest handshake of the address that has the most of them.
     handshakes_max: Listener Count = 20_000, 1, 10_000_000;
+    /// Open connections of one address (IPv6: of one /64) per listener, zero for no such bound: one address then has at
+    /// most nine times what it leaves free. Does not hold for `proxies`.
+    connections_per_address_max: Listener Count = 0, 0, 10_000_000;
+    /// Connections of one address (IPv6: of one /64) per listener that have no session yet, zero for no such bound.
+    /// Does not hold for `proxies`.
+    handshakes_per_address_max: Listener Count = 0, 0, 10_000_000;
     /// Time from accept to the end of the transport handshake (TLS, PROXY, HTTP upgrade, RawSocket).
     handshake_timeout: Listener Time = 5 * SECOND, 100 * MS, HOUR;
     /// Time from the transport being up to WELCOME, authentication included.
@@ -191,6 +198,8 @@ const HOUR: u64 = 60 * MINUTE;
 /// Descriptors that clients leave free: for the admin port with health and metrics, for the balancer's checks, for
 /// files, and for those who are just being refused. Links come on top. Where few are granted, clients leave half.
 pub const DESCRIPTORS_RESERVED: usize = 128;
+/// What one address may hold, as a multiple of what it leaves free: of room for a hundred connections it gets ninety.
+pub const SHARE_OF_FREE_MAX: usize = 9;
 /// A receiver stalls those who feed it when its outbox is this full, in percent of `outbox_bytes_max`.
 pub const OUTBOX_STALL_PERCENT: usize = 75;
 /// Events may fill a link's outbox this far, in percent of `link_outbox_bytes_max`; the rest is for calls and answers.

@@ -56,6 +56,13 @@ fn check_cautions_about_what_is_easily_allowed_by_mistake() {
     let dynamic = "[listen.auth.anonymous]\nauthenticator = \"com.auth\"\nauthenticator_realm = \"realm1\"\n[[realm]]";
     let cautions = errors(&text.replacen("[[realm]]", dynamic, 1));
     assert!(cautions.contains("no role of realm 'realm1' may register \"com.auth\""), "{cautions}");
+    let limits =
+        "[limits]\nconnections_max = 10\nconnections_per_address_max = 11\nhandshakes_per_address_max = 20001\n";
+    let cautions = errors(&format!("{text}{limits}"));
+    assert!(cautions.contains("connections_per_address_max = 11 of the [[listen]] on "), "{cautions}");
+    assert!(cautions.contains("is never reached: connections_max is 10"), "{cautions}");
+    assert!(cautions.contains("is never reached: handshakes_max is 20000"), "{cautions}");
+    assert_eq!(errors(&format!("{text}[limits]\nconnections_per_address_max = 10\n")).matches("warning").count(), 0);
 }
 
 fn edge(arguments: &[&str], config: &Path) -> Output {

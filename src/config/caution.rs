@@ -1,12 +1,30 @@
 //! What a configuration allows that is easily allowed by mistake: no mistakes of the file, but worth a look.
 
-use super::resolved::Realm;
+use super::resolved::{Listener, Realm};
+use crate::limits::Limits;
 use crate::realm::{Permission, Role};
 use crate::wamp::uri::{Match, is_reserved};
 
 /// One sentence for each thing.
-pub(super) fn cautions(realms: &[Realm]) -> Vec<String> {
-    realms.iter().flat_map(|realm| rulers(realm).chain(unregistered(realm)).collect::<Vec<_>>()).collect()
+pub(super) fn cautions(realms: &[Realm], listeners: &[Listener]) -> Vec<String> {
+    let of_realms = realms.iter().flat_map(|realm| rulers(realm).chain(unregistered(realm)).collect::<Vec<_>>());
+    of_realms.chain(listeners.iter().flat_map(unreached)).collect()
+}
+
+/// The limits of a listener that another one keeps from ever being reached.
+fn unreached(listener: &Listener) -> impl Iterator<Item = String> {
+    let Limits { connections_max, handshakes_max, connections_per_address_max, handshakes_per_address_max, .. } =
+        listener.limits;
+    let address = &listener.address;
+    [
+        ("connections_per_address_max", connections_per_address_max, "connections_max", connections_max),
+        ("handshakes_per_address_max", handshakes_per_address_max, "handshakes_max", handshakes_max),
+    ]
+    .into_iter()
+    .filter(|(_, narrow, _, wide)| narrow > wide)
+    .map(move |(name, narrow, wide_name, wide)| {
+        format!("{name} = {narrow} of the [[listen]] on {address} is never reached: {wide_name} is {wide}")
+    })
 }
 
 /// The roles that may end what others have.

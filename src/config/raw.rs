@@ -87,7 +87,8 @@ tables! {
         /// not `off` and there are no `proxies`, only proxies may reach the port: whoever does can claim any address.
         restart proxy_protocol: At<ProxyProtocol> = "\"off\"";
         /// The IP addresses from which such a header is believed; from everywhere else a connection is taken for one
-        /// without. Empty: from everywhere.
+        /// without. Empty: from everywhere. There are many clients behind each of them, so what holds for one address
+        /// does not hold for what they send without a header.
         restart proxies: At<Vec<IpAddr>> = "[]";
         /// How often a silent client is pinged; `"0s"` never does.
         restart ping_interval: At<Span> = "\"10s\"";

@@ -46,7 +46,7 @@ pub(super) fn resolve(file: &mut raw::File, path: &Path, host: &Host, findings: 
     let node = node(&mut file.node, host, findings);
     let listeners = listeners?;
     let realms = with_deciding(realms.into_iter().collect::<Option<_>>()?, &listeners);
-    cautions(&realms).into_iter().for_each(|caution| findings.warn(None, caution));
+    cautions(&realms, &listeners).into_iter().for_each(|caution| findings.warn(None, caution));
     Some(Config {
         path: path.to_owned(),
         node: node?,

@@ -36,7 +36,8 @@ fn answer(shard: &mut Shard) -> String {
 /// descriptors that clients may have.
 fn room(shard: &Shard) -> u32 {
     let clients = shard.listeners.iter().filter(|listener| !listener.is_mesh);
-    let listeners = clients.map(|listener| free(listener.connections.get(), listener.limits().connections_max));
+    let listeners =
+        clients.map(|listener| free(listener.crowd.borrow().n_connections(), listener.limits().connections_max));
     listeners.chain([free(shard.n_client_connections(), shard.clients_max())]).min().unwrap_or(100)
 }
 

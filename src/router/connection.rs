@@ -1,5 +1,6 @@
 //! One established connection as the shard keeps it, and the task that waits for its socket.
 
+use super::crowd::Entry;
 use super::rounds::Share;
 use super::shard::{ListenerState, RealmIndex, Shard};
 use super::speaker::Speaker;
@@ -23,6 +24,8 @@ pub struct Connection {
     // Static after construction.
     pub stream: Rc<Stream>,
     pub listener: Rc<ListenerState>,
+    /// Its place among all who are connected there.
+    pub entry: Entry,
     /// None on an echo endpoint, which has no WAMP session.
     pub serializer: Option<Serializer>,
     pub peer: Box<Peer>,

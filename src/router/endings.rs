@@ -1,6 +1,7 @@
 //! How connections end, at once or in order, and sessions with them.
 
 use super::connection::{Connection, Ending};
+use super::crowd::Holder;
 use super::shard::{ListenerState, Shard, Work};
 use crate::drop::DropReason;
 use crate::realm::dealer::Farewell;
@@ -122,6 +123,9 @@ impl Shard {
         connection.is_suspended = false;
         let token = connection.authenticating.take();
         let realm = connection.realm.take();
+        if realm.is_some() && connection.ending == Ending::Open {
+            connection.entry.reopen(Holder::Connection(key));
+        }
         if let Some(token) = token {
             self.authenticating.remove(&token);
         }
@@ -134,7 +138,6 @@ impl Shard {
     /// Forgets a dead connection. Its key may be used again at once.
     pub(super) fn remove(&mut self, key: SessionKey) {
         self.leave(key);
-        let connection = self.connections.remove(key.0 as usize);
-        connection.listener.connections.set(connection.listener.connections.get() - 1);
+        self.connections.remove(key.0 as usize);
     }
 }

@@ -142,8 +142,8 @@ impl Shard {
                 .iter()
                 .map(|listener| ListenerStatus {
                     address: listener.name.clone(),
-                    connections: listener.connections.get(),
-                    handshakes: listener.handshakes.get(),
+                    connections: listener.crowd.borrow().n_connections(),
+                    handshakes: listener.crowd.borrow().n_handshakes(),
                 })
                 .collect(),
             realms: self
@@ -231,7 +231,7 @@ impl Shard {
             connections: self
                 .listeners
                 .iter()
-                .map(|listener| (listener.name.clone(), listener.connections.get() as u64))
+                .map(|listener| (listener.name.clone(), listener.crowd.borrow().n_connections() as u64))
                 .collect(),
             outbox_bytes: outboxes().sum(),
             outbox_bytes_fullest: outboxes().max().unwrap_or(0),

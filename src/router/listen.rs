@@ -2,13 +2,14 @@
 
 use super::LINK_ROLE;
 use super::connection::Driver;
+use super::crowd::{Entry, Holder};
+use super::room::source_of;
 use super::shard::{ListenerState, Pings, Shard};
 use crate::auth::cryptosign::SecretKey;
 use crate::auth::mutual;
 use crate::config::Config;
 use crate::config::resolved::{self, Address, Peer, ProxyProtocol, Purpose};
 use crate::drop::DropReason;
-use crate::limits::DESCRIPTORS_RESERVED;
 use crate::session::admission::{Admission, Grant, Methods, Mutual, Principal, Program};
 use crate::transport::accept::{self, Accepting, ProxyMode};
 use crate::transport::handover::{Handover, Inherited};
@@ -164,59 +165,39 @@ fn url(settings: &resolved::Listener, bound: &Listener) -> String {
 pub async fn run_listener(shard: Rc<RefCell<Shard>>, state: Rc<ListenerState>, listener: Listener) {
     loop {
         let (socket, peer) = listener.accept().await;
-        let refusal = shard.borrow().refusal(&state);
         shard.borrow().stats.connections_accepted.add(1);
-        match refusal {
-            Some(reason) => {
+        let room = shard.borrow_mut().make_room(&state, source_of(&state, &peer));
+        match room {
+            Err(reason) => {
                 shard.borrow().stats.count_drop(reason);
                 tracing::debug!(%peer, %reason, "connection refused");
             }
-            None => {
-                state.handshakes.set(state.handshakes.get() + 1);
-                tokio::task::spawn_local(handle_connection(shard.clone(), state.clone(), socket, peer));
-            }
+            Ok(()) => take_in(&shard, &state, socket, peer),
         }
     }
 }
 
-impl Shard {
-    /// Why a listener takes no further connection now.
-    fn refusal(&self, listener: &ListenerState) -> Option<DropReason> {
-        let limits = listener.limits();
-        let handshakes = listener.handshakes.get();
-        let is_for_clients = listener.id.is_some() && !listener.is_mesh;
-        if listener.connections.get() + handshakes >= limits.connections_max
-            || is_for_clients && self.n_client_connections() >= self.clients_max()
-        {
-            Some(DropReason::TooManyConnections)
-        } else {
-            (handshakes >= limits.handshakes_max).then_some(DropReason::TooManyHandshakes)
-        }
-    }
-
-    /// Connections that clients may have on all listeners together, as far as the descriptors go.
-    pub fn clients_max(&self) -> usize {
-        let granted = usize::try_from(self.node.descriptors_max).unwrap_or(usize::MAX);
-        // Each link is dialed by either node.
-        let reserved = DESCRIPTORS_RESERVED + 2 * self.links.len();
-        granted - reserved.min(granted / 2)
-    }
-
-    /// Connections of clients, with those that are in their handshake.
-    pub fn n_client_connections(&self) -> usize {
-        let clients = self.listeners.iter().filter(|listener| !listener.is_mesh);
-        clients.map(|listener| listener.connections.get() + listener.handshakes.get()).sum()
-    }
+/// Takes in a connection for which there is room.
+fn take_in(shard: &Rc<RefCell<Shard>>, state: &Rc<ListenerState>, socket: Socket, peer: transport::Peer) {
+    let entry = Entry::new(&state.crowd, source_of(state, &peer));
+    let hold = entry.holding();
+    let task = tokio::task::spawn_local(handle_connection(shard.clone(), state.clone(), entry, socket, peer));
+    hold(Holder::Task(task.abort_handle()));
 }
 
 /// One connection from accept to its end. The handshake's large state is gone once it is done.
-async fn handle_connection(shard: Rc<RefCell<Shard>>, state: Rc<ListenerState>, socket: Socket, peer: transport::Peer) {
-    let accepted = Box::pin(shake_hands(&state, socket, peer)).await;
-    state.handshakes.set(state.handshakes.get() - 1);
+async fn handle_connection(
+    shard: Rc<RefCell<Shard>>,
+    state: Rc<ListenerState>,
+    mut entry: Entry,
+    socket: Socket,
+    peer: transport::Peer,
+) {
+    let accepted = Box::pin(shake_hands(&shard, &state, &mut entry, socket, peer)).await;
     match accepted {
         Ok(Accepted::Established(established)) => {
             shard.borrow().stats.handshakes.add(1);
-            let key = shard.borrow_mut().open(*established, state);
+            let key = shard.borrow_mut().open(*established, state, entry);
             // A task of its own: this one is as large as the handshake was.
             tokio::task::spawn_local(Driver { shard, key });
         }
@@ -226,10 +207,16 @@ async fn handle_connection(shard: Rc<RefCell<Shard>>, state: Rc<ListenerState>, 
 }
 
 /// The handshakes, bounded in time.
-async fn shake_hands(state: &ListenerState, socket: Socket, peer: transport::Peer) -> Result<Accepted, HandshakeError> {
+async fn shake_hands(
+    shard: &RefCell<Shard>,
+    state: &ListenerState,
+    entry: &mut Entry,
+    socket: Socket,
+    peer: transport::Peer,
+) -> Result<Accepted, HandshakeError> {
     let name = peer.to_string();
     let within = state.limits().handshake_timeout;
-    let accepted = tokio::time::timeout(within, accept::accept(&state.accepting, socket, peer)).await;
+    let accepted = tokio::time::timeout(within, accept_from(shard, state, entry, socket, peer)).await;
     let accepted = accepted.unwrap_or_else(|_| {
         let message = format!("no handshake within {within:?}");
         Err(HandshakeError { reason: DropReason::HandshakeTimeout, message })
@@ -238,6 +225,24 @@ async fn shake_hands(state: &ListenerState, socket: Socket, peer: transport::Pee
         tracing::debug!(peer = name, reason = %error.reason, message = error.message, "handshake failed");
     }
     accepted
+}
+
+/// Finds out who it is, and takes the connection through its handshakes unless there are too many from there.
+async fn accept_from(
+    shard: &RefCell<Shard>,
+    state: &ListenerState,
+    entry: &mut Entry,
+    socket: Socket,
+    peer: transport::Peer,
+) -> Result<Accepted, HandshakeError> {
+    let identified = accept::identify(&state.accepting, socket, peer).await?;
+    let Some((socket, peer)) = identified else { return Ok(Accepted::Gone) };
+    entry.identify(source_of(state, &peer));
+    if entry.source().is_some_and(|source| shard.borrow().has_too_many(state, source)) {
+        let message = format!("{peer} has too many connections");
+        return Err(HandshakeError { reason: DropReason::TooManyFromAddress, message });
+    }
+    accept::accept(&state.accepting, socket, peer).await
 }
 
 /// Who may come in through a listener, and as what. A listener for the mesh admits the keys of these peers, and nobody

@@ -4,6 +4,7 @@
 pub mod balancer;
 pub mod clustered;
 pub mod connection;
+pub mod crowd;
 pub mod daemon;
 mod deliver;
 pub mod dial;
@@ -15,6 +16,7 @@ pub mod listen;
 mod listing;
 mod losses;
 pub mod node;
+mod room;
 pub mod rounds;
 mod route;
 pub mod serve;

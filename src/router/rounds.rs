@@ -9,7 +9,7 @@
 use crate::wamp::SessionKey;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 /// Who answers for the work that a connection causes.
@@ -31,6 +31,12 @@ impl Source {
             }
             address => address,
         })
+    }
+
+    /// Whether it is a program on this very host, as far as the address tells.
+    pub fn is_this_host(&self) -> bool {
+        let Source::Address(address) = self else { return false };
+        *self == Source::of(Ipv4Addr::LOCALHOST.into()) || *address == IpAddr::V6(Ipv6Addr::UNSPECIFIED)
     }
 }
 
@@ -214,5 +220,7 @@ mod tests {
         assert_ne!(source("2001:db8:1:2::1"), source("2001:db8:1:3::1"));
         assert_eq!(source("::ffff:10.0.0.1"), source("10.0.0.1"));
         assert_ne!(source("10.0.0.1"), source("10.0.0.2"));
+        assert!(source("::1").is_this_host() && source("127.0.0.1").is_this_host());
+        assert!(!source("127.0.0.2").is_this_host() && !source("2001:db8:1:2::1").is_this_host());
     }
 }

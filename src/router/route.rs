@@ -112,6 +112,7 @@ impl Shard {
         }
         let Some(connection) = self.connection(key) else { return };
         connection.realm = Some(index);
+        connection.entry.open();
         if join.trusted_link {
             // It carries what all clients of its node send.
             connection.share.source = Source::Own(key);

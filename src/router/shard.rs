@@ -6,6 +6,7 @@
 use super::balancer::Balancer;
 use super::clustered::ClusteredRealm;
 use super::connection::{Connection, Ending, Stalls};
+use super::crowd::{Crowd, Entry, Holder};
 use super::dial::{LinkName, LinkState};
 use super::node::NodeInfo;
 use super::rounds::{Rounds, Share, Source};
@@ -58,8 +59,8 @@ pub struct ListenerState {
     pub pings: Pings,
     /// It carries links between nodes.
     pub is_mesh: bool,
-    pub connections: Cell<usize>,
-    pub handshakes: Cell<usize>,
+    /// Everybody who is connected.
+    pub crowd: Rc<RefCell<Crowd>>,
 }
 
 impl ListenerState {
@@ -71,8 +72,7 @@ impl ListenerState {
             admission: RefCell::new(admission),
             pings,
             is_mesh: false,
-            connections: Cell::new(0),
-            handshakes: Cell::new(0),
+            crowd: Rc::default(),
         }
     }
 
@@ -245,7 +245,7 @@ impl Shard {
     }
 
     /// Takes in a connection whose transport is up. Its task has to be a `Driver` with the key.
-    pub fn open(&mut self, established: Established, listener: Rc<ListenerState>) -> SessionKey {
+    pub fn open(&mut self, established: Established, listener: Rc<ListenerState>, entry: Entry) -> SessionKey {
         let now = self.now();
         let transport = Dict::new()
             .with("type", established.kind)
@@ -256,14 +256,15 @@ impl Shard {
             let admission = listener.admission.borrow();
             Session::new(&Context { now, admission: &admission, peer: &peer })
         };
-        let address = established.peer.address().filter(|address| !listener.accepting.is_proxy(*address));
         let Established { stream, inbound, outbound, serializer, leftover, .. } = established;
         let end = End { stream, inbound, outbound, parked: leftover.to_vec(), serializer };
-        let key = self.insert(now, end, Speaker::Session(session), peer, listener);
-        if let Some(connection) = self.connection(key)
-            && let Some(address) = address
-        {
-            connection.share = Share::new(Source::of(address));
+        let key = self.insert(now, end, Speaker::Session(session), peer, listener, entry);
+        if let Some(connection) = self.connection(key) {
+            match connection.serializer {
+                Some(_) => connection.entry.hold(Holder::Connection(key)),
+                // An echo endpoint has no sessions.
+                None => connection.entry.open(),
+            }
         }
         key
     }
@@ -279,7 +280,9 @@ impl Shard {
         settings: Rc<ListenerState>,
     ) -> SessionKey {
         let end = End { stream, inbound, outbound, parked, serializer: Some(Serializer::Cbor) };
-        self.insert(now, end, Speaker::Uplink, Box::new(Peer::default()), settings)
+        let mut entry = Entry::new(&settings.crowd, None);
+        entry.open();
+        self.insert(now, end, Speaker::Uplink, Box::new(Peer::default()), settings, entry)
     }
 
     fn insert(
@@ -289,13 +292,15 @@ impl Shard {
         speaker: Speaker,
         peer: Box<Peer>,
         listener: Rc<ListenerState>,
+        entry: Entry,
     ) -> SessionKey {
-        listener.connections.set(listener.connections.get() + 1);
-        let entry = self.connections.vacant_entry();
-        let key = SessionKey(u32::try_from(entry.key()).expect("connections_max is far below 2^32"));
-        entry.insert(Connection {
+        let place = self.connections.vacant_entry();
+        let key = SessionKey(u32::try_from(place.key()).expect("connections_max is far below 2^32"));
+        place.insert(Connection {
             stream: Rc::new(end.stream),
             listener,
+            share: Share::new(entry.source().unwrap_or(Source::Own(key))),
+            entry,
             serializer: end.serializer,
             peer,
             inbound: Some(end.inbound),
@@ -305,7 +310,6 @@ impl Shard {
             is_suspended: false,
             batch: None,
             parked: end.parked,
-            share: Share::new(Source::Own(key)),
             stalled_until: None,
             stalls: Stalls::default(),
             outbound: end.outbound,

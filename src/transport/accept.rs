@@ -113,11 +113,20 @@ impl From<io::Error> for HandshakeError {
     }
 }
 
-/// Takes one accepted socket through its handshakes.
-pub async fn accept(accepting: &Accepting, mut socket: Socket, peer: Peer) -> Result<Accepted, HandshakeError> {
+/// Who it is that has connected: reads the PROXY header where one is expected, which is not read again from what is
+/// returned. None when the peer goes without a byte.
+pub async fn identify(
+    accepting: &Accepting,
+    mut socket: Socket,
+    peer: Peer,
+) -> Result<Option<(Rewind<Socket>, Peer)>, HandshakeError> {
     let mode = if accepting.believes(&peer) { accepting.proxy } else { ProxyMode::Off };
-    let Some((peer, head)) = read_proxy_header(mode, &mut socket, peer).await? else { return Ok(Accepted::Gone) };
-    let mut plain = Rewind { head, inner: socket };
+    let identified = read_proxy_header(mode, &mut socket, peer).await?;
+    Ok(identified.map(|(peer, head)| (Rewind { head, inner: socket }, peer)))
+}
+
+/// Takes one accepted socket, whose peer is known, through its handshakes.
+pub async fn accept(accepting: &Accepting, mut plain: Rewind<Socket>, peer: Peer) -> Result<Accepted, HandshakeError> {
     let tls = accepting.tls.borrow().clone();
     let mut plumbing = match tls {
         None => Plumbing::Plain(plain),

@@ -11,6 +11,7 @@ mod lengths;
 mod nesting;
 mod silence;
 mod slow;
+mod sources;
 mod text;
 
 use crossbar_cluster::wire::{Serializer, Value};

@@ -3,7 +3,7 @@
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,6 +39,16 @@ impl Endpoint {
                 Io::Unix(stream)
             }
         }
+    }
+
+    /// As `connect`, over TCP and from this address, of which a host has many in `127.0.0.0/8`.
+    pub fn connect_from(&self, source: [u8; 4]) -> Io {
+        let Endpoint::Tcp(address) = self else { panic!("addresses are of TCP") };
+        let address: SocketAddr = address.parse().expect("an address and a port");
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from((source, 0)).into()).expect("the address is this host's");
+        socket.connect(&address.into()).unwrap_or_else(|error| panic!("{address}: {error}"));
+        Io::Tcp(patient(socket.into()))
     }
 
     /// Connects by TLS as `localhost`, trusting just this certificate. The handshake is complete, or has failed.
@@ -116,7 +126,10 @@ pub fn is_closed(error: &io::Error) -> bool {
 }
 
 fn connect_tcp(address: &str) -> TcpStream {
-    let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
+    patient(TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}")))
+}
+
+fn patient(stream: TcpStream) -> TcpStream {
     stream.set_nodelay(true).expect("nodelay can be set");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
     stream.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");

@@ -1,10 +1,12 @@
 //! Dialing what `accept` serves, and peers that are not what they should be.
 
 use super::*;
-use crate::transport::accept::{self, Accepted, Accepting, Established, ProxyMode};
+use crate::transport::Peer;
+use crate::transport::accept::{self, Accepted, Accepting, Established, HandshakeError, ProxyMode};
 use crate::transport::framing::Incoming;
 use crate::transport::http::{HttpSettings, Page};
 use crate::transport::listener::{Endpoint, Listener};
+use crate::transport::stream::Socket;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -43,6 +45,11 @@ fn serve(endpoint: Endpoint) -> (Listener, Accepting) {
     (listener, accepting)
 }
 
+async fn take_in(accepting: &Accepting, socket: Socket, peer: Peer) -> Result<Accepted, HandshakeError> {
+    let (socket, peer) = accept::identify(accepting, socket, peer).await?.expect("somebody comes");
+    accept::accept(accepting, socket, peer).await
+}
+
 async fn reach_and_connect(url: &Url, serializer: Serializer) -> Result<Connected, ConnectError> {
     connect(reach(url.target()).await?, url, serializer, BYTES_MAX).await
 }
@@ -56,7 +63,7 @@ async fn meet(
 ) -> (Connected, Established) {
     let (connected, accepted) = tokio::join!(reach_and_connect(url, serializer), async {
         let (socket, peer) = listener.accept().await;
-        accept::accept(accepting, socket, peer).await
+        take_in(accepting, socket, peer).await
     });
     let Accepted::Established(established) = accepted.unwrap() else { panic!("a page was served") };
     (connected.unwrap(), *established)
@@ -137,7 +144,7 @@ async fn refusals_name_the_target_and_the_reason() {
         let url = url(&text);
         let (connected, _) = tokio::join!(reach_and_connect(&url, serializer), async {
             let (socket, peer) = listener.accept().await;
-            accept::accept(&accepting, socket, peer).await
+            take_in(&accepting, socket, peer).await
         });
         let sentence = connected.unwrap_err().to_string();
         assert!(sentence.starts_with(&address) && sentence.contains(expected), "{sentence}");

@@ -1,0 +1,175 @@
+//! What one address may have of what all share, and what the others still get.
+
+use crate::Neighbours;
+use crate::harness::client::{Carrier, Client, Via};
+use crate::harness::io::Io;
+use crate::harness::router::{ALL_ROLES, Router, Setup, endpoint_of, eventually};
+use crossbar_cluster::wire::Serializer;
+use std::io::{Read, Write};
+
+const WEBSOCKET: Via = Via::new(Carrier::WebSocket, Serializer::Json);
+const RAWSOCKET: Via = Via::new(Carrier::RawSocket, Serializer::Cbor);
+
+/// The addresses of this host from which the offenders come, and the others.
+const OFFENDER: [u8; 4] = [127, 0, 0, 2];
+const OTHER: [u8; 4] = [127, 0, 0, 3];
+
+fn dial_from(router: &Router, source: [u8; 4], scheme: &str) -> Io {
+    endpoint_of(router.edge.url(scheme)).connect_from(source)
+}
+
+/// A transport without a session.
+fn connect_from(router: &Router, source: [u8; 4], via: Via) -> Client {
+    let scheme = if via.carrier == Carrier::RawSocket { "rs" } else { "ws" };
+    Client::open(dial_from(router, source, scheme), via, router.scope.clone())
+}
+
+fn join_from(router: &Router, source: [u8; 4], via: Via) -> Client {
+    let mut client = connect_from(router, source, via);
+    client.hello(ALL_ROLES, "honest");
+    client
+}
+
+/// One address has all the handshakes that a listener may have: silent ones, such that have not said HELLO, and such
+/// that have not proved anything. All who come from elsewhere get in, and it loses as many as it has too many.
+#[test]
+fn one_address_that_says_nothing_keeps_nobody_out() {
+    let limits = "handshakes_max = 60\nhandshake_timeout = \"1m\"\nhello_timeout = \"1m\"";
+    let router = Router::start(&Setup { limits, ..Setup::default() });
+    let neighbours = Neighbours::start(&router);
+    let silent: Vec<Io> = (0..20).map(|_| dial_from(&router, OFFENDER, "ws")).collect();
+    let unopened: Vec<Client> = (0..20).map(|_| connect_from(&router, OFFENDER, WEBSOCKET)).collect();
+    let unproven: Vec<Client> = (0..20)
+        .map(|_| {
+            let mut client = connect_from(&router, OFFENDER, WEBSOCKET);
+            client.send(r#"[1, "realm1", {"roles": {"caller": {}}, "authmethods": ["ticket"], "authid": "alice"}]"#);
+            client.expect(r#"[4, "ticket", {}]"#);
+            client
+        })
+        .collect();
+    let more = dial_from(&router, OFFENDER, "ws");
+    router.await_drops("too_many_handshakes", 1);
+    // These are there at once, without a session first.
+    let mut honest: Vec<Client> = (0..25).map(|_| connect_from(&router, OTHER, WEBSOCKET)).collect();
+    for client in &mut honest {
+        client.hello(ALL_ROLES, "honest");
+    }
+    for _ in 0..25 {
+        honest.push(join_from(&router, OTHER, WEBSOCKET));
+    }
+    assert_eq!(router.drops("crowded_out"), 25, "of 85 there were room for 60");
+    assert_eq!(router.drops("too_many_handshakes"), 1);
+    // The oldest have made way.
+    for mut io in silent {
+        io.read_to_close();
+    }
+    for client in &mut honest {
+        client.sync();
+    }
+    drop((unopened, unproven, more));
+    neighbours.stop();
+}
+
+/// A connection counts as a handshake until WELCOME, and again after GOODBYE.
+#[test]
+fn a_handshake_lasts_until_welcome() {
+    let router = Router::start(&Setup { limits: "handshakes_per_address_max = 3", ..Setup::default() });
+    let mut clients: Vec<Client> =
+        [WEBSOCKET, RAWSOCKET, WEBSOCKET].map(|via| connect_from(&router, OFFENDER, via)).into();
+    let mut ws = connect_from(&router, OFFENDER, WEBSOCKET);
+    for n in 1..=3 {
+        dial_from(&router, OFFENDER, "ws").read_to_close();
+        router.await_drops("too_many_from_address", n);
+    }
+    // The other listener has one of three.
+    let mut rs = connect_from(&router, OFFENDER, RAWSOCKET);
+    // Nobody else is concerned.
+    join_from(&router, OTHER, WEBSOCKET).sync();
+    for client in &mut clients {
+        client.hello(ALL_ROLES, "offender");
+    }
+    let more = [connect_from(&router, OFFENDER, WEBSOCKET), connect_from(&router, OFFENDER, WEBSOCKET)];
+    for client in clients.iter_mut().chain([&mut rs, &mut ws]) {
+        client.sync();
+    }
+    clients[0].goodbye();
+    dial_from(&router, OFFENDER, "ws").read_to_close();
+    router.await_drops("too_many_from_address", 4);
+    drop(more);
+}
+
+#[test]
+fn one_address_has_as_many_connections_as_the_limit_says() {
+    let router = Router::start(&Setup { limits: "connections_per_address_max = 3", ..Setup::default() });
+    let mut clients: Vec<Client> = (0..3).map(|_| join_from(&router, OFFENDER, WEBSOCKET)).collect();
+    dial_from(&router, OFFENDER, "ws").read_to_close();
+    router.await_drops("too_many_from_address", 1);
+    join_from(&router, OTHER, WEBSOCKET).sync();
+    clients.pop();
+    eventually("there is room", || {
+        let mut io = dial_from(&router, OFFENDER, "ws");
+        let _ = io.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let mut answer = [0; 12];
+        io.read_exact(&mut answer).is_ok() && &answer == b"HTTP/1.1 200"
+    });
+    for client in &mut clients {
+        client.sync();
+    }
+}
+
+/// Without a limit of its own, one address leaves a tenth of the room to the others.
+#[test]
+fn one_address_does_not_take_the_last_places() {
+    let router = Router::start(&Setup { limits: "connections_max = 20", ..Setup::default() });
+    let offenders: Vec<Client> = (0..18).map(|_| join_from(&router, OFFENDER, WEBSOCKET)).collect();
+    for n in 1..=3 {
+        dial_from(&router, OFFENDER, "ws").read_to_close();
+        router.await_drops("too_many_from_address", n);
+    }
+    join_from(&router, OTHER, WEBSOCKET).sync();
+    drop(offenders);
+}
+
+/// A balancer without PROXY headers, of which the configuration says that it is one, may have all there is.
+#[test]
+fn proxies_are_exempt() {
+    let limits = "connections_max = 20\nconnections_per_address_max = 3\nhandshakes_per_address_max = 3";
+    let setup = Setup { limits, listen: "proxies = [\"127.0.0.2\"]", ..Setup::default() };
+    let router = Router::start(&setup);
+    let mut clients: Vec<Client> = (0..20).map(|_| connect_from(&router, OFFENDER, WEBSOCKET)).collect();
+    for client in &mut clients {
+        client.hello(ALL_ROLES, "behind_the_balancer");
+    }
+    dial_from(&router, OFFENDER, "ws").read_to_close();
+    router.await_drops("too_many_connections", 1);
+    assert_eq!(router.drops("too_many_from_address"), 0);
+}
+
+/// With PROXY headers the client's own address counts; of IPv6 addresses the first 64 bits.
+#[test]
+fn a_customer_has_one_network() {
+    let limits = "connections_per_address_max = 2";
+    let router = Router::start(&Setup { limits, listen: "proxy_protocol = \"required\"", ..Setup::default() });
+    let open = |address: &str| {
+        let mut io = dial_from(&router, OTHER, "ws");
+        write!(io, "PROXY TCP6 {address} 2001:db8::1 56324 443\r\n").expect("the connection is open");
+        io
+    };
+    let join = |address: &str| {
+        let mut client = Client::open(open(address), WEBSOCKET, router.scope.clone());
+        client.hello(ALL_ROLES, "customer");
+        client
+    };
+    let mut clients = vec![join("2001:db8:1:2::1"), join("2001:db8:1:2:ffff::2")];
+    open("2001:db8:1:2:3:4:5:6").read_to_close();
+    router.await_drops("too_many_from_address", 1);
+    clients.extend([
+        join("2001:db8:1:3::1"),
+        join("2001:db8:1:3::2"),
+        join("::ffff:10.0.0.1"),
+        join("::ffff:10.0.0.2"),
+    ]);
+    for client in &mut clients {
+        client.sync();
+    }
+}
