@@ -5,6 +5,7 @@
 //! `tests/tidy.rs` holds it to that.
 
 pub mod drop;
+pub mod kept;
 pub mod limits;
 pub mod time;
 

@@ -33,6 +33,8 @@ pub const LINK_HANDSHAKE_BYTES_MAX: usize = 64 << 10;
 /// The most that `authid` and `authextra` of a HELLO may take, because they are echoed and kept. Certificates still
 /// fit.
 pub const AUTHEXTRA_BYTES_MAX: usize = 16 << 10;
+/// The memory that `authextra` may take once it is read: lists of small values take many times their bytes.
+pub const AUTHEXTRA_MEMORY_MAX: usize = 4 * AUTHEXTRA_BYTES_MAX;
 /// How many progressive calls of one session may wait for their next part; those of a link are of all clients of its
 /// node. An id is kept for each.
 pub const OPEN_INPUTS_MAX: usize = 4_096;
@@ -178,6 +180,17 @@ limits! {
     /// Bytes of topics and arguments that one `wamp.subscription.get_events` answers with; more has to be asked for in
     /// parts.
     answer_bytes_max: Realm Bytes = 4 << 20, 1 << 10, 8 << 20;
+    /// Memory that may be kept for one session: its subscriptions and registrations with their patterns, its
+    /// testaments, its calls that wait and its messages that wait for an authorizer. What waits to be written to it
+    /// has a bound of its own, `outbox_bytes_max`.
+    kept_bytes_per_session_max: Realm Bytes = 32 << 20, 64 << 10, 1 << 40;
+    /// Memory that may be kept for a realm: the same for all of its sessions, retained events, history, and what is
+    /// known of the sessions of other nodes.
+    kept_bytes_per_realm_max: Realm Bytes = 1 << 30, 1 << 20, 1 << 40;
+    /// Memory that may be kept for all clients of the node, outboxes included. When three quarters are full, nothing
+    /// more is kept for realms; when it is full, histories are trimmed, and then the sessions are ended that take most
+    /// of it.
+    kept_bytes_max: Node Bytes = 4_u64 << 30, 16 << 20, 1 << 42;
     /// Testaments per session, both scopes together.
     testaments_per_session_max: Realm Count = 100, 0, 1_000_000;
     /// Answers of dynamic authorizers kept per realm.
@@ -200,6 +213,8 @@ const HOUR: u64 = 60 * MINUTE;
 pub const DESCRIPTORS_RESERVED: usize = 128;
 /// What one address may hold, as a multiple of what it leaves free: of room for a hundred connections it gets ninety.
 pub const SHARE_OF_FREE_MAX: usize = 9;
+/// How much of `kept_bytes_max` realms may keep, in percent. The rest is for what waits to be written and to be routed.
+pub const KEPT_BY_REALMS_PERCENT: usize = 75;
 /// A receiver stalls those who feed it when its outbox is this full, in percent of `outbox_bytes_max`.
 pub const OUTBOX_STALL_PERCENT: usize = 75;
 /// Events may fill a link's outbox this far, in percent of `link_outbox_bytes_max`; the rest is for calls and answers.
@@ -221,6 +236,7 @@ pub const TURN_READ_BYTES_MAX: usize = 64 << 10;
 
 const _: () = assert!(OUTBOX_STALL_PERCENT < 100);
 const _: () = assert!(LINK_EVENTS_PERCENT < 100);
+const _: () = assert!(KEPT_BY_REALMS_PERCENT < 100);
 const _: () = assert!(ID_MAX < i64::MAX as u64);
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// The layer table of `docs/architecture.md`: a room may use the rooms of lower layers, never a sibling or one above.
 const LAYERS: &[(u32, &[&str])] = &[
     (0, &["limits", "drop", "time"]),
+    (5, &["kept"]),
     (10, &["wire"]),
     (20, &["wamp", "auth"]),
     (30, &["session", "realm", "mesh", "cluster"]),
@@ -20,8 +21,20 @@ const LAYERS: &[(u32, &[&str])] = &[
 ];
 
 /// Rooms that know no sockets, no clock and no runtime: time is passed in, effects come out.
-const PURE: &[&str] =
-    &["limits", "drop", "time", "wire", "wamp", "auth", "session", "realm", "mesh", "cluster", "router/clustered"];
+const PURE: &[&str] = &[
+    "limits",
+    "drop",
+    "kept",
+    "time",
+    "wire",
+    "wamp",
+    "auth",
+    "session",
+    "realm",
+    "mesh",
+    "cluster",
+    "router/clustered",
+];
 
 /// What pure rooms may not say, and why.
 const IMPURE: &[(&str, &str)] = &[

@@ -42,7 +42,7 @@ fn listeners(edge: &Edge, config: &Config) -> Result<Vec<Reloaded>, String> {
 fn apply(edge: &mut Edge, listeners: Vec<Reloaded>, config: Config) {
     let mut shard = edge.shard.borrow_mut();
     apply_realms(&mut shard, &config);
-    shard.limits = config.limits.clone();
+    shard.set_limits(config.limits.clone());
     drop(shard);
     *edge.control.config_digest.borrow_mut() = config.digest();
     if let Some(operators) = &edge.operators {

@@ -8,7 +8,7 @@ use super::Offer;
 use super::frames::with_generation;
 use crate::wamp::uri::Match;
 use crate::wamp::{Id, Message};
-use crate::wire::Dict;
+use crate::wire::{Dict, allocated};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -41,6 +41,8 @@ pub enum Want {
 #[derive(Debug, Default)]
 pub struct Mirror {
     entries: BTreeMap<Pattern, Entry>,
+    /// What the texts of the patterns take.
+    uri_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -83,6 +85,7 @@ impl Mirror {
                 let id = request();
                 let entry =
                     Entry { said: want, outstanding: Some(id), id: None, is_unwanted: false, is_refused: false };
+                self.uri_bytes = self.uri_bytes.saturating_add(allocated(pattern.uri.len()));
                 self.entries.insert(pattern.clone(), entry);
                 Some(ask(pattern, want, id))
             }
@@ -147,6 +150,12 @@ impl Mirror {
         self.entries.values().all(|entry| entry.outstanding.is_none())
     }
 
+    /// The memory that it takes; the nodes of the tree are two thirds full.
+    pub fn bytes(&self) -> usize {
+        const ENTRY_BYTES: usize = size_of::<(Pattern, Entry)>() * 3 / 2;
+        self.entries.len().saturating_mul(ENTRY_BYTES).saturating_add(self.uri_bytes)
+    }
+
     pub fn len(&self) -> usize {
         self.entries.len()
     }
@@ -156,7 +165,9 @@ impl Mirror {
     }
 
     fn take_back(&mut self, pattern: &Pattern, mut request: impl FnMut() -> Id) -> Option<Message> {
-        let id = self.entries.remove(pattern)?.id?;
+        let removed = self.entries.remove(pattern)?;
+        self.uri_bytes = self.uri_bytes.saturating_sub(allocated(pattern.uri.len()));
+        let id = removed.id?;
         let (request, options) = (request(), Dict::new());
         Some(match pattern.kind {
             Kind::Topic => Message::Unsubscribe { request, subscription: id, options },

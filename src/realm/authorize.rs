@@ -10,7 +10,9 @@ mod rules;
 
 pub use question::Question;
 
+use super::ledger::Ledger;
 use super::{Action, CallError, Context, RealmConfig, meta};
+use crate::kept::Kind;
 use crate::time::Now;
 use crate::wamp::uri::Match;
 use crate::wamp::{Identity, SessionKey, error};
@@ -58,8 +60,8 @@ pub enum Verdict {
 
 impl Authority {
     /// Takes over the roles of the configuration. Answers that were kept under the old one are forgotten.
-    pub fn configure(&mut self, config: &RealmConfig) {
-        self.cache = AnswerCache::default();
+    pub fn configure(&mut self, config: &RealmConfig, ledger: &mut Ledger) {
+        self.cache.clear(ledger);
         self.roles.clear();
         self.deciding = config.deciding.clone();
         for role in &config.roles {
@@ -73,7 +75,15 @@ impl Authority {
 
     /// Whether somebody may do `action` to `uri`, which is a pattern when `policy` says so. Without a rule that says
     /// yes the answer is no.
-    pub fn judge(&mut self, now: Now, asker: Option<&Identity>, action: Action, uri: &str, policy: Match) -> Verdict {
+    pub fn judge(
+        &mut self,
+        now: Now,
+        ledger: &mut Ledger,
+        asker: Option<&Identity>,
+        action: Action,
+        uri: &str,
+        policy: Match,
+    ) -> Verdict {
         let Some(asker) = asker else { return refused(action, uri) };
         let role = self.roles.get(&asker.authrole);
         let covered = || self.deciding.iter().filter(|deciding| policy.covers(uri, deciding));
@@ -92,7 +102,7 @@ impl Authority {
             },
             Some(RoleAuthority::Authorizer(procedure)) => {
                 let demand = Demand { action, uri: uri.to_owned(), policy };
-                match self.cache.answer(&CacheKey::of(asker, &demand), now) {
+                match self.cache.answer(&CacheKey::of(asker, &demand), now, ledger) {
                     Some(answer) => answer.verdict(&demand),
                     None => Verdict::Ask { procedure: procedure.clone(), demand },
                 }
@@ -101,7 +111,8 @@ impl Authority {
     }
 
     /// Keeps the message of a session until its authorizer has answered. Gives the token of the call.
-    pub fn ask(&mut self, question: Question) -> u64 {
+    pub fn ask(&mut self, ledger: &mut Ledger, question: Question) -> u64 {
+        ledger.recount(Kind::Questions, question.payer(), 0, question.bytes());
         self.questions.ask(question)
     }
 
@@ -123,18 +134,19 @@ impl Authority {
     /// Takes the answer to a question and gives what was waiting for it, unless its session has left.
     pub fn handle_answer(
         &mut self,
-        cx: &Context,
+        cx: &mut Context,
         token: u64,
         result: Result<Payload, CallError>,
     ) -> Option<(Question, Verdict)> {
         let question = self.questions.take(token)?;
+        cx.ledger.recount(Kind::Questions, question.payer(), question.bytes(), 0);
         let own = &cx.members.member(question.session)?.identity;
         let identity = question.asker.as_deref().unwrap_or(own);
         let verdict = match question::Answer::from_result(result) {
             Ok(answer) => {
                 if answer.cache {
                     let limits = &cx.config.limits;
-                    self.cache.insert(CacheKey::of(identity, &question.demand), answer, cx.now, limits);
+                    self.cache.insert(CacheKey::of(identity, &question.demand), answer, cx.now, limits, cx.ledger);
                 }
                 answer.verdict(&question.demand)
             }
@@ -144,8 +156,12 @@ impl Authority {
     }
 
     /// Forgets what a session was waiting for. `false` when it was waiting for nothing.
-    pub fn handle_leave(&mut self, session: SessionKey) -> bool {
-        self.questions.forget(session)
+    pub fn handle_leave(&mut self, ledger: &mut Ledger, session: SessionKey) -> bool {
+        let forgotten = self.questions.forget(session);
+        for question in &forgotten {
+            ledger.recount(Kind::Questions, question.payer(), question.bytes(), 0);
+        }
+        !forgotten.is_empty()
     }
 }
 

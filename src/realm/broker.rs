@@ -12,7 +12,8 @@ pub use publish::{Publication, Publisher};
 pub use retained::{RetainedForPeers, RetainedPlace};
 pub use subscriptions::Subscription;
 
-use super::{MemberKind, RealmConfig, pattern::PatternTable};
+use super::{MemberKind, RealmConfig, ledger::Ledger, pattern::PatternTable};
+use crate::kept::Kind;
 use crate::time::Now;
 use crate::wamp::uri::{Match, is_reserved, names_reserved};
 use crate::wamp::{Id, SessionKey};
@@ -30,6 +31,9 @@ pub struct Broker {
     by_pattern: PatternTable<usize>,
     /// What each member has subscribed to: the place of the subscription, and the member's place among its receivers.
     held: HashMap<SessionKey, BTreeMap<usize, usize>>,
+    /// How many entries `held` has in all, and what the URIs of all subscriptions take.
+    n_held: usize,
+    uri_bytes: usize,
     retained: RetainedEvents,
     histories: Histories,
     /// The subscriptions that match the publication at hand; kept for its memory.
@@ -40,7 +44,7 @@ pub struct Broker {
 
 impl Broker {
     /// Takes over what the configuration says about event history. What was kept under a rule that stays is kept.
-    pub fn configure(&mut self, now: Now, config: &RealmConfig) {
+    pub fn configure(&mut self, now: Now, config: &RealmConfig, ledger: &mut Ledger) {
         for place in self.histories.places() {
             let Some(subscription) = self.subscriptions.get(place) else { continue };
             let stays = |rule: &_| history::rule_is(rule, &subscription.uri, subscription.policy);
@@ -55,6 +59,8 @@ impl Broker {
             self.histories.configure(place, rule.entries_max);
             self.changed.insert((rule.policy, rule.uri.clone()));
         }
+        self.post_subscriptions(ledger);
+        ledger.post(Kind::History, self.histories.bytes());
     }
 
     /// Every subscription that a client has, or that has a history, in the order of their places.

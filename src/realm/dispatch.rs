@@ -12,7 +12,7 @@ use super::{Action, Context, Desks, Effect, MemberKind, meta};
 use crate::drop::DropReason;
 use crate::wamp::message::code;
 use crate::wamp::uri::{Match, is_reserved, n_components};
-use crate::wamp::{Identity, Message, SessionKey, error};
+use crate::wamp::{Identity, Message, SessionKey, error, options};
 use crate::wire::{Dict, Payload};
 use std::time::Duration;
 
@@ -93,12 +93,14 @@ impl Desks {
         result: Result<Payload, CallError>,
     ) {
         let Some((question, verdict)) = self.authority.handle_answer(cx, token, result) else { return };
-        let session = question.session;
+        let Question { session, asker, mut message, options, demand } = question;
+        // What was encoded here can be read.
+        swap_options(&mut message, options.kwargs().unwrap_or_default());
         match verdict {
-            Verdict::Granted { disclosed } if question.demand.action == first_action(&question.message) => {
-                self.handle_granted(cx, session, question.asker, question.message, disclosed);
+            Verdict::Granted { disclosed } if demand.action == first_action(&message) => {
+                self.handle_granted(cx, session, asker, message, disclosed);
             }
-            verdict => self.handle_verdict(cx, session, question.asker, question.message, verdict),
+            verdict => self.handle_verdict(cx, session, asker, message, verdict),
         }
         if !self.authority.is_asking(session) {
             cx.out.push(Effect::Resume { session });
@@ -162,7 +164,7 @@ impl Desks {
     /// What the role of `asker`, the client for which a link asks, or else of the session itself says to a demand.
     pub(super) fn judge(
         &mut self,
-        cx: &Context,
+        cx: &mut Context,
         key: SessionKey,
         asker: Option<&Identity>,
         action: Action,
@@ -170,7 +172,7 @@ impl Desks {
         policy: Match,
     ) -> Verdict {
         let own = || cx.members.member(key).map(|member| &member.identity);
-        self.authority.judge(cx.now, asker.or_else(own), action, uri, policy)
+        self.authority.judge(cx.now, cx.ledger, asker.or_else(own), action, uri, policy)
     }
 
     /// The message's first demand was granted. Few calls of the meta API make a second one, on a URI in their
@@ -219,7 +221,7 @@ impl Desks {
         cx: &mut Context,
         key: SessionKey,
         asker: Option<Box<Identity>>,
-        message: Message,
+        mut message: Message,
         procedure: String,
         demand: Demand,
     ) {
@@ -236,7 +238,15 @@ impl Desks {
             demand.action.name().into(),
             options_of(&message).into(),
         ];
-        let token = self.authority.ask(Question { session: key, asker, message, demand });
+        let options = Payload::from_values(Vec::new(), swap_options(&mut message, Dict::new()));
+        let question = Question { session: key, asker, message, options, demand };
+        let payer = (member.kind == MemberKind::Client).then_some(key);
+        if let Err(sentence) = cx.ledger.admit(&cx.config.limits, payer, question.bytes()) {
+            let Question { mut message, options, .. } = question;
+            swap_options(&mut message, options.kwargs().unwrap_or_default());
+            return refuse(cx, key, &message, error::LIMIT_EXCEEDED, sentence);
+        }
+        let token = self.authority.ask(cx.ledger, question);
         let timeout = cx.config.limits.authorizer_timeout;
         self.handle_router_call(cx, token, &procedure, Payload::from_values(args, Dict::new()), timeout);
     }
@@ -247,10 +257,10 @@ impl Desks {
             Message::Publish { request, options, topic, payload } => {
                 self.broker.handle_publish(cx, key, request, &options, &topic, payload, disclosed);
             }
-            Message::Subscribe { .. } if must_settle(cx, key) => cx.out.push(Effect::Settle { session: key, message }),
+            Message::Subscribe { .. } if must_settle(cx, key) => cx.out.push(to_settle(key, message)),
             Message::Register { request, ref options, ref procedure } if must_settle(cx, key) => {
                 match self.dealer.admits(procedure, options) {
-                    Ok(()) => cx.out.push(Effect::Settle { session: key, message }),
+                    Ok(()) => cx.out.push(to_settle(key, message)),
                     Err((error, sentence)) => refuse(
                         cx,
                         key,
@@ -364,6 +374,30 @@ fn options_of(message: &Message) -> Dict {
         | Message::Call { options, .. } => options.clone(),
         _ => Dict::new(),
     }
+}
+
+fn options_mut(message: &mut Message) -> Option<&mut Dict> {
+    match message {
+        Message::Publish { options, .. }
+        | Message::Subscribe { options, .. }
+        | Message::Register { options, .. }
+        | Message::Call { options, .. } => Some(options),
+        _ => None,
+    }
+}
+
+/// The same message with other options, and those that it had.
+fn swap_options(message: &mut Message, options: Dict) -> Dict {
+    options_mut(message).map(|old| std::mem::replace(old, options)).unwrap_or_default()
+}
+
+/// A SUBSCRIBE or REGISTER that waits for peers, without what nobody looks at then.
+fn to_settle(session: SessionKey, mut message: Message) -> Effect {
+    let code = message.code();
+    if let Some(options) = options_mut(&mut message) {
+        options::forget_unknown(code, options);
+    }
+    Effect::Settle { session, message }
 }
 
 /// Whether the URI may stand where it stands. The error is a sentence for the sender.

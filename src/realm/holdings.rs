@@ -6,6 +6,7 @@
 //! leaves.
 
 use super::ids::IdKind;
+use super::pattern::hashed;
 use super::{Context, MetaEvent};
 use crate::wamp::Id;
 use crate::wire::{Dict, Value};
@@ -34,6 +35,11 @@ impl Holdings {
     /// How many clients of other nodes hold it.
     pub fn n_elsewhere(&self, kind: IdKind, id: Id) -> usize {
         self.elsewhere.get(&(kind, id)).copied().unwrap_or(0)
+    }
+
+    /// The memory that this takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.elsewhere.len() * hashed(size_of::<((IdKind, Id), usize)>())
     }
 
     /// Takes note of what a client of another node has begun or ceased to hold.

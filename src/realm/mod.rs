@@ -25,6 +25,7 @@ mod dispatch;
 pub mod effect;
 pub mod holdings;
 pub mod ids;
+pub mod ledger;
 pub mod members;
 pub mod meta;
 pub mod pattern;
@@ -41,6 +42,7 @@ pub use members::{Ending, Member, MemberKind, Members};
 pub use permission::{Action, Permission, RealmConfig, Role};
 
 use crate::drop::DropReason;
+use crate::kept::Kind;
 use crate::time::Now;
 use crate::wamp::uri::Match;
 use crate::wamp::{Id, Identity, Message, SessionKey};
@@ -50,6 +52,7 @@ use broker::{Broker, Publisher};
 use dealer::{Dealer, Farewell};
 use holdings::{Holding, Holdings};
 use ids::{Asked, IdKind};
+use ledger::Ledger;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::collections::BTreeSet;
@@ -65,6 +68,7 @@ pub struct Realm {
     /// What has happened and is not published yet; empty between two calls.
     meta: Vec<MetaEvent>,
     holdings: Holdings,
+    ledger: Ledger,
     desks: Desks,
 }
 
@@ -99,6 +103,8 @@ pub struct Context<'a> {
     /// What happened, to be published as meta events once the message is done.
     pub meta: &'a mut Vec<MetaEvent>,
     pub holdings: &'a mut Holdings,
+    /// What is kept, and how much more may be.
+    pub ledger: &'a mut Ledger,
 }
 
 impl Realm {
@@ -110,6 +116,7 @@ impl Realm {
             rng: ChaCha8Rng::from_seed(seed),
             meta: Vec::new(),
             holdings: Holdings::default(),
+            ledger: Ledger::default(),
             desks: Desks::default(),
         };
         realm.reconfigure(now, config);
@@ -119,8 +126,8 @@ impl Realm {
     /// Takes over a changed configuration. What sessions do from now on is judged by the new rules; what they hold is
     /// looked at by `revoke_unpermitted`.
     pub fn reconfigure(&mut self, now: Now, config: RealmConfig) {
-        self.desks.authority.configure(&config);
-        self.desks.broker.configure(now, &config);
+        self.desks.authority.configure(&config, &mut self.ledger);
+        self.desks.broker.configure(now, &config, &mut self.ledger);
         self.config = config;
     }
 
@@ -130,6 +137,7 @@ impl Realm {
             let args = vec![meta::session_summary(&identity).into()];
             self.meta.push(MetaEvent { topic: "wamp.session.on_join", args });
         }
+        self.ledger.recount(Kind::Sessions, Some(key), 0, identity.bytes());
         self.members.insert(key, kind, identity);
         self.settle(now, out, out.len());
     }
@@ -138,11 +146,12 @@ impl Realm {
     pub fn leave(&mut self, now: Now, key: SessionKey, out: &mut Vec<Effect>) {
         let Some(member) = self.members.member(key) else { return };
         let (kind, ending, identity) = (member.kind, member.ending, member.identity.clone());
+        let identity_bytes = member.identity.bytes();
         let first = out.len();
         let (mut cx, desks) = self.enter(now, out);
-        desks.authority.handle_leave(key);
+        desks.authority.handle_leave(cx.ledger, key);
         desks.broker.handle_leave(&mut cx, key);
-        let testaments = desks.testaments.take(key);
+        let testaments = desks.testaments.take(cx.ledger, key);
         if ending != Some(Ending::Silent) {
             for scope in [Scope::Detached, Scope::Destroyed] {
                 testaments.publish(scope, &mut cx, &mut desks.broker, &Publisher::of(&identity), Origin::Client);
@@ -150,6 +159,7 @@ impl Realm {
         }
         desks.dealer.handle_leave(&mut cx, key);
         self.members.remove(key);
+        self.ledger.recount(Kind::Sessions, Some(key), identity_bytes, 0);
         if ending == Some(Ending::Silent) {
             self.meta.clear();
         } else if kind == MemberKind::Client {
@@ -299,8 +309,8 @@ impl Realm {
 
     /// Keeps an event that another node has retained, unless there is a newer one here.
     pub fn merge_retained(&mut self, now: Now, topic: &str, options: &Dict, payload: Payload, out: &mut Vec<Effect>) {
-        let (cx, desks) = self.enter(now, out);
-        if desks.broker.merge_retained(&cx, topic, options, payload).is_err() {
+        let (mut cx, desks) = self.enter(now, out);
+        if desks.broker.merge_retained(&mut cx, topic, options, payload).is_err() {
             out.push(Effect::Drop { reason: DropReason::PublishRefused });
         }
     }
@@ -383,6 +393,33 @@ impl Realm {
         self.settle(now, out, first);
     }
 
+    /// What is kept for the clients of this realm.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Asserts that the ledger has what there is. For tests and simulations.
+    pub fn check_kept(&self) {
+        self.desks.dealer.check_kept(&self.ledger);
+        let kept = Kind::ALL.iter().map(|kind| self.ledger.tally().of(*kind)).sum::<usize>();
+        assert_eq!(kept, self.ledger.tally().total());
+        if self.members.is_empty() {
+            for kind in [Kind::Sessions, Kind::Registrations, Kind::Testaments] {
+                assert_eq!(self.ledger.tally().of(kind), 0, "{kind:?} of nobody");
+            }
+            assert!(!self.config.history.is_empty() || self.ledger.tally().of(Kind::Subscriptions) == 0);
+        }
+    }
+
+    /// What is kept of what the clients of other nodes hold.
+    pub(crate) fn elsewhere_bytes(&self) -> usize {
+        self.holdings.bytes()
+    }
+
+    pub(crate) fn ledger_mut(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+
     pub fn name(&self) -> &str {
         &self.config.name
     }
@@ -420,8 +457,8 @@ impl Realm {
     }
 
     fn enter<'a>(&'a mut self, now: Now, out: &'a mut Vec<Effect>) -> (Context<'a>, &'a mut Desks) {
-        let Realm { config, members, rng, meta, holdings, desks } = self;
-        (Context { now, config, members, rng, out, meta, holdings }, desks)
+        let Realm { config, members, rng, meta, holdings, ledger, desks } = self;
+        (Context { now, config, members, rng, out, meta, holdings, ledger }, desks)
     }
 
     /// Completes what the effects from `first` on have begun: messages that waited for an authorizer go on, sessions

@@ -8,7 +8,8 @@ mod wildcard;
 #[cfg(test)]
 mod tests;
 
-use crate::wamp::uri::Match;
+use crate::wamp::uri::{Match, n_components};
+use crate::wire::allocated;
 use prefix::PrefixTree;
 use std::collections::HashMap;
 use wildcard::WildcardTable;
@@ -17,13 +18,16 @@ use wildcard::WildcardTable;
 #[derive(Debug)]
 pub struct PatternTable<T> {
     exact: HashMap<String, T>,
+    /// Of the texts in `exact`.
+    exact_bytes: usize,
     prefix: PrefixTree<T>,
     wildcard: WildcardTable<T>,
 }
 
 impl<T> Default for PatternTable<T> {
     fn default() -> Self {
-        PatternTable { exact: HashMap::new(), prefix: PrefixTree::default(), wildcard: WildcardTable::default() }
+        let (prefix, wildcard) = (PrefixTree::default(), WildcardTable::default());
+        PatternTable { exact: HashMap::new(), exact_bytes: 0, prefix, wildcard }
     }
 }
 
@@ -31,7 +35,11 @@ impl<T> PatternTable<T> {
     /// Sets the value of one pattern and returns the old one.
     pub fn insert(&mut self, uri: &str, policy: Match, value: T) -> Option<T> {
         match policy {
-            Match::Exact => self.exact.insert(uri.to_owned(), value),
+            Match::Exact => {
+                let before = self.exact.insert(uri.to_owned(), value);
+                self.exact_bytes += if before.is_none() { allocated(uri.len()) } else { 0 };
+                before
+            }
             Match::Prefix => self.prefix.insert(uri, value),
             Match::Wildcard => self.wildcard.insert(uri, value),
         }
@@ -40,9 +48,28 @@ impl<T> PatternTable<T> {
     /// Takes the value of one pattern out.
     pub fn remove(&mut self, uri: &str, policy: Match) -> Option<T> {
         match policy {
-            Match::Exact => self.exact.remove(uri),
+            Match::Exact => {
+                let before = self.exact.remove(uri);
+                self.exact_bytes -= if before.is_some() { allocated(uri.len()) } else { 0 };
+                before
+            }
             Match::Prefix => self.prefix.remove(uri),
             Match::Wildcard => self.wildcard.remove(uri),
+        }
+    }
+
+    /// The memory that the table takes, counted as patterns come and go.
+    pub fn heap_bytes(&self) -> usize {
+        let exact = self.exact.len() * hashed(size_of::<(String, T)>()) + self.exact_bytes;
+        exact + self.prefix.heap_bytes() + self.wildcard.heap_bytes()
+    }
+
+    /// The memory that this pattern takes in a table of its own: what it can cost at most.
+    pub fn bytes_alone(uri: &str, policy: Match) -> usize {
+        match policy {
+            Match::Exact => hashed(size_of::<(String, T)>()) + allocated(uri.len()),
+            Match::Prefix => PrefixTree::<T>::bytes_alone(uri),
+            Match::Wildcard => WildcardTable::<T>::bytes_alone(uri, n_components(uri)),
         }
     }
 
@@ -76,4 +103,10 @@ impl<T> PatternTable<T> {
     pub fn best_match(&self, uri: &str) -> Option<&T> {
         self.exact.get(uri).or_else(|| self.prefix.longest_match(uri)).or_else(|| self.wildcard.best_match(uri))
     }
+}
+
+/// The memory that one entry of this size takes in a hash table, which is three quarters full on the way from one size
+/// to the next.
+pub(in crate::realm) const fn hashed(entry_bytes: usize) -> usize {
+    (entry_bytes + 1) * 3 / 2
 }

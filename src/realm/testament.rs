@@ -2,10 +2,13 @@
 
 use super::broker::{Broker, Publisher};
 use super::ids::id_of_testament;
+use super::ledger::Ledger;
 use super::{Context, Effect, Origin};
 use crate::drop::DropReason;
+use crate::kept::Kind;
+use crate::limits::Limits;
 use crate::wamp::{Id, SessionKey};
-use crate::wire::{Dict, Payload};
+use crate::wire::{Dict, Payload, allocated};
 use std::collections::HashMap;
 
 /// When a testament is published. Sessions do not outlive their transport here, so both come at the same time, the
@@ -43,10 +46,25 @@ pub struct Testament {
     pub serial: u64,
     pub scope: Scope,
     pub topic: String,
-    pub options: Dict,
+    /// As the arguments by keyword of a payload: encoded, lists take a fraction of the memory.
+    pub options: Payload,
     pub payload: Payload,
     /// Whether the session's role discloses publishers.
     pub disclosed: bool,
+}
+
+impl Testament {
+    /// The memory that it takes in a list of testaments.
+    pub fn bytes(&self) -> usize {
+        let own = size_of::<Testament>() * 3 / 2;
+        own + allocated(self.topic.len()) + self.options.heap_bytes() + self.payload.heap_bytes()
+    }
+
+    /// The options of its publication.
+    pub fn publish_options(&self) -> Dict {
+        // What was checked when it arrived can be read.
+        self.options.kwargs().unwrap_or_default()
+    }
 }
 
 /// The testaments of all sessions.
@@ -75,15 +93,19 @@ impl Testaments {
     /// Adds one, unless the session has `count_max` already.
     pub fn add(
         &mut self,
+        ledger: &mut Ledger,
+        limits: &Limits,
         key: SessionKey,
         session: Id,
         mut testament: Testament,
-        count_max: usize,
     ) -> Result<(), String> {
-        let SessionTestaments(testaments) = self.by_session.entry(key).or_default();
-        if testaments.len() >= count_max {
+        let count_max = limits.testaments_per_session_max;
+        if self.of(key).len() >= count_max {
             return Err(format!("the session has testaments_per_session_max = {count_max} testaments"));
         }
+        ledger.admit(limits, Some(key), testament.bytes())?;
+        ledger.recount(Kind::Testaments, Some(key), 0, testament.bytes());
+        let SessionTestaments(testaments) = self.by_session.entry(key).or_default();
         self.n_added += 1;
         testament.serial = self.n_added;
         testament.publication = id_of_testament(session, self.n_added);
@@ -93,10 +115,12 @@ impl Testaments {
     }
 
     /// Forgets those of one scope. Gives how many there were.
-    pub fn flush(&mut self, key: SessionKey, scope: Scope) -> usize {
+    pub fn flush(&mut self, ledger: &mut Ledger, key: SessionKey, scope: Scope) -> usize {
         let Some(SessionTestaments(testaments)) = self.by_session.get_mut(&key) else { return 0 };
         let before = testaments.len();
-        testaments.retain(|testament| testament.scope != scope);
+        let is_flushed = |testament: &mut Testament| testament.scope == scope;
+        let bytes = testaments.extract_if(.., is_flushed).map(|flushed| flushed.bytes()).sum();
+        ledger.recount(Kind::Testaments, Some(key), bytes, 0);
         self.changed.push(TestamentChange::Flushed(key, scope));
         before - testaments.len()
     }
@@ -107,8 +131,10 @@ impl Testaments {
     }
 
     /// Takes those of a session that leaves.
-    pub fn take(&mut self, key: SessionKey) -> SessionTestaments {
-        self.by_session.remove(&key).unwrap_or_default()
+    pub fn take(&mut self, ledger: &mut Ledger, key: SessionKey) -> SessionTestaments {
+        let taken = self.by_session.remove(&key).unwrap_or_default();
+        ledger.recount(Kind::Testaments, Some(key), taken.0.iter().map(Testament::bytes).sum(), 0);
+        taken
     }
 }
 
@@ -117,10 +143,11 @@ impl SessionTestaments {
     /// `origin` is that of the session.
     pub fn publish(&self, scope: Scope, cx: &mut Context, broker: &mut Broker, publisher: &Publisher, origin: Origin) {
         for testament in self.0.iter().filter(|testament| testament.scope == scope) {
-            let disclosed = testament.disclosed || testament.options.bool("disclose_me") == Some(true);
+            let options = testament.publish_options();
+            let disclosed = testament.disclosed || options.bool("disclose_me") == Some(true);
             let publisher = disclosed.then(|| publisher.clone());
-            let Testament { publication, topic, options, payload, .. } = testament;
-            let options = options.clone().with("testament", true);
+            let Testament { publication, topic, payload, .. } = testament;
+            let options = options.with("testament", true);
             if broker.publish(cx, *publication, origin, publisher, topic, &options, payload.clone()).is_err() {
                 cx.out.push(Effect::Drop { reason: DropReason::PublishRefused });
             }

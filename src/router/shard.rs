@@ -15,6 +15,7 @@ use super::speaker::Speaker;
 use super::trace::Tracer;
 use super::turn::Slice;
 use crate::config::{ListenerId, Realm as RealmSettings};
+use crate::kept::Account;
 use crate::limits::Limits;
 use crate::metrics::Stats;
 use crate::realm::Effect;
@@ -127,6 +128,8 @@ pub struct Shard {
     // Static after construction.
     pub node: Rc<NodeInfo>,
     pub limits: Limits,
+    /// What is kept for clients, by realms and connections.
+    pub account: Rc<Account>,
     started: Instant,
 
     // Owned by routing.
@@ -189,10 +192,13 @@ pub struct Shard {
 
 impl Shard {
     pub fn new(node: Rc<NodeInfo>, limits: Limits, started: Instant) -> Shard {
+        let account = Rc::new(Account::default());
+        account.set_bytes_max(limits.kept_bytes_max);
         Shard {
             node,
             event_delay: limits.event_delay_min,
             limits,
+            account,
             started,
             connections: Slab::new(),
             realms: Vec::new(),
@@ -236,6 +242,12 @@ impl Shard {
     /// When the runtime's clock shows this uptime.
     pub fn instant_of(&self, uptime: Duration) -> Instant {
         self.started + uptime
+    }
+
+    /// Takes over the bounds of the node.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.account.set_bytes_max(limits.kept_bytes_max);
+        self.limits = limits;
     }
 
     /// The time, read once per turn and passed on.
@@ -346,12 +358,9 @@ impl Shard {
     /// Opens a realm as configured.
     pub fn add_realm(&mut self, settings: &RealmSettings) -> RealmIndex {
         let now = self.now();
-        let slot = RealmSlot {
-            realm: ClusteredRealm::new(now, &self.node.id, (*settings.core).clone(), rand::random()),
-            settings: settings.clone(),
-            is_clustered: true,
-            served: None,
-        };
+        let mut realm = ClusteredRealm::new(now, &self.node.id, (*settings.core).clone(), rand::random());
+        realm.use_account(self.account.clone());
+        let slot = RealmSlot { realm, settings: settings.clone(), is_clustered: true, served: None };
         let index = RealmIndex(self.realms.len());
         self.realm_names.insert(settings.core.name.clone(), index);
         self.realms.push(Some(slot));

@@ -7,7 +7,7 @@ use super::challenge::{Challenge, Claim, Introduction, Proof, cryptosign_princip
 use super::standing::{DYNAMIC, Fingerprint, STATIC};
 use super::{Context, Session, State, Step};
 use crate::auth::{Secret, mutual, wampcra};
-use crate::limits::{AUTHEXTRA_BYTES_MAX, ID_MAX};
+use crate::limits::{AUTHEXTRA_BYTES_MAX, AUTHEXTRA_MEMORY_MAX, ID_MAX};
 use crate::wamp::{Id, Message, error, feature::Features, uri::UriCheck};
 use crate::wire::{Dict, Value};
 use rand::{CryptoRng, RngExt};
@@ -193,7 +193,8 @@ impl Handshake {
         }
         let authid = details.str("authid").filter(|authid| !authid.is_empty());
         let authextra = details.dict("authextra").cloned().unwrap_or_default();
-        if size_of_dict(&authextra).saturating_add(authid.map_or(0, str::len)) > AUTHEXTRA_BYTES_MAX {
+        let is_bulky = authextra.heap_bytes() > AUTHEXTRA_MEMORY_MAX;
+        if is_bulky || size_of_dict(&authextra).saturating_add(authid.map_or(0, str::len)) > AUTHEXTRA_BYTES_MAX {
             let sentence = format!("authid and authextra of HELLO take more than {AUTHEXTRA_BYTES_MAX} bytes");
             return Err(Refusal(error::LIMIT_EXCEEDED, sentence));
         }

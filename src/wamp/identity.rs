@@ -1,7 +1,7 @@
 //! Who a session is, as both `session` (which finds it out) and `realm` (which routes by it) understand it.
 
 use super::{Id, feature::Features};
-use crate::wire::Dict;
+use crate::wire::{Dict, allocated};
 
 /// A session's place in its shard: small, dense, reused after the session has left. It never leaves the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,3 +23,16 @@ pub struct Identity {
     /// What the client announced in HELLO.
     pub features: Features,
 }
+
+impl Identity {
+    /// The memory that it takes among the members of a realm.
+    pub fn bytes(&self) -> usize {
+        let words = [&self.authid, &self.authrole, &self.authmethod, &self.authprovider];
+        let words = words.iter().map(|word| allocated(word.capacity()));
+        let dicts = [self.authextra.heap_bytes(), self.transport.heap_bytes()];
+        words.chain(dicts).fold(MEMBER_BYTES, usize::saturating_add)
+    }
+}
+
+/// The identity with what a realm notes beside it, and its places in the tables of members.
+const MEMBER_BYTES: usize = allocated(size_of::<Identity>() + 80) + 64;

@@ -2,7 +2,7 @@
 //! `options`); what the application sends is an opaque `Payload`.
 
 use super::Id;
-use crate::wire::{Dict, Payload};
+use crate::wire::{Dict, Payload, allocated};
 
 /// The integer that starts a message, as a constant per type.
 pub type Code = u64;
@@ -223,6 +223,20 @@ impl Message {
             Message::Interrupt { .. } => "INTERRUPT",
             Message::Yield { .. } => "YIELD",
             Message::EventReceived { .. } => "EVENT_RECEIVED",
+        }
+    }
+
+    /// The memory that a request takes beside its own place: what PUBLISH, SUBSCRIBE, CALL or REGISTER carries.
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Message::Publish { options, topic: uri, payload, .. }
+            | Message::Call { options, procedure: uri, payload, .. } => {
+                options.heap_bytes().saturating_add(allocated(uri.capacity())).saturating_add(payload.heap_bytes())
+            }
+            Message::Subscribe { options, topic: uri, .. } | Message::Register { options, procedure: uri, .. } => {
+                options.heap_bytes().saturating_add(allocated(uri.capacity()))
+            }
+            _ => 0,
         }
     }
 

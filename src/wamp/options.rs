@@ -35,6 +35,12 @@ pub fn check(message: Code, dict: &Dict) -> Result<(), WrongOption> {
     Ok(())
 }
 
+/// Forgets the options that the router knows nothing of, where nobody is told of them.
+pub fn forget_unknown(message: Code, dict: &mut Dict) {
+    let groups = known(message);
+    dict.retain(|key| groups.iter().flat_map(|group| group.iter()).any(|(name, _)| *name == key));
+}
+
 /// Whether options or details say that the payload is one binary which the router carries and cannot read.
 pub fn is_passthru(dict: &Dict) -> bool {
     ["ppt_scheme", "enc_algo"].iter().any(|key| dict.get(key).is_some_and(|value| *value != Value::Null))

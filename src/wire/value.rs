@@ -191,6 +191,14 @@ impl Dict {
         self.0.push((key, value));
     }
 
+    /// Removes the pairs whose key does not fulfil `condition`.
+    pub fn retain(&mut self, condition: impl Fn(&str) -> bool) {
+        self.0.retain(|(key, _)| condition(key));
+        if self.0.len() < self.0.capacity() / 4 {
+            self.0.shrink_to_fit();
+        }
+    }
+
     pub fn remove(&mut self, key: &str) -> Option<Value> {
         let index = self.0.iter().position(|(k, _)| k == key)?;
         Some(self.0.remove(index).1)

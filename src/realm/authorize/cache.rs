@@ -2,9 +2,13 @@
 
 use super::Demand;
 use super::question::Answer;
+use crate::kept::Kind;
 use crate::limits::Limits;
+use crate::realm::ledger::Ledger;
+use crate::realm::pattern::hashed;
 use crate::time::Now;
 use crate::wamp::Identity;
+use crate::wire::allocated;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
@@ -30,15 +34,24 @@ impl CacheKey {
     }
 }
 
+impl CacheKey {
+    /// The memory that an answer takes with its two keys.
+    fn bytes(&self) -> usize {
+        let words = [&self.authrole, &self.authid, &self.demand.uri];
+        let words: usize = words.iter().map(|word| allocated(word.len())).sum();
+        2 * words + hashed(size_of::<(CacheKey, Answer)>()) + size_of::<(Duration, CacheKey)>() * 3 / 2
+    }
+}
+
 impl AnswerCache {
-    pub(super) fn answer(&mut self, key: &CacheKey, now: Now) -> Option<Answer> {
-        self.expire(now);
+    pub(super) fn answer(&mut self, key: &CacheKey, now: Now, ledger: &mut Ledger) -> Option<Answer> {
+        self.expire(now, ledger);
         self.answers.get(key).copied()
     }
 
-    /// Keeps an answer; when there are too many, the oldest goes.
-    pub(super) fn insert(&mut self, key: CacheKey, answer: Answer, now: Now, limits: &Limits) {
-        self.expire(now);
+    /// Keeps an answer; when there are too many, the oldest goes. When nothing more may be kept, it is not.
+    pub(super) fn insert(&mut self, key: CacheKey, answer: Answer, now: Now, limits: &Limits, ledger: &mut Ledger) {
+        self.expire(now, ledger);
         if limits.authorizer_cache_max == 0 {
             return;
         }
@@ -49,20 +62,32 @@ impl AnswerCache {
             return;
         }
         while self.answers.len() >= limits.authorizer_cache_max {
-            self.remove_oldest();
+            self.remove_oldest(ledger);
         }
+        if ledger.admit(limits, None, key.bytes()).is_err() {
+            return;
+        }
+        ledger.keep(Kind::Questions, key.bytes());
         self.expiring.push_back((now.uptime.saturating_add(limits.authorizer_cache_ttl), key.clone()));
         self.answers.insert(key, answer);
     }
 
-    fn expire(&mut self, now: Now) {
-        while self.expiring.front().is_some_and(|(at, _)| *at <= now.uptime) {
-            self.remove_oldest();
+    /// Forgets all answers.
+    pub(super) fn clear(&mut self, ledger: &mut Ledger) {
+        while !self.expiring.is_empty() {
+            self.remove_oldest(ledger);
         }
     }
 
-    fn remove_oldest(&mut self) {
+    fn expire(&mut self, now: Now, ledger: &mut Ledger) {
+        while self.expiring.front().is_some_and(|(at, _)| *at <= now.uptime) {
+            self.remove_oldest(ledger);
+        }
+    }
+
+    fn remove_oldest(&mut self, ledger: &mut Ledger) {
         if let Some((_, key)) = self.expiring.pop_front() {
+            ledger.release(Kind::Questions, key.bytes());
             self.answers.remove(&key);
         }
     }
@@ -88,13 +113,14 @@ mod tests {
         let start = Now::epoch();
         let later = start.after(Duration::from_secs(5));
         let mut cache = AnswerCache::default();
-        cache.insert(key("a"), yes, start, &limits);
-        cache.insert(key("b"), yes, later, &limits);
-        assert_eq!(cache.answer(&key("a"), later), Some(yes));
-        cache.insert(key("c"), yes, later, &limits);
-        assert_eq!(cache.answer(&key("a"), later), None, "the oldest made room");
-        assert_eq!(cache.answer(&key("b"), start.after(Duration::from_secs(14))), Some(yes));
-        assert_eq!(cache.answer(&key("b"), start.after(Duration::from_secs(15))), None, "it has expired");
-        assert_eq!((cache.answers.len(), cache.expiring.len()), (0, 0));
+        let ledger = &mut Ledger::default();
+        cache.insert(key("a"), yes, start, &limits, ledger);
+        cache.insert(key("b"), yes, later, &limits, ledger);
+        assert_eq!(cache.answer(&key("a"), later, ledger), Some(yes));
+        cache.insert(key("c"), yes, later, &limits, ledger);
+        assert_eq!(cache.answer(&key("a"), later, ledger), None, "the oldest made room");
+        assert_eq!(cache.answer(&key("b"), start.after(Duration::from_secs(14)), ledger), Some(yes));
+        assert_eq!(cache.answer(&key("b"), start.after(Duration::from_secs(15)), ledger), None, "it has expired");
+        assert_eq!((cache.answers.len(), cache.expiring.len(), ledger.tally().total()), (0, 0, 0));
     }
 }

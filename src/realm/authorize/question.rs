@@ -2,8 +2,9 @@
 
 use super::{Demand, Verdict, refused};
 use crate::realm::effect::CallError;
+use crate::realm::pattern::hashed;
 use crate::wamp::{Identity, Message, SessionKey};
-use crate::wire::{Payload, Value};
+use crate::wire::{Payload, Value, allocated};
 use std::collections::{BTreeSet, HashMap};
 
 /// A message that waits for the answer of an authorizer. A client is suspended meanwhile, so it has only one; a link
@@ -13,9 +14,26 @@ pub struct Question {
     pub session: SessionKey,
     /// The client of another node for which a link asks.
     pub asker: Option<Box<Identity>>,
+    /// Without its options.
     pub message: Message,
+    /// As the arguments by keyword of a payload: encoded, lists take a fraction of the memory.
+    pub options: Payload,
     /// What was asked about the message. A message may make more than one demand, one after the other.
     pub demand: Demand,
+}
+
+impl Question {
+    /// The memory that it takes.
+    pub fn bytes(&self) -> usize {
+        let asker = self.asker.as_ref().map_or(0, |asker| asker.bytes());
+        let own = hashed(size_of::<(u64, Question)>()) + 2 * size_of::<(SessionKey, u64)>();
+        own + asker + self.message.heap_bytes() + self.options.heap_bytes() + allocated(self.demand.uri.len())
+    }
+
+    /// The session that is charged for it: for what a link asks, the link.
+    pub fn payer(&self) -> Option<SessionKey> {
+        Some(self.session)
+    }
 }
 
 /// All questions that are open.
@@ -65,13 +83,14 @@ impl Questions {
         Some(question)
     }
 
-    pub(super) fn forget(&mut self, session: SessionKey) -> bool {
+    /// Takes out all of a session.
+    pub(super) fn forget(&mut self, session: SessionKey) -> Vec<Question> {
         let tokens: Vec<u64> = self.tokens_of(session).collect();
-        for token in &tokens {
-            self.by_session.remove(&(session, *token));
-            self.by_token.remove(token);
-        }
-        !tokens.is_empty()
+        let forget = |token: u64| {
+            self.by_session.remove(&(session, token));
+            self.by_token.remove(&token)
+        };
+        tokens.into_iter().filter_map(forget).collect()
     }
 
     fn tokens_of(&self, session: SessionKey) -> impl Iterator<Item = u64> {

@@ -74,6 +74,11 @@ impl Histories {
         self.by_place.contains_key(&place)
     }
 
+    /// The memory that all entries take.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(super) fn places(&self) -> Vec<usize> {
         self.by_place.keys().copied().collect()
     }

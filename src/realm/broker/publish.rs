@@ -2,6 +2,7 @@
 
 use super::{Broker, Subscription, filter::Filter};
 use crate::drop::DropReason;
+use crate::kept::Kind;
 use crate::realm::carriage;
 use crate::realm::ids::{IdKind, id_of, random_id};
 use crate::realm::{Context, Effect, Member, MemberKind, Members, MetaEvent, Origin};
@@ -114,7 +115,7 @@ impl Broker {
     /// Keeps an event that another node has retained, unless there is a newer one here.
     pub fn merge_retained(
         &mut self,
-        cx: &Context,
+        cx: &mut Context,
         topic: &str,
         options: &Dict,
         payload: Payload,
@@ -156,13 +157,13 @@ impl Broker {
     }
 
     /// Reads the lists and retains the event where the options ask for it. After this the publication takes place.
-    fn accept<'a>(&mut self, cx: &Context, mut publication: Publication<'a>) -> Result<Publication<'a>, String> {
+    fn accept<'a>(&mut self, cx: &mut Context, mut publication: Publication<'a>) -> Result<Publication<'a>, String> {
         publication.filter = Filter::from_options(publication.options, &cx.config.limits)?;
         if publication.options.bool("retain") == Some(true) {
             if publication.origin == Origin::Client {
                 publication.published = self.retained.next_moment(publication.published);
             }
-            self.retained.retain(&publication, &cx.config.limits)?;
+            self.retained.retain(&publication, &cx.config.limits, cx.ledger)?;
         }
         Ok(publication)
     }
@@ -191,8 +192,12 @@ impl Broker {
         for place in matches.drain(..) {
             let Some(subscription) = self.subscriptions.get(place) else { continue };
             let details = publication.details_for(subscription.policy);
-            let bytes_max = cx.config.limits.history_bytes_max;
-            self.histories.record(place, publication, &details, cx.now.wall, bytes_max);
+            if self.histories.has(place) {
+                let room = self.histories.bytes().saturating_add(cx.ledger.room(&cx.config.limits));
+                let bytes_max = cx.config.limits.history_bytes_max.min(room);
+                self.histories.record(place, publication, &details, cx.now.wall, bytes_max);
+                cx.ledger.post(Kind::History, self.histories.bytes());
+            }
             let event = |details| Message::Event {
                 subscription: subscription.id,
                 publication: publication.id,

@@ -1,7 +1,9 @@
 //! Retained events: the latest of each topic, for those who subscribe later and ask for it.
 
 use super::{Broker, Publication, filter::Filter};
+use crate::kept::Kind;
 use crate::limits::Limits;
+use crate::realm::ledger::Ledger;
 use crate::realm::{Context, Effect, carriage};
 use crate::wamp::{Id, Identity, Message, SessionKey, uri::Match};
 use crate::wire::{Dict, Payload, allocated};
@@ -67,7 +69,12 @@ impl RetainedEvents {
 
     /// Keeps a publication instead of those that it replaces, or says which limit is in the way. What is older than
     /// what is kept is not; so all nodes keep the same, in whatever order they come to know of it.
-    pub(super) fn retain(&mut self, publication: &Publication, limits: &Limits) -> Result<(), String> {
+    pub(super) fn retain(
+        &mut self,
+        publication: &Publication,
+        limits: &Limits,
+        ledger: &mut Ledger,
+    ) -> Result<(), String> {
         let topic = publication.topic;
         let old = self.by_topic.get(topic).map_or(&[][..], Vec::as_slice);
         if old.iter().any(|event| event.publication == publication.id) {
@@ -106,6 +113,8 @@ impl RetainedEvents {
         if bytes > limits.retained_bytes_max {
             return Err(format!("the realm's retained events fill retained_bytes_max = {}", limits.retained_bytes_max));
         }
+        ledger.admit(limits, None, bytes.saturating_sub(self.bytes))?;
+        ledger.post(Kind::Retained, bytes);
         let kept: Vec<RetainedEvent> = kept.into_iter().cloned().collect();
         (self.count, self.bytes) = (count, bytes);
         self.by_topic.insert(topic.to_owned(), kept);
@@ -228,7 +237,7 @@ mod tests {
             payload: Payload::from_values(vec![id.into()], Dict::new()),
             filter,
         };
-        retained.retain(&publication, &Limits::default()).expect("no limit is near");
+        retained.retain(&publication, &Limits::default(), &mut Ledger::default()).expect("no limit is near");
     }
 
     fn kept(retained: &RetainedEvents) -> Vec<Id> {

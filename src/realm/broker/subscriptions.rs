@@ -1,14 +1,18 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
 use super::{Broker, receivers};
+use crate::kept::Kind;
 use crate::realm::holdings::Holding;
 use crate::realm::ids::{Asked, IdKind, id_of};
+use crate::realm::ledger::Ledger;
+use crate::realm::pattern::{PatternTable, hashed};
 use crate::realm::{Context, Effect, MemberKind, Members, timestamp};
 use crate::time::Now;
 use crate::wamp::message::code;
 use crate::wamp::uri::{Match, is_reserved};
 use crate::wamp::{Id, Message, SessionKey, error};
-use crate::wire::Dict;
+use crate::wire::{Dict, allocated};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A topic, or a pattern of topics, that somebody listens to.
@@ -59,9 +63,10 @@ impl Broker {
         let held = self.held.get(&key);
         let known = self.by_pattern.value(topic, policy).copied();
         let again = known.is_some_and(|place| held.is_some_and(|held| held.contains_key(&place)));
-        let count_max = cx.config.limits.subscriptions_per_session_max;
-        if !again && kind == MemberKind::Client && held.is_some_and(|held| held.len() >= count_max) {
-            let sentence = format!("the session has subscriptions_per_session_max = {count_max} subscriptions");
+        if !again
+            && kind == MemberKind::Client
+            && let Err(sentence) = self.admit(cx, key, topic, policy)
+        {
             let message = Message::error(code::SUBSCRIBE, request, error::LIMIT_EXCEEDED, sentence);
             cx.out.push(Effect::Send { to: key, message });
             return;
@@ -78,6 +83,22 @@ impl Broker {
         if options.bool("get_retained") == Some(true) {
             self.send_retained(cx, key, place);
         }
+    }
+
+    /// Whether a client may have one more subscription. The error is a sentence for it.
+    fn admit(&self, cx: &Context, key: SessionKey, topic: &str, policy: Match) -> Result<(), String> {
+        let count_max = cx.config.limits.subscriptions_per_session_max;
+        if self.held.get(&key).is_some_and(|held| held.len() >= count_max) {
+            return Err(format!("the session has subscriptions_per_session_max = {count_max} subscriptions"));
+        }
+        cx.ledger.admit(&cx.config.limits, Some(key), bytes_alone(topic, policy))
+    }
+
+    /// Tells the ledger what all subscriptions take.
+    pub(super) fn post_subscriptions(&self, ledger: &mut Ledger) {
+        let objects = self.subscriptions.len() * SUBSCRIPTION_BYTES + self.uri_bytes + self.by_pattern.heap_bytes();
+        let held = self.held.len() * HOLDER_BYTES + self.n_held * HELD_BYTES;
+        ledger.post(Kind::Subscriptions, objects + held);
     }
 
     /// The generation of the id that a client's subscription is to have: that of the subscription which exists, if one
@@ -189,6 +210,7 @@ impl Broker {
             clients: Vec::new(),
             peers: Vec::new(),
         });
+        self.uri_bytes += allocated(uri.len());
         self.by_id.insert(id, place);
         self.by_pattern.insert(uri, policy, place);
         place
@@ -199,6 +221,7 @@ impl Broker {
         let Some(subscription) = self.subscriptions.get(place) else { return };
         if subscription.clients.is_empty() && subscription.peers.is_empty() && !self.histories.has(place) {
             let subscription = self.subscriptions.remove(place);
+            self.uri_bytes -= allocated(subscription.uri.len());
             self.by_id.remove(&subscription.id);
             self.by_pattern.remove(&subscription.uri, subscription.policy);
         }
@@ -218,7 +241,9 @@ impl Broker {
         let Some(subscription) = self.subscriptions.get_mut(place) else { return place };
         let receivers = receivers(subscription, kind);
         self.held.entry(key).or_default().insert(place, receivers.len());
+        self.n_held += 1;
         receivers.push(key);
+        cx.ledger.charge(key, bytes_alone(topic, policy));
         if !was_visible && kind == MemberKind::Client {
             self.changed.insert((policy, topic.to_owned()));
         }
@@ -230,6 +255,7 @@ impl Broker {
             let (id, details) = (subscription.id, Some(subscription.details()));
             cx.tell_holding(Holding { session, kind: IdKind::Subscription, id, details }, !was_visible);
         }
+        self.post_subscriptions(cx.ledger);
         place
     }
 
@@ -237,10 +263,12 @@ impl Broker {
         let Some(kind) = cx.members.member(key).map(|member| member.kind) else { return };
         let Some(held) = self.held.get_mut(&key) else { return };
         let Some(position) = held.remove(&place) else { return };
+        self.n_held = self.n_held.saturating_sub(1);
         if held.is_empty() {
             self.held.remove(&key);
         }
         let Some(subscription) = self.subscriptions.get_mut(place) else { return };
+        cx.ledger.discharge(key, bytes_alone(&subscription.uri, subscription.policy));
         let receivers = receivers(subscription, kind);
         receivers.swap_remove(position);
         // The last receiver has moved to the place that became free.
@@ -261,8 +289,23 @@ impl Broker {
             self.changed.insert((subscription.policy, subscription.uri.clone()));
         }
         self.release_if_unused(place);
+        self.post_subscriptions(cx.ledger);
     }
 }
+
+/// What a subscription of this pattern would take that nobody else had.
+fn bytes_alone(uri: &str, policy: Match) -> usize {
+    SUBSCRIPTION_BYTES + HELD_BYTES + allocated(uri.len()) + PatternTable::<usize>::bytes_alone(uri, policy)
+}
+
+/// A subscription's place, that of its id, and a first receiver.
+const SUBSCRIPTION_BYTES: usize =
+    size_of::<Subscription>() * 3 / 2 + hashed(size_of::<(Id, usize)>()) + allocated(4 * size_of::<SessionKey>());
+/// That one member has one subscription.
+const HELD_BYTES: usize = 2 * size_of::<(usize, usize)>();
+/// That a member has any: the map of them, and the first node of it.
+const HOLDER_BYTES: usize =
+    hashed(size_of::<(SessionKey, BTreeMap<usize, usize>)>()) + 12 * size_of::<(usize, usize)>();
 
 /// Which of its ids a subscription has on the node that a link is of.
 fn generation(options: &Dict) -> u32 {

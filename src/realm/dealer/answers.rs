@@ -5,6 +5,7 @@ use super::calls::{Call, CallKey, Invocation, Slot, Work};
 use super::routing::{copy_carried, nobody};
 use super::{Caller, Dealer};
 use crate::drop::DropReason;
+use crate::kept::Kind;
 use crate::realm::effect::CallError;
 use crate::realm::{Context, Effect, MemberKind};
 use crate::wamp::message::code;
@@ -107,6 +108,7 @@ impl Dealer {
         let Some(invocation) = self.calls.unassign(key) else { return };
         let Some(call) = self.calls.call_mut(key) else { return };
         call.tried.insert(invocation.callee);
+        call.recount(cx.ledger);
         let is_link = cx.members.member(invocation.callee).is_some_and(|member| member.kind != MemberKind::Client);
         if call.payload.is_some() {
             self.route(cx, key);
@@ -176,14 +178,15 @@ impl Dealer {
     }
 
     fn finish(&mut self, cx: &mut Context, call: CallKey, answer: Answer) -> Option<Call> {
-        let call = self.take(call)?;
+        let call = self.take(cx, call)?;
         send_answer(cx, call.caller, call.request, answer);
         Some(call)
     }
 
     /// Takes a call out of all tables. Nobody is told.
-    pub(super) fn take(&mut self, key: CallKey) -> Option<Call> {
+    pub(super) fn take(&mut self, cx: &mut Context, key: CallKey) -> Option<Call> {
         let call = self.calls.remove(key)?;
+        cx.ledger.recount(Kind::Calls, call.payer(), call.charged, 0);
         self.awaited.remove(&call, key);
         if let Caller::Session(caller) = call.caller {
             self.departures.relieve(caller);

@@ -122,10 +122,11 @@ impl Dealer {
     }
 
     /// Lets a call wait for whoever comes back.
-    pub(super) fn wait_for_return(&mut self, cx: &Context, key: CallKey) {
+    pub(super) fn wait_for_return(&mut self, cx: &mut Context, key: CallKey) {
         let Some(call) = self.calls.call_mut(key) else { return };
         call.registration = AWAITED;
         call.tried.clear();
+        call.recount(cx.ledger);
         self.awaited.waiting.insert((call.procedure.clone(), key));
         self.calls.set_end(key, Some(cx.now.uptime + RETURN_MAX));
     }

@@ -2,9 +2,12 @@
 //! invocation and by the time at which they end.
 
 use super::Caller;
+use crate::kept::Kind;
 use crate::realm::Origin;
+use crate::realm::ledger::Ledger;
+use crate::realm::pattern::hashed;
 use crate::wamp::{Id, SessionKey};
-use crate::wire::{Dict, Payload};
+use crate::wire::{Dict, Payload, allocated};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -42,6 +45,8 @@ pub(super) struct Call {
     /// The uptime at which the call ends in any case.
     pub(super) end: Option<Duration>,
     pub(super) deadline: Option<Duration>,
+    /// What is counted for the call, see `Call::bytes`.
+    pub(super) charged: usize,
 }
 
 /// Where a call is.
@@ -99,6 +104,26 @@ pub(super) struct Calls {
 }
 
 impl Call {
+    /// The memory that the call takes, with its places in all tables.
+    pub(super) fn bytes(&self) -> usize {
+        let payload = self.payload.as_ref().map_or(0, Payload::heap_bytes);
+        let details = self.invocation().and_then(|invocation| invocation.details.as_ref()).map_or(0, Dict::heap_bytes);
+        let tried = self.tried.len() * allocated(size_of::<SessionKey>());
+        CALL_BYTES + self.options.heap_bytes() + allocated(self.procedure.len()) + payload + details + tried
+    }
+
+    /// The session that is charged for the call.
+    pub(super) fn payer(&self) -> Option<SessionKey> {
+        if let Caller::Session(session) = self.caller { Some(session) } else { None }
+    }
+
+    /// Counts anew what the call takes, after it has come or changed.
+    pub(super) fn recount(&mut self, ledger: &mut Ledger) {
+        let bytes = self.bytes();
+        ledger.recount(Kind::Calls, self.payer(), self.charged, bytes);
+        self.charged = bytes;
+    }
+
     pub(super) fn invocation(&self) -> Option<&Invocation> {
         if let Place::Invoked(invocation) = &self.place { Some(invocation) } else { None }
     }
@@ -283,3 +308,8 @@ fn remove_from<K: Eq + std::hash::Hash, V>(maps: &mut HashMap<K, BTreeMap<Id, V>
         }
     }
 }
+
+/// A call's place, and those under its request, its invocation, its time and in a queue; the nodes of the trees are
+/// half full, because what comes later is greater.
+const CALL_BYTES: usize = hashed(size_of::<(CallKey, Call)>())
+    + 2 * (size_of::<(Id, CallKey)>() + size_of::<(Id, Work)>() + size_of::<(Duration, CallKey)>());

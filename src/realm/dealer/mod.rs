@@ -21,7 +21,8 @@ mod tests;
 pub use departures::Farewell;
 pub use registrations::{Invoke, LocalCallees, Registration};
 
-use super::{Context, MemberKind};
+use super::{Context, MemberKind, ledger::Ledger};
+use crate::kept::Kind;
 use crate::wamp::parts::OpenInputs;
 use crate::wamp::uri::Match;
 use crate::wamp::{Id, SessionKey, error};
@@ -111,7 +112,7 @@ impl Dealer {
         self.departures.remove(key);
         let caller = Caller::Session(key);
         for call in self.calls.of_caller(caller) {
-            let Some(call) = self.take(call) else { continue };
+            let Some(call) = self.take(cx, call) else { continue };
             if call.invocation().is_some_and(|invocation| invocation.callee != key) {
                 self.abandon(cx, call, Some(error::CANCELED));
             }
@@ -197,6 +198,16 @@ impl Dealer {
             n_queued += registration.queue.len();
         }
         assert_eq!(n_queued, self.calls.iter().filter(|(_, call)| call.invocation().is_none()).count());
+    }
+
+    /// Asserts that the ledger has what registrations and calls take. For tests and simulations.
+    pub fn check_kept(&self, ledger: &Ledger) {
+        assert_eq!(ledger.tally().of(Kind::Registrations), self.registrations.bytes());
+        let charged = self.calls.iter().map(|(_, call)| call.charged).sum::<usize>();
+        assert_eq!(ledger.tally().of(Kind::Calls), charged);
+        for (_, call) in self.calls.iter() {
+            assert_eq!(call.charged, call.bytes(), "{call:?}");
+        }
     }
 
     /// Whether nothing is registered and nobody waits for anything.

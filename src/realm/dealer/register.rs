@@ -1,7 +1,8 @@
 //! REGISTER, UNREGISTER and revocation: how callees come and go, and what the meta events say of it.
 
 use super::Dealer;
-use super::registrations::{Callee, Invoke, Registration};
+use super::registrations::{Callee, Invoke, Registration, bytes_alone};
+use crate::kept::Kind;
 use crate::realm::holdings::Holding;
 use crate::realm::ids::{Asked, IdKind};
 use crate::realm::{Context, Effect, Member, MemberKind, Members};
@@ -78,6 +79,8 @@ impl Dealer {
             let sentence = format!("registrations_per_session_max is {registrations_max}");
             return Err((error::LIMIT_EXCEEDED, sentence));
         }
+        let bytes = bytes_alone(&procedure, policy);
+        cx.ledger.admit(&cx.config.limits, Some(key), bytes).map_err(|sentence| (error::LIMIT_EXCEEDED, sentence))?;
         let id = match existing {
             Some(id) if force => self.replace(cx, id, key, invoke, asked),
             Some(id) => id,
@@ -221,6 +224,7 @@ impl Dealer {
             cx.tell_holding(Holding { session, kind: IdKind::Registration, id, details }, is_only);
             self.changed.insert((registration.policy, registration.uri.clone()));
         }
+        cx.ledger.charge(key, bytes_alone(&registration.uri, registration.policy));
         self.n_callees_added += 1;
         let concurrency = options.uint("concurrency").map(|limit| u32::try_from(limit).unwrap_or(u32::MAX).max(1));
         let callee = Callee {
@@ -240,6 +244,7 @@ impl Dealer {
             forward_timeout: options.bool("forward_timeout") == Some(true),
         };
         self.registrations.add_callee(id, callee);
+        cx.ledger.post(Kind::Registrations, self.registrations.bytes());
     }
 
     /// A link registers again what it has when its node's callees have become more or fewer.
@@ -270,6 +275,10 @@ impl Dealer {
     fn take_callee(&mut self, cx: &mut Context, id: Id, key: SessionKey) -> Option<Registration> {
         let removed = self.registrations.remove_callee(id, key)?;
         self.calls.forget_slots(key, removed.callee.serial);
+        cx.ledger.post(Kind::Registrations, self.registrations.bytes());
+        if let Some(registration) = removed.deleted.as_ref().or(self.registrations.registration(id)) {
+            cx.ledger.discharge(key, bytes_alone(&registration.uri, registration.policy));
+        }
         if let Some(deleted) = removed.deleted.as_ref().filter(|_| removed.callee.is_leaving()) {
             self.await_return(cx, deleted.policy, &deleted.uri);
         }

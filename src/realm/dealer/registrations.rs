@@ -2,11 +2,11 @@
 
 use super::calls::{CallKey, Slot};
 use crate::realm::ids::{IdKind, id_of};
-use crate::realm::pattern::PatternTable;
+use crate::realm::pattern::{PatternTable, hashed};
 use crate::realm::{MemberKind, Origin, timestamp};
 use crate::wamp::feature::Features;
 use crate::wamp::{Id, SessionKey, uri::Match};
-use crate::wire::Dict;
+use crate::wire::{Dict, allocated};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -78,6 +78,9 @@ pub(super) struct Registrations {
     by_id: BTreeMap<Id, Registration>,
     by_pattern: PatternTable<Id>,
     by_session: HashMap<SessionKey, BTreeSet<Id>>,
+    /// What all registrations take, see `Registration::bytes`.
+    bytes: usize,
+    n_callees: usize,
 }
 
 impl Registration {
@@ -121,6 +124,11 @@ impl Registration {
         if let Some(first) = self.callees.iter().min_by_key(|callee| callee.since) {
             self.invoke = first.invoke;
         }
+    }
+
+    /// The memory that it takes with its place in the table, apart from the calls in its queue.
+    fn bytes(&self) -> usize {
+        REGISTRATION_BYTES + allocated(self.uri.len()) + allocated(self.callees.capacity() * size_of::<Callee>())
     }
 
     fn position(&self, session: SessionKey) -> Option<usize> {
@@ -180,6 +188,12 @@ impl Invoke {
 }
 
 impl Registrations {
+    /// The memory that all registrations take.
+    pub(super) fn bytes(&self) -> usize {
+        let held = self.by_session.len() * HOLDER_BYTES + self.n_callees * HELD_BYTES;
+        self.bytes + self.by_pattern.heap_bytes() + held
+    }
+
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Registration> {
         self.by_id.values_mut()
     }
@@ -241,9 +255,11 @@ impl Registrations {
     ) -> Id {
         let id = id_of(IdKind::Registration, policy, &uri, generation, |id| self.by_id.contains_key(&id));
         self.by_pattern.insert(&uri, policy, id);
-        let (callees, queue) = (Vec::new(), BTreeSet::new());
+        // Most have one.
+        let (callees, queue) = (Vec::with_capacity(1), BTreeSet::new());
         let registration =
             Registration { id, uri, policy, invoke, generation, created, callees, turn: 0, turn_calls: 0, queue };
+        self.bytes += registration.bytes();
         self.by_id.insert(id, registration);
         id
     }
@@ -251,7 +267,10 @@ impl Registrations {
     pub(super) fn add_callee(&mut self, id: Id, callee: Callee) {
         if let Some(registration) = self.by_id.get_mut(&id) {
             self.by_session.entry(callee.session).or_default().insert(id);
+            self.n_callees += 1;
+            self.bytes -= registration.bytes();
             registration.callees.push(callee);
+            self.bytes += registration.bytes();
             registration.agree();
         }
     }
@@ -261,6 +280,7 @@ impl Registrations {
         let registration = self.by_id.get_mut(&id)?;
         let index = registration.position(session)?;
         let callee = registration.callees.remove(index);
+        self.n_callees -= 1;
         if index < registration.turn {
             registration.turn -= 1;
         } else if index == registration.turn {
@@ -276,6 +296,7 @@ impl Registrations {
         }
         let deleted = if is_last { self.by_id.remove(&id) } else { None };
         if let Some(registration) = &deleted {
+            self.bytes -= registration.bytes();
             self.by_pattern.remove(&registration.uri, registration.policy);
         }
         Some(Removed { callee, deleted })
@@ -297,6 +318,8 @@ impl Registrations {
             n_callees += registration.callees.len();
         }
         assert_eq!(n_callees, self.by_session.values().map(BTreeSet::len).sum::<usize>());
+        assert_eq!(n_callees, self.n_callees);
+        assert_eq!(self.bytes, self.by_id.values().map(Registration::bytes).sum::<usize>());
         assert!(self.by_session.values().all(|ids| !ids.is_empty()));
     }
 }
@@ -308,3 +331,16 @@ pub(super) struct Removed {
     /// The registration, if this was its last callee.
     pub(super) deleted: Option<Registration>,
 }
+
+/// What a registration of this pattern would take that nobody else had.
+pub(super) fn bytes_alone(uri: &str, policy: Match) -> usize {
+    let pattern = PatternTable::<Id>::bytes_alone(uri, policy);
+    REGISTRATION_BYTES + HELD_BYTES + allocated(uri.len()) + allocated(size_of::<Callee>()) + pattern
+}
+
+/// A registration's place in the table, of which the nodes are two thirds full.
+const REGISTRATION_BYTES: usize = size_of::<(Id, Registration)>() * 3 / 2;
+/// That one member has one registration.
+const HELD_BYTES: usize = 2 * size_of::<Id>();
+/// That a member has any.
+const HOLDER_BYTES: usize = hashed(size_of::<(SessionKey, BTreeSet<Id>)>()) + 12 * size_of::<Id>();

@@ -67,7 +67,7 @@ impl Dealer {
             let (error, sentence) = nobody(origin, &procedure);
             return send_answer(cx, caller, request, Answer::error(error, &sentence));
         };
-        let call = self.calls.insert(Call {
+        let mut call = Call {
             caller,
             request,
             origin,
@@ -82,9 +82,18 @@ impl Dealer {
             gap_max: timeout(&options).filter(|_| origin == Origin::Client),
             gap_end: None,
             end: end(cx),
-            options,
+            options: kept_options(options),
             deadline: None,
-        });
+            charged: 0,
+        };
+        // The router's own calls are as few as the messages that wait for them.
+        if let Some(payer) = call.payer().map(|key| (origin == Origin::Client).then_some(key))
+            && let Err(sentence) = cx.ledger.admit(&cx.config.limits, payer, call.bytes())
+        {
+            return send_answer(cx, caller, request, Answer::error(error::LIMIT_EXCEEDED, &sentence));
+        }
+        call.recount(cx.ledger);
+        let call = self.calls.insert(call);
         self.calls.start_timer(call, cx.now.uptime);
         if is_awaited {
             self.wait_for_return(cx, call);
@@ -126,6 +135,7 @@ impl Dealer {
         call.input_open = options.bool("progress") == Some(true);
         // Nobody else could take the call without this part of it.
         call.payload = None;
+        call.recount(cx.ledger);
         let (registration, input_open) = (call.registration, call.input_open);
         let Some(invocation) = call.invocation_mut().filter(|invocation| !invocation.interrupted) else { return };
         invocation.continued = true;
@@ -183,6 +193,7 @@ impl Dealer {
             Some(registration) => {
                 call.registration = registration;
                 call.tried.clear();
+                call.recount(cx.ledger);
                 self.route(cx, key);
             }
             None if is_awaited => self.wait_for_return(cx, key),
@@ -263,6 +274,9 @@ impl Dealer {
             call.gap_max = timeout(&call.options).map(|gap| gap.saturating_mul(FORWARDED_TIMEOUT_FACTOR));
         }
         self.calls.assign(key, invocation);
+        if let Some(call) = self.calls.call_mut(key) {
+            call.recount(cx.ledger);
+        }
         if is_forwarded {
             self.calls.start_timer(key, cx.now.uptime);
         }
@@ -367,10 +381,21 @@ fn disclose_caller(cx: &Context, call: &Call, details: &mut Dict) {
     }
 }
 
+/// The options of a CALL that matter until it ends. What nobody looks at is not kept.
+fn kept_options(mut options: Dict) -> Dict {
+    options.retain(|key| KEPT.contains(&key) || is_carried(key));
+    options
+}
+
+/// Whether an option is what one application tells the other about its payload.
+fn is_carried(key: &str) -> bool {
+    key.starts_with("ppt_") || key.starts_with("enc_") || key == "transaction_hash"
+}
+
 /// Copies what one application tells the other about its payload. `to` has none of these keys yet.
 pub(super) fn copy_carried(from: &Dict, to: &mut Dict) {
     for (key, value) in from.iter() {
-        if key.starts_with("ppt_") || key.starts_with("enc_") || key == "transaction_hash" {
+        if is_carried(key) {
             // `set` would look at all keys for each, and a hostile message has many.
             to.push(key.to_owned(), value.clone());
         }
@@ -403,3 +428,6 @@ fn origin(cx: &Context, caller: Caller) -> Origin {
 /// A callee that is told the timeout is to end the call itself; the dealer only does when the callee fails to, this
 /// many times later.
 const FORWARDED_TIMEOUT_FACTOR: u32 = 2;
+/// The options of a CALL that the dealer looks at later.
+const KEPT: [&str; 7] =
+    ["receive_progress", "timeout", "disclose_me", "progress", "caller", "caller_authid", "caller_authrole"];

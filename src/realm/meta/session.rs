@@ -82,7 +82,7 @@ impl Order {
     fn carry_out(&self, call: &mut MetaCall, key: SessionKey) {
         let Some(member) = call.cx.members.member_mut(key) else { return };
         member.ending = Some(self.ending);
-        if call.desks.authority.handle_leave(key) {
+        if call.desks.authority.handle_leave(call.cx.ledger, key) {
             // What it still wanted is of no interest, but its answer to the GOODBYE has to be read.
             call.cx.out.push(Effect::Resume { session: key });
         }

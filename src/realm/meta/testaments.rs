@@ -33,8 +33,9 @@ pub(super) fn add(call: &mut MetaCall, arguments: &Arguments) -> Answer {
         return Err(refusal(error::PAYLOAD_SIZE_EXCEEDED, carriage::sentence()));
     }
     let session = call.cx.members.member(key).map_or(1, |member| member.identity.session);
+    let options = Payload::from_values(Vec::new(), options);
     let testament = Testament { publication: 1, serial: 0, scope, topic, options, payload, disclosed: call.disclosed };
-    match call.desks.testaments.add(key, session, testament, limits.testaments_per_session_max) {
+    match call.desks.testaments.add(call.cx.ledger, limits, key, session, testament) {
         Ok(()) => Ok(Vec::new()),
         Err(sentence) => Err(refusal(error::LIMIT_EXCEEDED, sentence)),
     }
@@ -44,7 +45,7 @@ pub(super) fn add(call: &mut MetaCall, arguments: &Arguments) -> Answer {
 pub(super) fn flush(call: &mut MetaCall, arguments: &Arguments) -> Answer {
     let key = caller(call)?;
     let scope = scope(arguments)?;
-    Ok(vec![call.desks.testaments.flush(key, scope).into()])
+    Ok(vec![call.desks.testaments.flush(call.cx.ledger, key, scope).into()])
 }
 
 fn caller(call: &MetaCall) -> Result<SessionKey, Refusal> {

@@ -1,9 +1,13 @@
 //! A radix tree: prefixes of strings, found in one walk along the URI whatever their number and lengths.
 
+use crate::wire::allocated;
+
 /// Values by prefix. The root stands for the empty prefix.
 #[derive(Debug)]
 pub(super) struct PrefixTree<T> {
     root: Node<T>,
+    /// What all nodes take, see `Node::heap_bytes`.
+    bytes: usize,
 }
 
 /// One run of bytes that all prefixes below share. Splits may fall inside a character, so labels are bytes.
@@ -17,7 +21,7 @@ struct Node<T> {
 
 impl<T> Default for PrefixTree<T> {
     fn default() -> Self {
-        PrefixTree { root: Node { label: Box::default(), value: None, children: Vec::new() } }
+        PrefixTree { root: Node { label: Box::default(), value: None, children: Vec::new() }, bytes: 0 }
     }
 }
 
@@ -33,19 +37,24 @@ impl<T> Drop for PrefixTree<T> {
 
 impl<T> PrefixTree<T> {
     pub(super) fn insert(&mut self, prefix: &str, value: T) -> Option<T> {
-        let (mut node, mut rest) = (&mut self.root, prefix.as_bytes());
+        let PrefixTree { root, bytes } = self;
+        let (mut node, mut rest) = (root, prefix.as_bytes());
         while !rest.is_empty() {
             node = match node.position(rest) {
                 Ok(index) => node.children.get_mut(index)?,
                 Err(index) => {
                     let leaf = Node { label: rest.into(), value: Some(value), children: Vec::new() };
+                    *bytes = *bytes + leaf.heap_bytes() - node.heap_bytes();
                     node.children.insert(index, leaf);
+                    *bytes += node.heap_bytes();
                     return None;
                 }
             };
             let shared = node.label.iter().zip(rest).take_while(|(a, b)| a == b).count();
             if shared < node.label.len() {
+                *bytes -= node.heap_bytes();
                 node.split(shared);
+                *bytes += node.heap_bytes() + node.children.first().map_or(0, Node::heap_bytes);
             }
             rest = rest.get(shared..)?;
         }
@@ -60,14 +69,26 @@ impl<T> PrefixTree<T> {
         let child = parent.children.get_mut(last)?;
         let removed = child.value.take()?;
         if child.children.is_empty() {
-            parent.children.remove(last);
+            let bytes = parent.heap_bytes() + parent.children.remove(last).heap_bytes();
+            parent.shrink_if_sparse();
+            self.bytes = self.bytes + parent.heap_bytes() - bytes;
             if !is_root {
-                parent.join_if_useless();
+                parent.join_if_useless(&mut self.bytes);
             }
         } else {
-            child.join_if_useless();
+            child.join_if_useless(&mut self.bytes);
         }
         Some(removed)
+    }
+
+    /// The memory that the tree takes.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The memory that one prefix takes at most: a node of its own, and one that it has in common with others.
+    pub(super) fn bytes_alone(prefix: &str) -> usize {
+        2 * size_of::<Node<T>>() + allocated(prefix.len()) + allocated(1)
     }
 
     /// Which child to take at each node on the way to the node of exactly this prefix.
@@ -136,15 +157,30 @@ impl<T> Node<T> {
         self.children = vec![lower];
     }
 
-    /// Undoes `split`: a node without a value and with one child becomes that child.
-    fn join_if_useless(&mut self) {
+    /// Undoes `split`: a node without a value and with one child becomes that child. `bytes` is what all nodes take.
+    fn join_if_useless(&mut self, bytes: &mut usize) {
+        let before = self.heap_bytes();
         if self.value.is_none()
             && self.children.len() == 1
             && let Some(lower) = self.children.pop()
         {
+            *bytes -= before + lower.heap_bytes();
             self.label = [&*self.label, &*lower.label].concat().into();
             self.value = lower.value;
             self.children = lower.children;
+            *bytes += self.heap_bytes();
         }
+    }
+
+    /// Gives back room for children that are no more.
+    fn shrink_if_sparse(&mut self) {
+        if self.children.len() * 4 <= self.children.capacity() {
+            self.children.shrink_to(self.children.len() * 2);
+        }
+    }
+
+    /// The memory of its label and of the places of its children.
+    fn heap_bytes(&self) -> usize {
+        allocated(self.label.len()) + allocated(self.children.capacity() * size_of::<Node<T>>())
     }
 }

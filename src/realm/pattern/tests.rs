@@ -62,6 +62,10 @@ proptest! {
             prop_assert_eq!(found, expected, "{}", uri);
             prop_assert_eq!(table.best_match(uri), naive_best(&model, uri), "{}", uri);
         }
+        for (uri, policy) in model.keys() {
+            table.remove(uri, *policy);
+        }
+        prop_assert_eq!(table.heap_bytes(), 0, "an empty table takes nothing");
     }
 }
 

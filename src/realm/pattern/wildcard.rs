@@ -2,7 +2,9 @@
 //! the text of the given components only, so one look-up by that text finds the one that covers a URI. Finding all
 //! matches costs one look-up per shape that has as many components as the URI, however many patterns there are.
 
+use super::hashed;
 use crate::wamp::uri::n_components;
+use crate::wire::allocated;
 use std::collections::{BTreeMap, HashMap};
 
 /// Values by wildcard pattern.
@@ -10,6 +12,8 @@ use std::collections::{BTreeMap, HashMap};
 pub(super) struct WildcardTable<T> {
     /// By the number of components; each list goes from the most to the least specific shape.
     shapes: BTreeMap<usize, Vec<Shape<T>>>,
+    /// What all shapes and patterns take.
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -21,7 +25,7 @@ struct Shape<T> {
 
 impl<T> Default for WildcardTable<T> {
     fn default() -> Self {
-        WildcardTable { shapes: BTreeMap::new() }
+        WildcardTable { shapes: BTreeMap::new(), bytes: 0 }
     }
 }
 
@@ -29,9 +33,15 @@ impl<T> WildcardTable<T> {
     pub(super) fn insert(&mut self, pattern: &str, value: T) -> Option<T> {
         let given = given_components(pattern);
         let shapes = self.shapes.entry(given.len()).or_default();
+        self.bytes += Self::pattern_bytes(pattern);
         match position(shapes, &given) {
-            Ok(index) => shapes.get_mut(index)?.patterns.insert(pattern.into(), value),
+            Ok(index) => {
+                let replaced = shapes.get_mut(index)?.patterns.insert(pattern.into(), value);
+                self.bytes -= if replaced.is_some() { Self::pattern_bytes(pattern) } else { 0 };
+                replaced
+            }
             Err(index) => {
+                self.bytes += Self::shape_bytes(given.len());
                 let patterns = HashMap::from([(pattern.into(), value)]);
                 shapes.insert(index, Shape { given, patterns });
                 None
@@ -45,13 +55,34 @@ impl<T> WildcardTable<T> {
         let index = position(shapes, &given).ok()?;
         let patterns = &mut shapes.get_mut(index)?.patterns;
         let removed = patterns.remove(pattern)?;
+        self.bytes -= Self::pattern_bytes(pattern);
         if patterns.is_empty() {
+            self.bytes -= Self::shape_bytes(given.len());
             shapes.remove(index);
         }
         if shapes.is_empty() {
             self.shapes.remove(&given.len());
         }
         Some(removed)
+    }
+
+    /// The memory that the table takes.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The memory that one pattern of so many components takes at most, with a shape of its own.
+    pub(super) fn bytes_alone(pattern: &str, n_components: usize) -> usize {
+        Self::pattern_bytes(pattern) + Self::shape_bytes(n_components)
+    }
+
+    fn pattern_bytes(pattern: &str) -> usize {
+        hashed(size_of::<(Box<str>, T)>()) + allocated(pattern.len())
+    }
+
+    fn shape_bytes(n_components: usize) -> usize {
+        // Also the smallest table of patterns, and a place among the numbers of components.
+        size_of::<Shape<T>>() * 3 / 2 + allocated(n_components) + TABLE_BYTES
     }
 
     pub(super) fn value(&self, pattern: &str) -> Option<&T> {
@@ -100,6 +131,9 @@ impl<T> Shape<T> {
         }
     }
 }
+
+/// What a hash table takes before it grows, less what its entries are counted for.
+const TABLE_BYTES: usize = 96;
 
 /// Where the shape is in a list, or would be. Of two shapes that first differ in a component, the one that gives it has
 /// the longer run of given components before that wildcard, and so the specification's precedence.

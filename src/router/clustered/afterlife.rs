@@ -10,6 +10,7 @@
 use super::ClusteredRealm;
 use super::holdings::RemoteHoldings;
 use super::page::Page;
+use super::remote::{RemoteSession, RemoteSessions};
 use super::upkeep::Token;
 use crate::realm::broker::Publisher;
 use crate::realm::holdings::Holding;
@@ -35,7 +36,7 @@ pub(super) struct Afterlife {
 
 #[derive(Debug, Default)]
 struct Remote {
-    sessions: BTreeMap<Id, RemoteSession>,
+    sessions: RemoteSessions,
     /// What the snapshot and the notices since its beginning have told of, while it is under way.
     told: Option<Told>,
     /// Notices have been missed, or a snapshot failed: another one is to be fetched after this.
@@ -55,13 +56,12 @@ struct Told {
     testaments: BTreeSet<Id>,
 }
 
-#[derive(Clone, Debug)]
-struct RemoteSession {
-    publisher: Publisher,
-    testaments: Vec<Testament>,
-}
-
 impl Afterlife {
+    /// The memory that all this takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.by_node.values().map(|remote| remote.sessions.bytes() + remote.held.bytes()).sum()
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Duration> {
         self.by_node.values().filter_map(|remote| remote.dead_at).min()
     }
@@ -87,9 +87,7 @@ impl Afterlife {
     /// needs no copy any more.
     pub(super) fn is_repeated(&mut self, node: &str, publication: Id) -> bool {
         if let Some(remote) = self.by_node.get_mut(node) {
-            for session in remote.sessions.values_mut() {
-                session.testaments.retain(|testament| testament.publication != publication);
-            }
+            remote.sessions.retain_testaments(None, |testament| testament.publication != publication);
         }
         self.published.contains(&publication)
     }
@@ -112,17 +110,13 @@ impl Afterlife {
         if let Some(told) = &mut remote.told {
             told.sessions.insert(id);
         }
-        let known = remote.sessions.remove(&id);
-        let is_new = known.is_none();
-        let testaments = known.map(|session| session.testaments).unwrap_or_default();
-        remote.sessions.insert(id, RemoteSession { publisher, testaments });
-        Some((id, is_new))
+        Some((id, remote.sessions.learn(publisher)))
     }
 
     /// A session of a node has left, as its clients were told; its testaments, too, were published by its own node.
     pub(super) fn forget(&mut self, node: &str, session: Id) {
         if let Some(remote) = self.by_node.get_mut(node) {
-            remote.sessions.remove(&session);
+            remote.sessions.remove(session);
         }
     }
 
@@ -135,13 +129,14 @@ impl Afterlife {
     pub(super) fn learn_testament(&mut self, node: &str, session: &Value, told: &Value) -> Option<()> {
         let testament = read_testament(told)?;
         let remote = self.by_node.get_mut(node)?;
-        let session = remote.sessions.get_mut(&session.as_uint()?)?;
+        let session = session.as_uint()?;
+        let testaments = &remote.sessions.get(session)?.testaments;
         if let Some(told) = &mut remote.told {
             told.testaments.insert(testament.publication);
         }
-        let is_known = session.testaments.iter().any(|known| known.publication == testament.publication);
+        let is_known = testaments.iter().any(|known| known.publication == testament.publication);
         if !is_known && !self.published.contains(&testament.publication) {
-            session.testaments.push(testament);
+            remote.sessions.push_testament(session, testament);
         }
         Some(())
     }
@@ -149,15 +144,15 @@ impl Afterlife {
     /// A session of a node has flushed its testaments of one scope.
     pub(super) fn forget_testaments(&mut self, node: &str, session: &Value, scope: &Value) -> Option<()> {
         let scope = Scope::from_name(scope.as_str()?)?;
-        let session = self.by_node.get_mut(node)?.sessions.get_mut(&session.as_uint()?)?;
-        session.testaments.retain(|testament| testament.scope != scope);
+        let sessions = &mut self.by_node.get_mut(node)?.sessions;
+        sessions.retain_testaments(Some(session.as_uint()?), |testament| testament.scope != scope);
         Some(())
     }
 
     /// A session of a node has left. Gives who it was, if that was known, and what it held.
     pub(super) fn forget_session(&mut self, node: &str, session: Id) -> (Option<Publisher>, Vec<Holding>) {
         let Some(remote) = self.by_node.get_mut(node) else { return (None, Vec::new()) };
-        let known = remote.sessions.remove(&session);
+        let known = remote.sessions.remove(session);
         (known.map(|known| known.publisher), remote.held.take_of(session))
     }
 
@@ -265,11 +260,9 @@ impl ClusteredRealm {
         let Some(remote) = self.afterlife.by_node.get_mut(&node) else { return };
         let Some(told) = remote.told.take() else { return };
         // What it had before and has no more has ended while the link was down.
-        let gone: Vec<Id> = remote.sessions.keys().filter(|id| !told.sessions.contains(id)).copied().collect();
-        let gone: Vec<RemoteSession> = gone.iter().filter_map(|id| remote.sessions.remove(id)).collect();
-        for session in remote.sessions.values_mut() {
-            session.testaments.retain(|testament| told.testaments.contains(&testament.publication));
-        }
+        let gone: Vec<Id> = remote.sessions.ids().filter(|id| !told.sessions.contains(id)).collect();
+        let gone: Vec<RemoteSession> = gone.iter().filter_map(|id| remote.sessions.remove(*id)).collect();
+        remote.sessions.retain_testaments(None, |testament| told.testaments.contains(&testament.publication));
         let held = gone.iter().flat_map(|session| remote.held.take_of(session.publisher.session)).collect();
         self.end_all(now, held, false, out);
         self.bury_all(now, gone, out);
@@ -284,7 +277,7 @@ impl ClusteredRealm {
         for node in dead {
             let remote = self.afterlife.by_node.remove(&node).unwrap_or_default();
             self.end_all(now, remote.held.into_all(), false, out);
-            self.bury_all(now, remote.sessions.into_values().collect(), out);
+            self.bury_all(now, remote.sessions.into_all(), out);
         }
     }
 
@@ -316,7 +309,7 @@ pub(super) fn write_testament(testament: &Testament) -> Value {
         .with("publication", testament.publication)
         .with("scope", testament.scope.name())
         .with("topic", testament.topic.as_str())
-        .with("options", testament.options.clone())
+        .with("options", testament.publish_options())
         .with("disclosed", testament.disclosed)
         .with("payload", write_payload(&testament.payload))
         .into()
@@ -329,7 +322,7 @@ fn read_testament(told: &Value) -> Option<Testament> {
         serial: 0,
         scope: Scope::from_name(told.str("scope")?)?,
         topic: told.str("topic")?.to_owned(),
-        options: told.dict("options")?.clone(),
+        options: Payload::from_values(Vec::new(), told.dict("options")?.clone()),
         payload: read_payload(told.get("payload")?)?,
         disclosed: told.bool("disclosed")?,
     })

@@ -16,6 +16,8 @@ pub(super) struct Burials {
     waiting: VecDeque<Burial>,
     /// The uptime at which the next part may be told.
     next_at: Duration,
+    /// What the testaments take.
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -25,6 +27,11 @@ struct Burial {
 }
 
 impl Burials {
+    /// The memory that they take.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes + self.waiting.len() * size_of::<Burial>() * 3 / 2
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Duration> {
         (!self.waiting.is_empty()).then_some(self.next_at)
     }
@@ -33,6 +40,7 @@ impl Burials {
 impl ClusteredRealm {
     /// Tells of one session, after all those before it.
     pub(super) fn bury(&mut self, publisher: Publisher, mut testaments: Vec<Testament>) {
+        self.burials.bytes += testaments.iter().map(Testament::bytes).sum::<usize>();
         testaments.sort_by_key(|testament| testament.scope != Scope::Detached);
         self.burials.waiting.push_back(Burial { publisher, testaments: testaments.into() });
     }
@@ -58,6 +66,7 @@ impl ClusteredRealm {
             }
             if let Some(testament) = burial.testaments.pop_front() {
                 bytes += testament.payload.len();
+                self.burials.bytes -= testament.bytes();
                 let publisher = burial.publisher.clone();
                 self.realm.publish_testament(now, &publisher, testament, out);
             } else if let Some(Burial { publisher, .. }) = self.burials.waiting.pop_front() {

@@ -4,11 +4,13 @@
 //! What one session asks fills no link: from a number of questions on, the next messages of the session wait.
 
 use super::{ClusteredRealm, parts};
+use crate::kept::Kind;
 use crate::realm::Effect;
+use crate::realm::ledger::Ledger;
 use crate::time::Now;
 use crate::wamp::message::code;
 use crate::wamp::{Id, Message, SessionKey, error};
-use crate::wire::{Dict, Payload, Value};
+use crate::wire::{Dict, Payload, Value, allocated};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -34,6 +36,8 @@ struct Gather {
     parts: BTreeMap<SessionKey, Vec<Value>>,
     waiting: BTreeSet<SessionKey>,
     deadline: Duration,
+    /// What is counted for it.
+    charged: usize,
 }
 
 /// The arguments of a RESULT, or the error and its arguments.
@@ -126,6 +130,10 @@ impl Gathering {
         Some((gather, has_waited))
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_token.is_empty()
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Duration> {
         self.by_token.values().next().map(|gather| gather.deadline)
     }
@@ -171,7 +179,9 @@ impl ClusteredRealm {
         let deadline = now.uptime + GATHER_TIMEOUT;
         let answers = BTreeMap::from([(self.node.clone(), own)]);
         let parts = BTreeMap::new();
-        let gather = Gather { session, request, how, payload, answers, parts, waiting, deadline };
+        let bytes = GATHER_BYTES + payload.heap_bytes() + answers.values().map(answer_bytes).sum::<usize>();
+        let mut gather = Gather { session, request, how, payload, answers, parts, waiting, deadline, charged: 0 };
+        gather.charge(self.realm.ledger_mut(), bytes);
         self.gathering.insert(token, gather, out);
         self.finish_gather_if_whole(token, out);
     }
@@ -194,6 +204,7 @@ impl ClusteredRealm {
                 parts::join(&mut whole, payload.args().unwrap_or_default(), is_flat);
                 whole
             });
+            gather.charge(self.realm.ledger_mut(), answer_bytes(&answer));
             gather.answers.insert(node, answer);
             self.finish_gather_if_whole(token, out);
         }
@@ -203,6 +214,7 @@ impl ClusteredRealm {
     pub(super) fn handle_gathered_part(&mut self, token: u64, peer: SessionKey, payload: &Payload) {
         let gather = self.gathering.by_token.get_mut(&token);
         if let Some(gather) = gather.filter(|gather| gather.waiting.contains(&peer)) {
+            gather.charge(self.realm.ledger_mut(), payload.heap_bytes());
             let whole = gather.parts.entry(peer).or_default();
             parts::join(whole, payload.args().unwrap_or_default(), gather.how == Merge::Events);
         }
@@ -210,7 +222,13 @@ impl ClusteredRealm {
 
     /// A peer is gone, or a client: nobody waits for the one nor answers the other.
     pub(super) fn forget_in_gathers(&mut self, key: SessionKey, out: &mut Vec<Effect>) {
-        self.gathering.by_token.retain(|_, gather| gather.session != key);
+        let ledger = self.realm.ledger_mut();
+        self.gathering.by_token.retain(|_, gather| {
+            if gather.session == key {
+                gather.discharge(ledger);
+            }
+            gather.session != key
+        });
         self.gathering.n_of_session.remove(&key);
         let waits = |gather: &mut Gather| gather.waiting.remove(&key);
         let with = self.gathering.by_token.iter_mut().filter_map(|(token, gather)| waits(gather).then_some(*token));
@@ -237,6 +255,7 @@ impl ClusteredRealm {
     fn finish_gather(&mut self, token: u64, out: &mut Vec<Effect>) {
         let Some((gather, has_waited)) = self.gathering.remove(token) else { return };
         let session = gather.session;
+        gather.discharge(self.realm.ledger_mut());
         gather.finish(out);
         if has_waited && !self.realm.is_asking(session) {
             out.push(Effect::Resume { session });
@@ -245,6 +264,15 @@ impl ClusteredRealm {
 }
 
 impl Gather {
+    fn charge(&mut self, ledger: &mut Ledger, bytes: usize) {
+        ledger.recount(Kind::Requests, Some(self.session), 0, bytes);
+        self.charged += bytes;
+    }
+
+    fn discharge(&self, ledger: &mut Ledger) {
+        ledger.recount(Kind::Requests, Some(self.session), self.charged, 0);
+    }
+
     fn finish(self, out: &mut Vec<Effect>) {
         let Gather { session, request, how, payload, mut answers, parts, .. } = self;
         if !parts.is_empty() {
@@ -261,6 +289,17 @@ impl Gather {
         answer(session, request, merged, out);
     }
 }
+
+/// The memory that an answer takes.
+fn answer_bytes(answer: &Answer) -> usize {
+    match answer {
+        Ok(args) => args.iter().map(|arg| size_of::<Value>() + arg.heap_bytes()).sum(),
+        Err((error, payload)) => allocated(error.len()) + payload.heap_bytes(),
+    }
+}
+
+/// A gathering's place, and those of the first answers and of the peers that are waited for.
+const GATHER_BYTES: usize = 1 << 10;
 
 /// Whether a node had an answer that its link did not carry.
 fn is_missing(answer: &Answer) -> bool {
@@ -376,6 +415,7 @@ mod tests {
             parts: BTreeMap::new(),
             waiting: BTreeSet::new(),
             deadline: Duration::ZERO,
+            charged: 0,
         };
         let mut out = Vec::new();
         gather.finish(&mut out);

@@ -30,6 +30,12 @@ pub(super) struct RemoteHoldings {
 type Key = (Id, IdKind, Id);
 
 impl RemoteHoldings {
+    /// The memory that they take; the nodes of the trees are two thirds full.
+    pub(super) fn bytes(&self) -> usize {
+        let n = self.held.len() + self.unconfirmed.as_ref().map_or(0, BTreeSet::len);
+        n * size_of::<Key>() * 3 / 2
+    }
+
     /// The link to the node is up; a snapshot is asked for.
     pub(super) fn handle_up(&mut self) {
         self.unconfirmed = Some(self.held.clone());

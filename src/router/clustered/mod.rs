@@ -24,15 +24,18 @@ mod notices;
 mod page;
 mod parts;
 mod presence;
+mod remote;
 mod replay;
 mod settling;
 mod upkeep;
 
 use crate::drop::DropReason;
+use crate::kept::{Account, Kind as Bytes};
 use crate::mesh::{Input, Kind, Pattern, Uplink, Want, frames};
 use crate::realm::broker::Broker;
 use crate::realm::dealer::{Dealer, Farewell};
 use crate::realm::ids::IdKind;
+use crate::realm::ledger::Ledger;
 use crate::realm::{Effect, Ending, MemberKind, Members, Realm, RealmConfig};
 use crate::time::Now;
 use crate::wamp::feature::Features;
@@ -45,6 +48,7 @@ use gather::{FIRST_TOKEN, Gathering};
 pub use replay::Heard;
 use settling::Settling;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// A realm and its links.
@@ -82,6 +86,16 @@ impl ClusteredRealm {
             overrun: BTreeSet::new(),
             heard: BTreeMap::new(),
         }
+    }
+
+    /// Counts what is kept here in the account of this node. To be called before anybody joins.
+    pub fn use_account(&mut self, account: Rc<Account>) {
+        self.realm.ledger_mut().join(account);
+    }
+
+    /// What is kept for the clients of this realm.
+    pub fn ledger(&self) -> &Ledger {
+        self.realm.ledger()
     }
 
     /// Takes over a changed configuration, see `Realm::reconfigure`.
@@ -143,6 +157,7 @@ impl ClusteredRealm {
             self.settle_all(now, out);
         }
         self.finish(now, out, first);
+        debug_assert_eq!(self.ledger().of_session(key), 0, "who has left keeps nothing");
     }
 
     /// A message of a member.
@@ -324,6 +339,10 @@ impl ClusteredRealm {
     pub fn check(&self) {
         self.realm.dealer().check();
         self.settling.check();
+        self.realm.check_kept();
+        assert!(
+            !self.settling.is_empty() || !self.gathering.is_empty() || self.ledger().tally().of(Bytes::Requests) == 0
+        );
     }
 
     /// Completes what the effects from `first` on have begun: what goes to links is translated, what has to settle is
@@ -331,7 +350,7 @@ impl ClusteredRealm {
     fn finish(&mut self, now: Now, out: &mut Vec<Effect>, first: usize) {
         if self.uplinks.is_empty() && self.settling.is_empty() && self.members().peers().is_empty() {
             self.realm.take_changes();
-            return;
+            return self.post_elsewhere();
         }
         let mut start = first;
         loop {
@@ -367,6 +386,14 @@ impl ClusteredRealm {
             self.mirror(&Pattern { kind, policy, uri }, out);
         }
         parts::cut_answers(self.members(), out, first);
+        self.post_elsewhere();
+    }
+
+    /// Tells the ledger what is kept of and for other nodes.
+    fn post_elsewhere(&mut self) {
+        let mirrors: usize = self.uplinks.values().map(|uplink| uplink.mirror.bytes()).sum();
+        let bytes = mirrors + self.afterlife.bytes() + self.burials.bytes() + self.realm.elsewhere_bytes();
+        self.realm.ledger_mut().post(Bytes::Elsewhere, bytes);
     }
 
     /// Says to every peer what is wanted of a pattern now.

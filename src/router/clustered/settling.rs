@@ -5,14 +5,16 @@
 //! keeps it against who asks for it, and otherwise the older stays, then the smaller node id. Other nodes do not judge.
 
 use super::ClusteredRealm;
+use crate::kept::Kind as Bytes;
 use crate::mesh::{Kind, Offer, Pattern, Want};
 use crate::realm::Effect;
 use crate::realm::dealer::{Invoke, LocalCallees};
 use crate::realm::ids::Asked;
+use crate::realm::ledger::Ledger;
 use crate::time::Now;
 use crate::wamp::uri::Match;
 use crate::wamp::{Id, Message, SessionKey, error};
-use crate::wire::{Dict, Payload};
+use crate::wire::{Dict, Payload, allocated};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -38,6 +40,15 @@ struct Request {
     deadline: Duration,
     /// Which of its ids the subscription or registration is to have.
     generation: u32,
+}
+
+impl Request {
+    /// The memory that it takes, with its pattern in three tables.
+    fn bytes(&self) -> usize {
+        let pattern = |pattern: &Pattern| size_of::<Pattern>() * 3 / 2 + allocated(pattern.uri.len());
+        let patterns = pattern_of(&self.message).as_ref().map_or(0, pattern) * 3;
+        size_of::<Request>() * 2 + patterns + self.message.heap_bytes()
+    }
 }
 
 impl Settling {
@@ -75,15 +86,17 @@ impl Settling {
         }
     }
 
-    fn insert(&mut self, pattern: Pattern, request: Request) {
+    fn insert(&mut self, ledger: &mut Ledger, pattern: Pattern, request: Request) {
+        ledger.recount(Bytes::Requests, Some(request.session), 0, request.bytes());
         self.by_session.entry(request.session).or_default().insert(pattern.clone());
         self.by_pattern.entry(pattern).or_default().push(request);
     }
 
     /// Takes out what waits for a pattern.
-    fn take(&mut self, pattern: &Pattern) -> Vec<Request> {
+    fn take(&mut self, ledger: &mut Ledger, pattern: &Pattern) -> Vec<Request> {
         let requests = self.by_pattern.remove(pattern).unwrap_or_default();
         for request in &requests {
+            ledger.recount(Bytes::Requests, Some(request.session), request.bytes(), 0);
             if let Entry::Occupied(mut patterns) = self.by_session.entry(request.session) {
                 patterns.get_mut().remove(pattern);
                 if patterns.get().is_empty() {
@@ -128,10 +141,13 @@ impl ClusteredRealm {
             }
         }
         let deadline = now.uptime.saturating_add(self.config().limits.settle_max);
-        self.settling.deadlines.push_back((deadline, pattern.clone()));
         let generation = self.generation_for(session, &pattern);
         let request = Request { session, message, asked: now.wall, deadline, generation };
-        self.settling.insert(pattern.clone(), request);
+        if let Err(sentence) = self.realm.ledger().admit(&self.config().limits, Some(session), request.bytes()) {
+            return refuse(session, &request.message, error::LIMIT_EXCEEDED, sentence, out);
+        }
+        self.settling.deadlines.push_back((deadline, pattern.clone()));
+        self.settling.insert(self.realm.ledger_mut(), pattern.clone(), request);
         self.mirror(&pattern, out);
         self.settle_if_agreed(now, &pattern, out);
     }
@@ -149,7 +165,7 @@ impl ClusteredRealm {
         if self.settling.by_pattern.contains_key(pattern)
             && self.uplinks.values().all(|uplink| uplink.mirror.is_settled(pattern))
         {
-            let requests = self.settling.take(pattern);
+            let requests = self.settling.take(self.realm.ledger_mut(), pattern);
             self.carry_out(now, pattern, requests, out);
         }
     }
@@ -172,10 +188,11 @@ impl ClusteredRealm {
             let is_due = |request: &Request| request.deadline <= now.uptime;
             if self.settling.by_pattern.get(&pattern).is_some_and(|requests| requests.iter().any(is_due)) {
                 let (due, rest): (Vec<Request>, Vec<Request>) =
-                    self.settling.take(&pattern).into_iter().partition(is_due);
+                    self.settling.take(self.realm.ledger_mut(), &pattern).into_iter().partition(is_due);
                 if !rest.is_empty() {
                     self.settling.deadlines.extend(rest.iter().map(|request| (request.deadline, pattern.clone())));
-                    rest.into_iter().for_each(|request| self.settling.insert(pattern.clone(), request));
+                    rest.into_iter()
+                        .for_each(|request| self.settling.insert(self.realm.ledger_mut(), pattern.clone(), request));
                 }
                 self.carry_out(now, &pattern, due, out);
             }
@@ -194,9 +211,9 @@ impl ClusteredRealm {
     /// A client has left and waits for nothing any more.
     pub(super) fn forget_session(&mut self, session: SessionKey, out: &mut Vec<Effect>) {
         for pattern in self.settling.by_session.remove(&session).unwrap_or_default() {
-            for request in self.settling.take(&pattern) {
+            for request in self.settling.take(self.realm.ledger_mut(), &pattern) {
                 if request.session != session {
-                    self.settling.insert(pattern.clone(), request);
+                    self.settling.insert(self.realm.ledger_mut(), pattern.clone(), request);
                 }
             }
             self.mirror(&pattern, out);
@@ -263,7 +280,7 @@ impl ClusteredRealm {
     ) {
         let Want::Answer(said) = said else { return };
         if said.pending {
-            for Request { session, message, .. } in self.settling.take(&pattern) {
+            for Request { session, message, .. } in self.settling.take(self.realm.ledger_mut(), &pattern) {
                 let (request_type, request) = (message.code(), request_of(&message));
                 let (details, payload, error) = (Dict::new(), payload.clone(), error.to_owned());
                 let message = Message::Error { request_type, request, details, error, payload };
@@ -276,7 +293,7 @@ impl ClusteredRealm {
     }
 
     fn refuse_waiting(&mut self, pattern: &Pattern, error: &str, sentence: &str, out: &mut Vec<Effect>) {
-        for Request { session, message, .. } in self.settling.take(pattern) {
+        for Request { session, message, .. } in self.settling.take(self.realm.ledger_mut(), pattern) {
             refuse(session, &message, error, sentence.to_owned(), out);
         }
         self.mirror(pattern, out);

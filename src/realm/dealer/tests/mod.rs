@@ -12,6 +12,7 @@ use super::{Caller, Dealer, Farewell};
 use crate::drop::DropReason;
 use crate::realm::holdings::Holdings;
 use crate::realm::ids::Asked;
+use crate::realm::ledger::Ledger;
 use crate::realm::{Context, Effect, MemberKind, Members, MetaEvent, RealmConfig};
 use crate::time::Now;
 use crate::wamp::feature::Features;
@@ -36,6 +37,7 @@ struct World {
     now: Now,
     meta: Vec<MetaEvent>,
     holdings: Holdings,
+    ledger: Ledger,
 }
 
 impl World {
@@ -51,7 +53,7 @@ impl World {
         };
         let (dealer, members) = (Dealer::default(), Members::default());
         let (rng, now, meta) = (ChaCha8Rng::seed_from_u64(7), Now::epoch(), Vec::new());
-        World { dealer, config, members, rng, now, meta, holdings: Holdings::default() }
+        World { dealer, config, members, rng, now, meta, holdings: Holdings::default(), ledger: Ledger::default() }
     }
 
     /// A world of sessions 1 to `n` that announced everything.
@@ -80,6 +82,7 @@ impl World {
     fn step(&mut self, step: impl FnOnce(&mut Dealer, &mut Context)) -> Vec<Effect> {
         let effects = self.step_unchecked(step);
         self.dealer.check();
+        self.dealer.check_kept(&self.ledger);
         effects
     }
 
@@ -94,6 +97,7 @@ impl World {
             out: &mut out,
             meta: &mut self.meta,
             holdings: &mut self.holdings,
+            ledger: &mut self.ledger,
         };
         step(&mut self.dealer, &mut cx);
         self.dealer.let_go(&mut cx);
