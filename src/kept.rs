@@ -2,6 +2,19 @@
 //! handle one message is counted where it is kept, with its overhead as allocated; nothing is ever counted anew by
 //! looking at what there is.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::arithmetic_side_effects
+    )
+)]
+
 use std::cell::Cell;
 
 macro_rules! kinds {
@@ -65,7 +78,7 @@ impl Tally {
     /// Sets what is kept of one kind.
     pub fn set(&mut self, kind: Kind, bytes: usize) {
         if let Some(of_kind) = self.of.get_mut(kind as usize) {
-            self.total = self.total - *of_kind + bytes;
+            self.total = self.total.saturating_sub(*of_kind).saturating_add(bytes);
             *of_kind = bytes;
         }
     }
@@ -118,19 +131,20 @@ impl Account {
         if self.bytes_max() == 0 {
             return usize::MAX;
         }
-        (self.bytes_max() / 100 * crate::limits::KEPT_BY_REALMS_PERCENT).saturating_sub(self.total())
+        let bytes_max = (self.bytes_max() / 100).saturating_mul(crate::limits::KEPT_BY_REALMS_PERCENT);
+        bytes_max.saturating_sub(self.total())
     }
 
     /// What a realm keeps has changed.
     pub fn change(&self, before: usize, after: usize) {
-        self.total.set(self.total.get() - before + after);
+        self.total.set(self.total.get().saturating_sub(before).saturating_add(after));
     }
 
     /// What is kept for connections has changed.
     pub fn change_connected(&self, what: Connected, before: usize, after: usize) {
         self.change(before, after);
         let cell = self.cell(what);
-        cell.set(cell.get() - before + after);
+        cell.set(cell.get().saturating_sub(before).saturating_add(after));
     }
 
     fn cell(&self, what: Connected) -> &Cell<usize> {
