@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod frames;
+pub mod sessions;
 
 use crossbar_cluster::wamp::codec;
 use crossbar_cluster::wire::{Elements, Payload, Serializer, Value, WireError, Writer};

@@ -3,7 +3,7 @@
 
 use crossbar_cluster::wamp::codec;
 use crossbar_cluster::wire::Serializer;
-use crossbar_cluster_fuzz::{config, frames};
+use crossbar_cluster_fuzz::{config, frames, sessions};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -21,6 +21,9 @@ fn main() -> io::Result<()> {
     }
     for (index, (target, bytes)) in frames::seeds().into_iter().enumerate() {
         write(&corpus, target, &format!("seed-{index}"), &bytes)?;
+    }
+    for (index, bytes) in sessions::seeds().iter().enumerate() {
+        write(&corpus, "sessions", &format!("seed-{index}"), bytes)?;
     }
     let repository = package.parent().unwrap_or(package);
     for (index, text) in config::seeds(repository)?.iter().enumerate() {
