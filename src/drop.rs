@@ -1,5 +1,5 @@
-//! Why a connection was ended or a message was not delivered: the one closed list that code, metrics, logs and
-//! `crossbarctl` share. A loss without a name does not exist.
+//! Why a connection was ended, a message was not delivered or a request was refused: the one closed list that code,
+//! metrics, logs and `crossbarctl` share. A loss without a name does not exist.
 
 #![cfg_attr(
     not(test),
@@ -58,8 +58,13 @@ drop_reasons! {
     CrowdedOut = "crowded_out", "There was no room: of the address with the most connections without a session, the oldest made way for another address.";
     TooManySessions = "too_many_sessions", "The realm already had sessions_max sessions.";
     OriginRefused = "origin_refused", "The browser's origin is not in allowed_origins.";
+    HelloRefused = "hello_refused", "A HELLO named a realm, a role or a method that is not here, or was no valid one.";
     AuthenticationFailed = "authentication_failed", "The peer could not prove who it is.";
-    OptionNotAllowed = "option_not_allowed", "A client that is no link set an option of links on a message that gets no answer.";
+    NotAuthorized = "not_authorized", "A request was refused: the role of its sender may not do this.";
+    AuthorizationFailed = "authorization_failed", "A request was refused: its authorizer did not answer as it should.";
+    LimitExceeded = "limit_exceeded", "A request was refused: a limit of the session, the realm or the node was reached.";
+    InvalidRequest = "invalid_request", "A request was refused: its URI or one of its options was not valid.";
+    OptionNotAllowed = "option_not_allowed", "A message was refused: a client that is no link set an option of links.";
     Killed = "killed", "A session was ended through the meta API or by an operator.";
     Shutdown = "shutdown", "The node is draining or shutting down.";
     PeerLost = "peer_lost", "The peer closed or reset the transport in the middle of its handshake, or while its session was open.";
@@ -71,6 +76,53 @@ drop_reasons! {
     CalleeFull = "callee_full", "A callee did not read: an INVOCATION had no room in its outbox, so the call was refused.";
     LinkQueueFull = "link_queue_full", "The queue towards a peer node was full.";
     EventUnsent = "event_unsent", "The connection of a receiver, or the link to its node, ended while the event waited to be written.";
+}
+
+impl DropReason {
+    /// Whether this is in the nature of a cluster whose clients come and go and whose nodes are drained, so that nobody
+    /// has to look into it: it is counted, and told only to those who want to see everything.
+    pub const fn is_ordinary(self) -> bool {
+        use DropReason::*;
+        matches!(self, Shutdown | Rebalanced | PeerLost | CallerGone | CloseTimeout)
+    }
+
+    /// The reason with this name.
+    pub fn from_name(name: &str) -> Option<DropReason> {
+        DropReason::ALL.iter().copied().find(|reason| reason.name() == name)
+    }
+}
+
+/// One loss or refusal as an operator is told of it: what happened, about what, and what the one who was refused said
+/// of itself. The session, the peer and the node are added by whoever writes it down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub reason: DropReason,
+    /// One sentence: why.
+    pub sentence: String,
+    /// What was to be done (`subscribe`, `call` …), and the topic or procedure.
+    pub action: Option<&'static str>,
+    pub uri: Option<String>,
+    /// Of a peer that has not been admitted: the realm, the authid and the method that its HELLO named.
+    pub realm: Option<String>,
+    pub authid: Option<String>,
+    pub authmethod: Option<&'static str>,
+}
+
+impl Refused {
+    pub fn new(reason: DropReason, sentence: impl Into<String>) -> Refused {
+        let (action, uri, realm, authid, authmethod) = (None, None, None, None, None);
+        Refused { reason, sentence: sentence.into(), action, uri, realm, authid, authmethod }
+    }
+
+    /// The same about a topic or procedure.
+    pub fn about(self, action: &'static str, uri: &str) -> Refused {
+        Refused { action: Some(action), uri: Some(uri.to_owned()), ..self }
+    }
+
+    /// The same of a peer that is still at its handshake.
+    pub fn claimed(self, realm: &str, authid: Option<&str>, authmethod: Option<&'static str>) -> Refused {
+        Refused { realm: Some(realm.to_owned()), authid: authid.map(str::to_owned), authmethod, ..self }
+    }
 }
 
 impl std::fmt::Display for DropReason {

@@ -6,6 +6,7 @@
 //! | `crossbar.node.<id>.<command>` | on the admin port of that node, and on the master, which passes it on |
 //! | `crossbar.master.<command>` | on the master |
 
+use super::text::on_one_line;
 use crate::wire::{Payload, Serializer};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -37,29 +38,38 @@ const TIME_MAX: Duration = Duration::from_secs(86_400);
 /// What only looks is not worth a line.
 pub fn audit(who: &str, from: &str, procedure: &str, payload: &Payload, refusal: Option<String>) {
     let name = procedure.rsplit('.').next().unwrap_or_default();
-    if LOOKS.contains(&name) {
+    let (_, kwargs) = payload.elements_in(Serializer::Json);
+    if LOOKS.contains(&name) || name == "log_level" && asks_for_level(&kwargs) {
         return;
     }
-    let (_, kwargs) = payload.elements_in(Serializer::Json);
-    let with: String = String::from_utf8_lossy(&kwargs).chars().take(AUDIT_CHARS_MAX).collect();
+    let with = on_one_line(&String::from_utf8_lossy(&kwargs), AUDIT_BYTES_MAX);
+    let refusal = refusal.map(|sentence| on_one_line(&sentence, AUDIT_BYTES_MAX));
+    let procedure = on_one_line(procedure, AUDIT_BYTES_MAX);
     let result = refusal.as_deref().unwrap_or("done");
     tracing::info!(who, from, procedure, with, result, "{who} at {from} asked for {procedure} {with}: {result}");
 }
 
 /// The commands that change nothing.
-const LOOKS: [&str; 9] = [
+const LOOKS: [&str; 10] = [
     "status",
     "sessions",
     "registrations",
     "subscriptions",
     "membership",
     "events",
+    "refusals",
     "heartbeat",
     "trace_read",
     "trace_stop",
 ];
 /// What is shown of the arguments of a command, which are bounded, but not short.
-const AUDIT_CHARS_MAX: usize = 500;
+const AUDIT_BYTES_MAX: usize = 500;
+
+/// Whether `log_level` only asks what is logged.
+fn asks_for_level(kwargs: &[u8]) -> bool {
+    let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(kwargs).unwrap_or_default();
+    fields.get("level").is_none_or(serde_json::Value::is_null)
+}
 
 /// The prefix of a node's procedures.
 pub fn node_prefix(node: &str) -> String {
@@ -78,6 +88,8 @@ pub enum NodeCommand {
     Registrations(Rows),
     /// Answers a list of `PatternRow`.
     Subscriptions(Rows),
+    /// Answers a list of `RefusalRow`: who was refused lately, and why.
+    Refusals(RefusalsWanted),
     /// Lets its clients go over this time (its own drain time), and takes no new ones.
     Drain { seconds: Option<f64> },
     /// Takes clients again.
@@ -105,6 +117,20 @@ pub struct Rows {
     /// Not the first so many, which have been answered before.
     pub skip: Option<usize>,
     /// At most so many (1,000, and never more, so that an answer stays below what a message may weigh).
+    pub limit: Option<usize>,
+}
+
+/// Which refusals are asked for: those that fit all that is given, the latest last.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefusalsWanted {
+    /// Of this node.
+    pub node: Option<String>,
+    pub realm: Option<String>,
+    pub authid: Option<String>,
+    /// A `DropReason`.
+    pub reason: Option<String>,
+    /// The latest so many (100; at most 1,000).
     pub limit: Option<usize>,
 }
 
@@ -142,6 +168,8 @@ pub enum MasterCommand {
     Rebalance { rate: Option<f64> },
     /// Answers the events of the log after the one with this number, at most `limit` (1,000).
     Events { after: u64, limit: Option<usize> },
+    /// Answers a list of `RefusalRow`: who was refused lately by the nodes or by the master itself, and why.
+    Refusals(RefusalsWanted),
     /// Only of nodes: how they are. Takes a `Heartbeat` as its argument.
     Heartbeat,
 }

@@ -10,7 +10,9 @@ pub mod log_rate;
 pub mod logging;
 pub mod node_status;
 pub mod pages;
+pub mod refusals;
 pub mod report;
 pub mod stdout;
+pub mod text;
 
 pub use node_status::{BalancerStatus, LinkStatus, ListenerStatus, MeshStatus, NodeStatus, RealmStatus};

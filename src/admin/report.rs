@@ -11,6 +11,9 @@ pub struct Heartbeat {
     pub counters: Counters,
     /// Of that part of the configuration in which nodes should be alike; 16 hex digits.
     pub config_digest: String,
+    /// What has been refused since the last heartbeat, as far as it is kept. A new master is told all of it.
+    #[serde(default)]
+    pub refusals: Vec<RefusalRow>,
 }
 
 impl Heartbeat {
@@ -63,6 +66,32 @@ pub struct Counters {
     pub resident_bytes: u64,
     pub open_files: u64,
     pub open_files_max: u64,
+}
+
+/// One loss or refusal, or of a flood of them what they have in common.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RefusalRow {
+    /// Grows from one to the next of a node, also over a restart.
+    pub number: u64,
+    /// Microseconds since the epoch.
+    pub at_us: u64,
+    pub node: String,
+    /// The name of its `DropReason`.
+    pub reason: String,
+    /// Who it was, as far as that is known; the realm and the authid of who was not admitted are as they were claimed.
+    pub session: Option<u64>,
+    pub authid: Option<String>,
+    pub authrole: Option<String>,
+    pub realm: Option<String>,
+    /// Where it came from, like `tcp4:192.0.2.1:51926`.
+    pub peer: Option<String>,
+    /// What was to be done, and the topic or procedure.
+    pub action: Option<String>,
+    pub uri: Option<String>,
+    /// One sentence: why.
+    pub text: String,
+    /// How many there were: more than one of lost events, and of what was left out because there was too much of it.
+    pub times: u64,
 }
 
 /// One session.

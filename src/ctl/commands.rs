@@ -2,7 +2,9 @@
 
 use crate::admin::arguments::EXIT_CODES;
 use crate::auth::cryptosign::PublicKey;
+use crate::drop::DropReason;
 use crate::limits::ID_MAX;
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -62,6 +64,8 @@ pub enum Remote {
     Registrations(OfRealm),
     /// The subscriptions of all nodes.
     Subscriptions(OfRealm),
+    /// Who was refused lately by the nodes or the master, and why; what was lost, and which sessions were ended.
+    Refusals(OfRefusals),
     /// Admit a node, or remove one.
     #[command(subcommand)]
     Node(NodeCommand),
@@ -175,6 +179,30 @@ pub struct OfRealm {
     pub realm: Option<String>,
 }
 
+/// Narrows the list of refusals.
+#[derive(Clone, Debug, Args)]
+pub struct OfRefusals {
+    /// Only by this node.
+    #[arg(long, value_name = "ID")]
+    pub node: Option<String>,
+    /// Only in this realm, or of peers that wanted to join it.
+    #[arg(long)]
+    pub realm: Option<String>,
+    /// Only of this principal, or of peers that said that they are it.
+    #[arg(long, value_name = "ID")]
+    pub authid: Option<String>,
+    /// Only for this reason, such as not_authorized.
+    #[arg(long, value_name = "NAME", value_parser = reasons(), hide_possible_values = true)]
+    pub reason: Option<String>,
+    /// The latest so many.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
+}
+
+fn reasons() -> PossibleValuesParser {
+    PossibleValuesParser::new(DropReason::ALL.iter().map(|reason| reason.name()))
+}
+
 #[derive(Debug, Subcommand)]
 pub enum NodeCommand {
     /// Admit a node: from now on all others link with it.
@@ -254,6 +282,7 @@ mod tests {
             "--edge /etc/crossbar/edge-1.toml sessions --realm realm1",
             "registrations",
             "subscriptions",
+            "refusals --node edge1 --realm realm1 --authid alice --reason not_authorized --limit 10",
             key.as_str(),
             "node remove edge5",
             "drain edge1 --seconds 30 --no-wait",
@@ -283,6 +312,7 @@ mod tests {
             "trace",
             "trace --session 1 --topic com.example.topic1",
             "kick 0",
+            "refusals --reason bad_mood",
             "rebalance --rate 0",
             "status --master ws://a/ws --edge b:9081",
             "completions cmd",

@@ -52,10 +52,12 @@ impl Control {
     }
 
     /// How this node is, for the master.
-    pub(super) fn heartbeat(&self) -> Heartbeat {
+    /// With what was refused since the entry with the number `told`.
+    pub(super) fn heartbeat(&self, told: u64) -> Heartbeat {
         let shard = self.shard.borrow();
         let config_digest = self.config_digest.borrow().clone();
-        Heartbeat { status: shard.status(), counters: shard.counters(), config_digest }
+        let refusals = shard.refusals.after(told);
+        Heartbeat { status: shard.status(), counters: shard.counters(), config_digest, refusals }
     }
 
     /// Answers what comes from the admin port, until the program ends.
@@ -75,6 +77,7 @@ impl Control {
             NodeCommand::Sessions(rows) => json::to_payload(&shard.session_rows(&rows)),
             NodeCommand::Registrations(rows) => json::to_payload(&shard.registration_rows(&rows)),
             NodeCommand::Subscriptions(rows) => json::to_payload(&shard.subscription_rows(&rows)),
+            NodeCommand::Refusals(wanted) => json::to_payload(&shard.refusals.rows(&wanted)?),
             NodeCommand::Drain { seconds } => {
                 drop(shard);
                 self.clients.drain(seconds.map(seconds_of).transpose()?);

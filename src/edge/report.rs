@@ -40,6 +40,8 @@ struct Report<'r> {
     requests: Id,
     membership: Id,
     heard: Instant,
+    /// The number of the last refusal that this master was told of.
+    told: u64,
 }
 
 impl Reporter {
@@ -86,7 +88,8 @@ impl Reporter {
             .with("callee", Dict::new().with("features", features))
             .with("subscriber", Dict::new());
         conversation.open(MASTER_REALM, &client, Dict::new().with("roles", roles)).await?;
-        let mut report = Report { reporter: self, conversation, requests: 0, membership: 0, heard: Instant::now() };
+        let mut report =
+            Report { reporter: self, conversation, requests: 0, membership: 0, heard: Instant::now(), told: 0 };
         report.introduce().await?;
         Ok(report)
     }
@@ -176,8 +179,9 @@ impl Report<'_> {
     }
 
     async fn beat(&mut self) -> Result<(), String> {
-        let heartbeat = json::to_payload(&self.reporter.control.heartbeat());
-        self.call("heartbeat", heartbeat).await.map(drop)
+        let heartbeat = self.reporter.control.heartbeat(self.told);
+        self.told = heartbeat.refusals.last().map_or(self.told, |last| last.number);
+        self.call("heartbeat", json::to_payload(&heartbeat)).await.map(drop)
     }
 
     async fn call(&mut self, command: &str, payload: Payload) -> Result<Id, String> {

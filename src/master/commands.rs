@@ -66,6 +66,9 @@ impl Steward {
                 }
                 rate => done(self.with(|cluster, now, out| cluster.begin_rebalance(now, rate, out)).map_err(text)),
             },
+            MasterCommand::Refusals(wanted) => {
+                self.shard.borrow().refusals.rows(&wanted).map(|rows| json::to_payload(&rows)).map_err(refused)
+            }
             MasterCommand::Events { after, limit } => {
                 let limit = limit.unwrap_or(EVENTS_MAX).min(EVENTS_MAX);
                 self.store.events_after(after, limit).map(|events| json::to_payload(&events)).map_err(refused)

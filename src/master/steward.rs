@@ -92,7 +92,8 @@ impl Steward {
     }
 
     /// A node has told how it is.
-    pub(super) fn handle_heartbeat(&self, id: &str, heartbeat: Heartbeat) {
+    pub(super) fn handle_heartbeat(&self, id: &str, mut heartbeat: Heartbeat) {
+        self.shard.borrow_mut().refusals.take_in(id, std::mem::take(&mut heartbeat.refusals));
         let figures = figures(&heartbeat, &self.cluster.borrow().membership());
         let now = self.now();
         self.notice_sessions();
@@ -123,6 +124,7 @@ impl Steward {
     pub(super) fn dismiss_node(&self, id: &str) -> Result<(), String> {
         self.with(|cluster, _, out| cluster.remove(id, out)).map_err(|refusal| refusal.to_string())?;
         self.known.borrow_mut().remove(id);
+        self.shard.borrow_mut().refusals.forget(id);
         Ok(())
     }
 

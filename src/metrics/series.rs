@@ -59,7 +59,7 @@ series! {
     OutboxBytes = Gauge "crossbar_outbox_bytes" [] "Bytes that wait to be written, all connections together.";
     OutboxBytesFullest = Gauge "crossbar_outbox_fullest_bytes" [] "Bytes that wait in the fullest outbox.";
     PublisherStalls = Counter "crossbar_publisher_stalls" [] "Times that a publisher was not read for a slow receiver.";
-    Drops = Counter "crossbar_drops" ["reason"] "Connections ended and messages not delivered, by reason.";
+    Drops = Counter "crossbar_drops" ["reason"] "Connections ended, messages not delivered and requests refused, by reason.";
     Turns = Histogram "crossbar_turn_seconds" [] "Turns of the shard loops: from waking to the last flush.";
     EventDelay = Gauge "crossbar_event_delay_seconds" ["shard"] "How long events wait for company at present.";
     CpuTime = Counter "process_cpu_seconds" [] "Processor time used, user and system.";
@@ -89,7 +89,7 @@ pub fn reference() -> String {
         let (name, labels) = (series.exposed_name(), labels.join(", "));
         out.push_str(&format!("| `{name}` | {kind} | {labels} | {} |\n", series.help()));
     }
-    out.push_str("\n### Reasons\n\nEvery loss has a name, alike in metrics, logs and close frames.\n\n");
+    out.push_str("\n### Reasons\n\nEvery loss and refusal has a name, alike in metrics, logs, `crossbarctl refusals` and close frames.\n\n");
     out.push_str("| `reason` | |\n| --- | --- |\n");
     for reason in DropReason::ALL {
         out.push_str(&format!("| `{}` | {} |\n", reason.name(), reason.help()));

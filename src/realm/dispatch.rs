@@ -9,7 +9,6 @@ use super::dealer::Caller;
 use super::effect::CallError;
 use super::ids::Asked;
 use super::{Action, Context, Desks, Effect, MemberKind, meta};
-use crate::drop::DropReason;
 use crate::wamp::message::code;
 use crate::wamp::uri::{Match, is_reserved, n_components};
 use crate::wamp::{Identity, Message, SessionKey, error, options};
@@ -258,16 +257,10 @@ impl Desks {
                 self.broker.handle_publish(cx, key, request, &options, &topic, payload, disclosed);
             }
             Message::Subscribe { .. } if must_settle(cx, key) => cx.out.push(to_settle(key, message)),
-            Message::Register { request, ref options, ref procedure } if must_settle(cx, key) => {
+            Message::Register { ref options, ref procedure, .. } if must_settle(cx, key) => {
                 match self.dealer.admits(procedure, options) {
                     Ok(()) => cx.out.push(to_settle(key, message)),
-                    Err((error, sentence)) => refuse(
-                        cx,
-                        key,
-                        &Message::Register { request, options: Dict::new(), procedure: String::new() },
-                        error,
-                        sentence,
-                    ),
+                    Err((error, sentence)) => refuse(cx, key, &message, error, sentence),
                 }
             }
             Message::Subscribe { .. } | Message::Register { .. } => {
@@ -285,7 +278,10 @@ impl Desks {
                         let payload = Payload::from_values(args, Dict::new());
                         Message::Result { request, details: Dict::new(), payload }
                     }
-                    Err(refusal) => Message::error(code::CALL, request, refusal.error, refusal.sentence),
+                    Err(meta::Refusal { error, sentence }) => {
+                        cx.out.extend(Effect::refused(key, "call", &procedure, error, &sentence));
+                        Message::error(code::CALL, request, error, sentence)
+                    }
                 };
                 cx.out.push(Effect::Send { to: key, message });
             }
@@ -420,12 +416,12 @@ fn check_uri(cx: &Context, kind: MemberKind, action: Action, uri: &str, policy: 
     Ok(())
 }
 
-/// Answers a request with an ERROR; a PUBLISH only if it wants to know, else it is counted.
+/// Answers a request with an ERROR; a PUBLISH only if it wants to know. The operator is told in any case.
 fn refuse(cx: &mut Context, key: SessionKey, message: &Message, error: &str, sentence: String) {
+    let (action, uri) = message.asks_for().unwrap_or_default();
     let request = match message {
         Message::Publish { options, .. } if options.bool("acknowledge") != Some(true) => {
-            cx.out.push(Effect::Drop { reason: DropReason::PublishRefused });
-            return;
+            return cx.out.push(Effect::publish_refused(key, uri, &sentence));
         }
         Message::Publish { request, .. }
         | Message::Subscribe { request, .. }
@@ -434,5 +430,6 @@ fn refuse(cx: &mut Context, key: SessionKey, message: &Message, error: &str, sen
         // Nobody waits for the answer to another message.
         _ => return,
     };
+    cx.out.extend(Effect::refused(key, action, uri, error, &sentence));
     cx.out.push(Effect::Send { to: key, message: Message::error(message.code(), request, error, sentence) });
 }

@@ -1,7 +1,7 @@
 //! What a realm wants done. Effects are carried out in order; the order is what gives WAMP its guarantees.
 
-use crate::drop::DropReason;
-use crate::wamp::{Id, Message, SessionKey};
+use crate::drop::{DropReason, Refused};
+use crate::wamp::{Id, Message, SessionKey, error};
 use crate::wire::{Payload, Value};
 
 /// Where a routed message came from, and so where it may go.
@@ -69,10 +69,49 @@ pub enum Effect {
         procedure: String,
         payload: Payload,
     },
-    /// Something was not delivered.
+    /// Something was not delivered, and who sent it is not there any more.
     Drop {
         reason: DropReason,
     },
+    /// A request of this session was refused: to be counted, and told to the operator.
+    Refused {
+        session: SessionKey,
+        refused: Box<Refused>,
+    },
+}
+
+impl Effect {
+    /// For the operator: this request of a session is answered with an ERROR, or would be if its sender wanted to know.
+    /// None where the ERROR is an answer rather than a refusal, such as that there is no such procedure.
+    pub fn refused(
+        session: SessionKey,
+        action: &'static str,
+        uri: &str,
+        error: &str,
+        sentence: &str,
+    ) -> Option<Effect> {
+        let refused = Box::new(Refused::new(reason_of(error)?, sentence).about(action, uri));
+        Some(Effect::Refused { session, refused })
+    }
+
+    /// The same of a PUBLISH whose sender does not want to know.
+    pub(super) fn publish_refused(session: SessionKey, topic: &str, sentence: &str) -> Effect {
+        let refused = Box::new(Refused::new(DropReason::PublishRefused, sentence).about("publish", topic));
+        Effect::Refused { session, refused }
+    }
+}
+
+/// Which errors are refusals.
+fn reason_of(error: &str) -> Option<DropReason> {
+    Some(match error {
+        error::NOT_AUTHORIZED => DropReason::NotAuthorized,
+        error::AUTHORIZATION_FAILED => DropReason::AuthorizationFailed,
+        error::LIMIT_EXCEEDED => DropReason::LimitExceeded,
+        error::PAYLOAD_SIZE_EXCEEDED => DropReason::ReceiverLimit,
+        error::OPTION_NOT_ALLOWED => DropReason::OptionNotAllowed,
+        error::INVALID_URI | error::INVALID_ARGUMENT => DropReason::InvalidRequest,
+        _ => return None,
+    })
 }
 
 /// Why a call failed: the error's URI and what came with it.

@@ -140,7 +140,7 @@ impl Shard {
         let Some(connection) = self.connections.get_mut(key.0 as usize) else { return };
         if connection.ending != Ending::Open {
             // Its realm has yet to hear of its end.
-            return self.stats.count_drops(DropReason::EventUnsent, usize::from(class.is_event()));
+            return self.note_events(key, DropReason::EventUnsent, usize::from(class.is_event()));
         }
         let bytes_max = connection.listener.limits().outbox_bytes_max;
         connection.outbox.push(Frame { bytes, class });
@@ -169,10 +169,9 @@ impl Shard {
                 return;
             }
             let dropped = connection.outbox.drop_oldest_events(bytes_max);
-            self.stats.count_drops(DropReason::OldestEvent, dropped);
+            self.note_events(key, DropReason::OldestEvent, dropped);
             let Some(connection) = self.connection(key) else { return };
             if connection.outbox.queued_bytes() > bytes_max {
-                tracing::info!(key = key.0, queued, "slow consumer disconnected");
                 return self.kill_later(key, DropReason::SlowConsumer);
             }
         }

@@ -37,8 +37,6 @@ impl Shard {
         *listener.admission.borrow_mut() = admission;
         let keys: Vec<SessionKey> = self.connections.iter().map(|(key, _)| SessionKey(key as u32)).collect();
         for key in keys.into_iter().filter(|key| self.is_revoked(*key, listener)).collect::<Vec<_>>() {
-            let peer = self.connections.get(key.0 as usize).map_or("", |connection| connection.peer.name.as_str());
-            tracing::warn!(peer, listener = listener.name, "a session is ended: what it was admitted by holds no more");
             if listener.is_mesh {
                 self.kill(key, DropReason::PeerRemoved);
             } else {
@@ -63,7 +61,7 @@ impl Shard {
     /// Ends a connection at once: nothing more is read or written.
     pub(super) fn kill(&mut self, key: SessionKey, reason: DropReason) {
         if self.bury(key).is_some() {
-            self.stats.count_drop(reason);
+            self.note_reason(key, reason);
             self.leave(key);
         }
     }
@@ -71,7 +69,7 @@ impl Shard {
     /// The same from within a delivery: its realm is told when the work at hand is done.
     pub(super) fn kill_later(&mut self, key: SessionKey, reason: DropReason) {
         if self.bury(key).is_some() {
-            self.stats.count_drop(reason);
+            self.note_reason(key, reason);
             self.work.push_back(Work::Step(key, Step::Leave));
         }
     }
@@ -93,7 +91,7 @@ impl Shard {
         let connection = self.connection(key).filter(|connection| connection.ending != Ending::Dead)?;
         connection.ending = Ending::Dead;
         let n_unsent = connection.outbox.clear();
-        self.stats.count_drops(DropReason::EventUnsent, n_unsent);
+        self.note_events(key, DropReason::EventUnsent, n_unsent);
         let connection = self.connection(key)?;
         connection.wake();
         Some(connection)

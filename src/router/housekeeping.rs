@@ -36,6 +36,7 @@ impl Shard {
             self.look_after(now, key);
         }
         self.tracer.handle_tick(now);
+        self.refusals.handle_tick(now.uptime);
         if !elapsed.is_zero() {
             let events_per_second = self.queued_events as f64 / elapsed.as_secs_f64();
             self.event_delay = event_delay(&self.limits, events_per_second);

@@ -169,8 +169,7 @@ pub async fn run_listener(shard: Rc<RefCell<Shard>>, state: Rc<ListenerState>, l
         let room = shard.borrow_mut().make_room(&state, source_of(&state, &peer));
         match room {
             Err(reason) => {
-                shard.borrow().stats.count_drop(reason);
-                tracing::debug!(%peer, %reason, "connection refused");
+                shard.borrow_mut().note_peer(&peer, reason, reason.help());
             }
             Ok(()) => take_in(&shard, &state, socket, peer),
         }
@@ -191,9 +190,9 @@ async fn handle_connection(
     state: Rc<ListenerState>,
     mut entry: Entry,
     socket: Socket,
-    peer: transport::Peer,
+    mut peer: transport::Peer,
 ) {
-    let accepted = Box::pin(shake_hands(&shard, &state, &mut entry, socket, peer)).await;
+    let accepted = Box::pin(shake_hands(&shard, &state, &mut entry, socket, &mut peer)).await;
     match accepted {
         Ok(Accepted::Established(established)) => {
             shard.borrow().stats.handshakes.add(1);
@@ -202,7 +201,7 @@ async fn handle_connection(
             tokio::task::spawn_local(Driver { shard, key });
         }
         Ok(Accepted::Served | Accepted::Gone) => {}
-        Err(error) => shard.borrow().stats.count_drop(error.reason),
+        Err(error) => shard.borrow_mut().note_peer(&peer, error.reason, &error.message),
     }
 }
 
@@ -212,37 +211,34 @@ async fn shake_hands(
     state: &ListenerState,
     entry: &mut Entry,
     socket: Socket,
-    peer: transport::Peer,
+    peer: &mut transport::Peer,
 ) -> Result<Accepted, HandshakeError> {
-    let name = peer.to_string();
     let within = state.limits().handshake_timeout;
     let accepted = tokio::time::timeout(within, accept_from(shard, state, entry, socket, peer)).await;
-    let accepted = accepted.unwrap_or_else(|_| {
+    accepted.unwrap_or_else(|_| {
         let message = format!("no handshake within {within:?}");
         Err(HandshakeError { reason: DropReason::HandshakeTimeout, message })
-    });
-    if let Err(error) = &accepted {
-        tracing::debug!(peer = name, reason = %error.reason, message = error.message, "handshake failed");
-    }
-    accepted
+    })
 }
 
-/// Finds out who it is, and takes the connection through its handshakes unless there are too many from there.
+/// Finds out who it is, which is told in `peer`, and takes the connection through its handshakes unless there are too
+/// many from there.
 async fn accept_from(
     shard: &RefCell<Shard>,
     state: &ListenerState,
     entry: &mut Entry,
     socket: Socket,
-    peer: transport::Peer,
+    peer: &mut transport::Peer,
 ) -> Result<Accepted, HandshakeError> {
-    let identified = accept::identify(&state.accepting, socket, peer).await?;
-    let Some((socket, peer)) = identified else { return Ok(Accepted::Gone) };
-    entry.identify(source_of(state, &peer));
+    let identified = accept::identify(&state.accepting, socket, peer.clone()).await?;
+    let Some((socket, found)) = identified else { return Ok(Accepted::Gone) };
+    *peer = found;
+    entry.identify(source_of(state, peer));
     if entry.source().is_some_and(|source| shard.borrow().has_too_many(state, source)) {
         let message = format!("{peer} has too many connections");
         return Err(HandshakeError { reason: DropReason::TooManyFromAddress, message });
     }
-    accept::accept(&state.accepting, socket, peer).await
+    accept::accept(&state.accepting, socket, peer.clone()).await
 }
 
 /// Who may come in through a listener, and as what. A listener for the mesh admits the keys of these peers, and nobody

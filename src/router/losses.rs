@@ -2,7 +2,7 @@
 
 use super::clustered::ClusteredRealm;
 use super::shard::Shard;
-use crate::drop::DropReason;
+use crate::drop::{DropReason, Refused};
 use crate::mesh::frames;
 use crate::realm::Effect;
 use crate::time::Now;
@@ -67,7 +67,7 @@ impl Shard {
         if let Message::Event { details, .. } = &message {
             return self.handle_lost_event(key, details, loss);
         }
-        self.stats.count_drop(loss.reason());
+        self.note_loss(key, &message, loss);
         let (error, sentence) = (loss.error(), loss.sentence());
         match message {
             Message::Result { request, .. } | Message::Yield { request, .. } => {
@@ -106,8 +106,23 @@ impl Shard {
         if is_notice(details) && matches!(loss, Loss::FullLink) {
             self.with_realm_of(key, |realm, _, out| realm.note_overrun(key, out));
         } else {
-            self.stats.count_drop(loss.reason());
+            self.note_events(key, loss.reason(), 1);
         }
+    }
+
+    /// Of an INVOCATION its caller is refused; what it called, and who could not take it, is told with it.
+    fn note_loss(&mut self, key: SessionKey, message: &Message, loss: Loss) {
+        let refused = Refused::new(loss.reason(), format!("{}: {}", message.name(), loss.sentence()));
+        if let Message::Invocation { request, .. } = message
+            && let Some(slot) = self.slot_of(key)
+            && let Some((caller, procedure)) = slot.realm.dealer().caller_of(key, *request)
+        {
+            let callee = slot.realm.members().member(key).map(|member| &member.identity);
+            let callee = callee.map(|callee| format!(", session {} of {}", callee.session, callee.authid));
+            let sentence = format!("{}{}", refused.sentence, callee.unwrap_or_default());
+            return self.note(caller, Refused { sentence, ..refused }.about("call", procedure));
+        }
+        self.note(key, refused);
     }
 
     /// Lets the realm of a session act.

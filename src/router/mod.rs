@@ -16,6 +16,7 @@ pub mod listen;
 mod listing;
 mod losses;
 pub mod node;
+mod refusals;
 mod room;
 pub mod rounds;
 mod route;

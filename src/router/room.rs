@@ -42,7 +42,7 @@ impl Shard {
         let holder = crowded.crowd.borrow_mut().crowd_out(n_own).ok_or(reason)?;
         match holder {
             Holder::Task(task) => {
-                self.stats.count_drop(DropReason::CrowdedOut);
+                self.note_in(None, DropReason::CrowdedOut);
                 task.abort();
             }
             Holder::Connection(key) => self.kill(key, DropReason::CrowdedOut),

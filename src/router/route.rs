@@ -83,11 +83,8 @@ impl Shard {
                     }
                 }
             }
-            Step::Drop(reason) => self.stats.count_drop(reason),
+            Step::Refused(refused) => self.note(key, *refused),
             Step::CloseTransport { reason } => {
-                if let Some(reason) = reason {
-                    self.stats.count_drop(reason);
-                }
                 let code = if reason.is_some() { CloseCode::PROTOCOL_ERROR } else { CloseCode::NORMAL };
                 let word = reason.map_or("", DropReason::name);
                 let farewell = self.connection(key).and_then(|connection| connection.outbound.close(Some(code), word));
@@ -192,7 +189,8 @@ impl Shard {
             Effect::Answer { token, result } => {
                 self.handle_own_answer(now, token, result);
             }
-            Effect::Drop { reason } => self.stats.count_drop(reason),
+            Effect::Drop { reason } => self.note_in(Some(realm), reason),
+            Effect::Refused { session, refused } => self.note(session, *refused),
             Effect::Settle { .. } | Effect::Gather { .. } => {
                 debug_assert!(false, "the clustered realm asks its peers itself");
             }

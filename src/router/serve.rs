@@ -2,12 +2,13 @@
 //! cluster ask of it, in realms of its own that no other node shares.
 
 use super::shard::{RealmIndex, Shard};
-use crate::drop::DropReason;
+use crate::drop::{DropReason, Refused};
 use crate::realm::CallError;
 use crate::wamp::message::code;
 use crate::wamp::{Id, Message, SessionKey, error};
 use crate::wire::{Dict, Payload, Value};
 use std::time::Duration;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 /// A call that waits for the program's answer.
@@ -58,8 +59,10 @@ impl Shard {
                 let from =
                     self.connections.get(key.0 as usize).map(|found| found.peer.name.clone()).unwrap_or_default();
                 let served = Served { key, session, request, realm, from, authid, authrole, procedure, payload };
-                if sender.try_send(served).is_err() {
+                if let Err(TrySendError::Full(served) | TrySendError::Closed(served)) = sender.try_send(served) {
                     let sentence = "this program is too busy to answer";
+                    let refused = Refused::new(DropReason::LimitExceeded, sentence);
+                    self.note(key, refused.about("call", &served.procedure));
                     self.deliver(key, Message::error(code::CALL, request, error::LIMIT_EXCEEDED, sentence));
                 }
                 None
@@ -73,7 +76,7 @@ impl Shard {
         let slot = self.realms.get(served.realm.0).and_then(Option::as_ref);
         let member = slot.and_then(|slot| slot.realm.members().member(served.key));
         if member.is_none_or(|member| member.identity.session != served.session) {
-            return self.stats.count_drop(DropReason::CallerGone);
+            return self.note_in(Some(served.realm), DropReason::CallerGone);
         }
         let (request, details) = (served.request, Dict::new());
         let message = match answer {

@@ -14,6 +14,7 @@ use super::serve::{Answer, Served};
 use super::speaker::Speaker;
 use super::trace::Tracer;
 use super::turn::Slice;
+use crate::admin::refusals::RefusalLog;
 use crate::config::{ListenerId, Realm as RealmSettings};
 use crate::kept::Account;
 use crate::limits::Limits;
@@ -176,6 +177,8 @@ pub struct Shard {
     pub(super) ticked: Duration,
 
     pub stats: Stats,
+    /// Who was refused, and why.
+    pub refusals: RefusalLog,
     /// Descriptors that are no connections, as last counted.
     pub(super) other_files: Cell<u64>,
     /// What load balancers are told, where there is a port on which they ask.
@@ -230,6 +233,7 @@ impl Shard {
             queued_events: 0,
             ticked: Duration::ZERO,
             stats: Stats::default(),
+            refusals: RefusalLog::new(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()),
             other_files: Cell::new(0),
             balancer: None,
             is_joining: false,
@@ -382,7 +386,7 @@ impl Shard {
     }
 
     /// The realm that a session has joined.
-    fn slot_of(&self, key: SessionKey) -> Option<&RealmSlot> {
+    pub(super) fn slot_of(&self, key: SessionKey) -> Option<&RealmSlot> {
         let index = self.connections.get(key.0 as usize)?.realm?;
         self.realms.get(index.0)?.as_ref()
     }

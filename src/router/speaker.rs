@@ -1,7 +1,7 @@
 //! Who speaks on a connection: a client (or a peer that has dialed in) with its session, or a peer that we have dialed,
 //! whose messages all go to the realm.
 
-use crate::drop::DropReason;
+use crate::drop::{DropReason, Refused};
 use crate::session::admission::Admission;
 use crate::session::{Context, Session, Step};
 use crate::wamp::{Identity, Message, error};
@@ -23,7 +23,8 @@ impl Speaker {
         match (self, message) {
             (Speaker::Session(session), message) => session.handle_message(cx, message, rng, out),
             (Speaker::Uplink, Message::Goodbye { .. } | Message::Abort { .. }) => {
-                out.extend([Step::Leave, Step::CloseTransport { reason: Some(DropReason::PeerLost) }]);
+                let sentence = "the other node has ended the link";
+                out.extend([note(DropReason::PeerLost, sentence), Step::Leave, close(DropReason::PeerLost)]);
             }
             (Speaker::Uplink, message) => out.push(Step::Route(message)),
         }
@@ -42,7 +43,8 @@ impl Speaker {
         match self {
             Speaker::Session(session) => session.handle_transport_closed(out),
             Speaker::Uplink => {
-                out.extend([Step::Leave, Step::CloseTransport { reason: Some(DropReason::PeerLost) }]);
+                let sentence = "the connection of the link is lost";
+                out.extend([note(DropReason::PeerLost, sentence), Step::Leave, close(DropReason::PeerLost)]);
             }
         }
     }
@@ -94,9 +96,10 @@ impl Speaker {
         match self {
             Speaker::Session(session) => session.end(cx, reason, message, drop_reason, out),
             Speaker::Uplink => out.extend([
+                note(drop_reason, message.unwrap_or(reason)),
                 Step::Leave,
                 Step::Send(Message::Goodbye { details: Dict::new(), reason: reason.to_owned() }),
-                Step::CloseTransport { reason: Some(drop_reason) },
+                close(drop_reason),
             ]),
         }
     }
@@ -106,10 +109,19 @@ impl Speaker {
         match self {
             Speaker::Session(session) => session.abort(reason, sentence, drop_reason, out),
             Speaker::Uplink => out.extend([
+                note(drop_reason, sentence),
                 Step::Leave,
                 Step::Send(Message::abort(reason, sentence)),
-                Step::CloseTransport { reason: Some(drop_reason) },
+                close(drop_reason),
             ]),
         }
     }
+}
+
+fn note(reason: DropReason, sentence: &str) -> Step {
+    Step::Refused(Box::new(Refused::new(reason, sentence)))
+}
+
+fn close(reason: DropReason) -> Step {
+    Step::CloseTransport { reason: Some(reason) }
 }

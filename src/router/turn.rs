@@ -4,7 +4,7 @@
 use super::connection::{Ending, ParkedBatch};
 use super::rounds::Place;
 use super::shard::Shard;
-use crate::drop::DropReason;
+use crate::drop::{DropReason, Refused};
 use crate::limits::{LINK_DEPTH_MAX, READ_BYTES_MIN, SLICE_MAX, TURN_MAX, TURN_READ_BYTES_MAX};
 use crate::time::Now;
 use crate::transport::{Broken, Class, Incoming, Wrapping};
@@ -247,7 +247,7 @@ impl Shard {
         match incoming {
             Incoming::Ping(payload) => match connection.outbound.pong(&payload) {
                 Ok(pong) => self.queue(key, pong, Class::Reply),
-                Err(_) => self.stats.count_drop(DropReason::ReceiverLimit),
+                Err(_) => self.note_reason(key, DropReason::ReceiverLimit),
             },
             Incoming::Pong => connection.round_trip = Some(now.uptime.saturating_sub(connection.ping_sent)),
             Incoming::Close { code } => {
@@ -342,8 +342,7 @@ impl Shard {
 
     /// The peer broke the transport; there is no way to say ABORT on it.
     fn handle_broken(&mut self, key: SessionKey, broken: Broken) {
-        tracing::debug!(key = key.0, reason = %broken.reason, message = broken.message, "transport violation");
-        self.stats.count_drop(broken.reason);
+        self.note(key, Refused::new(broken.reason, broken.message));
         let farewell = (!broken.farewell.is_empty()).then(|| broken.farewell.into());
         self.close(key, farewell);
     }

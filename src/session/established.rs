@@ -2,7 +2,7 @@
 
 use super::admission::RequestIds;
 use super::standing::Fingerprint;
-use crate::drop::DropReason;
+use crate::drop::{DropReason, Refused};
 use crate::limits::ID_MAX;
 use crate::wamp::message::code::{self, CALL};
 use crate::wamp::{Code, Id, Message, error, feature::Features, parts::OpenInputs};
@@ -27,10 +27,10 @@ pub(super) struct Established {
 pub(super) enum Verdict {
     /// It is legal: for the realm.
     Route(Message),
-    /// It is answered with this ERROR.
-    Refuse(Message),
+    /// It is answered with this ERROR, for which the operator is given the reason.
+    Refuse(Message, Box<Refused>),
     /// It is not routed, and no answer is due.
-    Drop(DropReason),
+    Drop(Box<Refused>),
     /// It breaks the protocol, in the way that the sentence says.
     Violation(String),
 }
@@ -118,9 +118,15 @@ impl Established {
 /// Who only claims to speak for others is refused where an answer is possible.
 fn refuse_forward_for(mut message: Message) -> Verdict {
     let code = message.code();
+    let sentence = "forward_for is for links between routers";
+    let refused = Refused::new(DropReason::OptionNotAllowed, sentence);
+    let refused = Box::new(match message.asks_for() {
+        Some((action, uri)) => refused.about(action, uri),
+        None => refused,
+    });
     let request = match &mut message {
         Message::Publish { options, .. } if options.bool("acknowledge") != Some(true) => {
-            return Verdict::Drop(DropReason::OptionNotAllowed);
+            return Verdict::Drop(refused);
         }
         Message::Publish { request, .. }
         | Message::Subscribe { request, .. }
@@ -135,8 +141,7 @@ fn refuse_forward_for(mut message: Message) -> Verdict {
         }
         _ => return Verdict::Route(message),
     };
-    let sentence = "forward_for is for links between routers";
-    Verdict::Refuse(Message::error(code, request, error::OPTION_NOT_ALLOWED, sentence))
+    Verdict::Refuse(Message::error(code, request, error::OPTION_NOT_ALLOWED, sentence), refused)
 }
 
 /// Whom a router speaks for.

@@ -7,6 +7,7 @@ use super::challenge::{Challenge, Claim, Introduction, Proof, cryptosign_princip
 use super::standing::{DYNAMIC, Fingerprint, STATIC};
 use super::{Context, Session, State, Step};
 use crate::auth::{Secret, mutual, wampcra};
+use crate::drop::{DropReason, Refused};
 use crate::limits::{AUTHEXTRA_BYTES_MAX, AUTHEXTRA_MEMORY_MAX, ID_MAX};
 use crate::wamp::{Id, Message, error, feature::Features, uri::UriCheck};
 use crate::wire::{Dict, Value};
@@ -71,8 +72,8 @@ enum Next {
     Admit(Grant),
     /// The peer could not prove who it is, or is nobody we know: the same to the outside.
     Fail,
-    /// The authenticator does not want the peer, or did not work.
-    Deny,
+    /// The authenticator does not want the peer, or did not work: in the way that the sentence for the operator says.
+    Deny(String),
 }
 
 impl Session {
@@ -89,9 +90,10 @@ impl Session {
             let sentence = "HELLO.Details.roles has none of publisher, subscriber, caller and callee";
             return self.violation(sentence, out);
         }
-        match Handshake::begin(cx, realm, &details, features, rng) {
+        let claimed = |refused: Refused| refused.claimed(&realm, details.str("authid"), None);
+        match Handshake::begin(cx, &realm, &details, features, rng) {
             Ok((handshake, next)) => self.proceed(cx, handshake, next, rng, out),
-            Err(refusal) => self.refuse(refusal, out),
+            Err(refusal) => self.refuse(refusal, claimed, out),
         }
     }
 
@@ -151,20 +153,42 @@ impl Session {
                 handshake.stage = Stage::Asking { attempt: self.attempt, ticket };
                 self.state = State::Handshake(handshake);
             }
-            Next::Admit(grant) => match handshake.admit(cx, grant, rng) {
-                Ok((established, join)) => {
-                    (self.state, self.deadline) = (State::Established(established), None);
-                    out.push(Step::Join(join));
+            Next::Admit(grant) => {
+                let (realm, authid, method) = (handshake.realm.clone(), handshake.authid.clone(), handshake.method);
+                match handshake.admit(cx, grant, rng) {
+                    Ok((established, join)) => {
+                        (self.state, self.deadline) = (State::Established(established), None);
+                        out.push(Step::Join(join));
+                    }
+                    Err(refusal) => {
+                        let claimed =
+                            |refused: Refused| refused.claimed(&realm, authid.as_deref(), Some(method.name()));
+                        self.refuse(refusal, claimed, out);
+                    }
                 }
-                Err(refusal) => self.refuse(refusal, out),
-            },
-            Next::Fail => self.fail(cx, error::AUTHENTICATION_FAILED, "authentication failed"),
-            Next::Deny => self.fail(cx, error::AUTHENTICATION_DENIED, "the authenticator did not admit this peer"),
+            }
+            Next::Fail => {
+                let sentence = format!("it did not prove by {} who it is", handshake.method.name());
+                out.push(handshake.refused(DropReason::AuthenticationFailed, &sentence));
+                self.fail(cx, error::AUTHENTICATION_FAILED, "authentication failed");
+            }
+            Next::Deny(why) => {
+                let sentence = format!("the authenticator does not admit it: {why}");
+                out.push(handshake.refused(DropReason::AuthenticationFailed, &sentence));
+                self.fail(cx, error::AUTHENTICATION_DENIED, "the authenticator did not admit this peer");
+            }
         }
     }
 
     /// This HELLO leads nowhere, but another one may; what is left of `hello_timeout` goes on running.
-    fn refuse(&mut self, Refusal(reason, sentence): Refusal, out: &mut Vec<Step>) {
+    fn refuse(
+        &mut self,
+        Refusal(reason, sentence): Refusal,
+        claimed: impl FnOnce(Refused) -> Refused,
+        out: &mut Vec<Step>,
+    ) {
+        let refused = claimed(Refused::new(DropReason::HelloRefused, sentence.as_str()));
+        out.push(Step::Refused(Box::new(refused)));
         out.push(Step::Send(Message::abort(reason, sentence)));
         self.state = State::Opening;
     }
@@ -180,16 +204,16 @@ impl Handshake {
     /// Takes the first of the client's methods that is offered here and for which HELLO has what it needs.
     fn begin(
         cx: &Context,
-        realm: String,
+        realm: &str,
         details: &Dict,
         features: Features,
         rng: &mut dyn CryptoRng,
     ) -> Result<(Box<Handshake>, Next), Refusal> {
-        if realm.len() > cx.admission.limits.uri_bytes_max || !UriCheck::Loose.is_name(&realm) {
+        if realm.len() > cx.admission.limits.uri_bytes_max || !UriCheck::Loose.is_name(realm) {
             return Err(Refusal(error::INVALID_URI, "the realm is not a valid URI, or too long".to_owned()));
         }
-        if !cx.admission.realms.contains_key(&realm) {
-            return Err(no_such_realm(&realm));
+        if !cx.admission.realms.contains_key(realm) {
+            return Err(no_such_realm(realm));
         }
         let authid = details.str("authid").filter(|authid| !authid.is_empty());
         let authextra = details.dict("authextra").cloned().unwrap_or_default();
@@ -199,7 +223,7 @@ impl Handshake {
             return Err(Refusal(error::LIMIT_EXCEEDED, sentence));
         }
         let mut handshake = Box::new(Handshake {
-            realm,
+            realm: realm.to_owned(),
             session: rng.random_range(1..=ID_MAX),
             method: Method::Anonymous,
             authid: authid.map(str::to_owned),
@@ -279,6 +303,13 @@ impl Handshake {
         }
     }
 
+    /// For the operator: the peer of this handshake is refused.
+    pub(super) fn refused(&self, reason: DropReason, sentence: &str) -> Step {
+        let refused = Refused::new(reason, sentence);
+        let method = Some(self.method.name());
+        Step::Refused(Box::new(refused.claimed(&self.realm, self.authid.as_deref(), method)))
+    }
+
     fn authid(&self) -> Result<&str, Unusable> {
         self.authid.as_deref().ok_or(Unusable::Lacks("an authid"))
     }
@@ -341,16 +372,13 @@ impl Handshake {
     /// The authenticator has answered the question that `stage` waits for.
     fn take_answer(&mut self, cx: &Context, answer: Result<Value, String>, rng: &mut dyn CryptoRng) -> Next {
         if !self.is_still_dynamic(cx) {
-            return Next::Deny;
+            return Next::Deny("it is not asked any more".to_owned());
         }
         let read = answer.map_err(|uri| format!("it answered {uri}")).and_then(|value| {
             let (answer, grant) = Answer::read(value)?;
             self.next_after_answer(cx, &answer, grant, rng).map_err(str::to_owned)
         });
-        read.unwrap_or_else(|why| {
-            tracing::debug!(session = self.session, realm = self.realm, why, "an authenticator admits nobody");
-            Next::Deny
-        })
+        read.unwrap_or_else(Next::Deny)
     }
 
     fn next_after_answer(

@@ -24,7 +24,7 @@ mod standing;
 mod tests;
 mod welcome;
 
-use crate::drop::DropReason;
+use crate::drop::{DropReason, Refused};
 use crate::time::Now;
 use crate::wamp::{Id, Identity, Message, error};
 use crate::wire::Dict;
@@ -64,11 +64,12 @@ pub enum Step {
     Route(Message),
     /// Ask an authenticator; its answer goes to `handle_authenticator_answer`.
     Authenticate(Box<Question>),
-    /// A message was not routed, and its sender is not told.
-    Drop(DropReason),
+    /// A peer or one of its messages was refused, or its session is ended: to be counted, and told to the operator.
+    /// While there is a session, this comes before its `Leave`.
+    Refused(Box<Refused>),
     /// The session is over: the realm must forget it now. Comes before the last message, so that nothing follows that.
     Leave,
-    /// Close the transport once what was sent is flushed. With a reason it is counted as a loss. Nothing follows.
+    /// Close the transport once what was sent is flushed, for this reason if it is a loss. Nothing follows.
     CloseTransport { reason: Option<DropReason> },
 }
 
@@ -151,8 +152,8 @@ impl Session {
             }
             (State::Established(established), message) => match established.judge(message) {
                 Verdict::Route(message) => out.push(Step::Route(message)),
-                Verdict::Refuse(error) => out.push(Step::Send(error)),
-                Verdict::Drop(reason) => out.push(Step::Drop(reason)),
+                Verdict::Refuse(error, refused) => out.extend([Step::Refused(refused), Step::Send(error)]),
+                Verdict::Drop(refused) => out.push(Step::Refused(refused)),
                 Verdict::Violation(sentence) => self.violation(&sentence, out),
             },
         }
@@ -170,6 +171,9 @@ impl Session {
     /// The peer has closed the transport, or it broke. A loss for a session that was open; one that we have ended has
     /// ended for the reason that it was ended for, and where there is none nothing is lost.
     pub fn handle_transport_closed(&mut self, out: &mut Vec<Step>) {
+        if matches!(self.state, State::Established(_)) {
+            note(DropReason::PeerLost, "the peer closed or reset the connection while its session was open", out);
+        }
         self.leave(out);
         let reason = match self.state {
             State::Established(_) => Some(DropReason::PeerLost),
@@ -186,16 +190,24 @@ impl Session {
             return;
         }
         match std::mem::replace(&mut self.state, State::Closed) {
-            State::Opening => self.close_transport(Some(DropReason::HelloTimeout), out),
-            State::Handshake(_) => {
-                out.push(Step::Send(Message::abort(error::TIMEOUT, "authentication was not completed in time")));
+            State::Opening => {
+                note(DropReason::HelloTimeout, "no HELLO led to a session in time", out);
+                self.close_transport(Some(DropReason::HelloTimeout), out);
+            }
+            State::Handshake(handshake) => {
+                let sentence = "authentication was not completed in time";
+                out.push(handshake.refused(DropReason::HelloTimeout, sentence));
+                out.push(Step::Send(Message::abort(error::TIMEOUT, sentence)));
                 self.close_transport(Some(DropReason::HelloTimeout), out);
             }
             State::Refused(abort) => {
                 out.push(Step::Send(*abort));
                 self.close_transport(Some(DropReason::AuthenticationFailed), out);
             }
-            State::Closing(_) => self.close_transport(Some(DropReason::CloseTimeout), out),
+            State::Closing(_) => {
+                note(DropReason::CloseTimeout, "the peer did not answer GOODBYE in time", out);
+                self.close_transport(Some(DropReason::CloseTimeout), out);
+            }
             state @ (State::Established(_) | State::Closed) => (self.state, self.deadline) = (state, None),
         }
     }
@@ -212,6 +224,7 @@ impl Session {
     ) {
         match self.state {
             State::Established(_) => {
+                note(drop_reason, message.unwrap_or(reason), out);
                 self.leave(out);
                 out.push(Step::Send(goodbye(reason, message)));
                 self.state = State::Closing(drop_reason);
@@ -229,6 +242,10 @@ impl Session {
     pub fn abort(&mut self, reason: &str, sentence: &str, drop_reason: DropReason, out: &mut Vec<Step>) {
         if matches!(self.state, State::Closed) {
             return;
+        }
+        match &self.state {
+            State::Handshake(handshake) => out.push(handshake.refused(drop_reason, sentence)),
+            _ => note(drop_reason, sentence, out),
         }
         self.leave(out);
         out.push(Step::Send(Message::abort(reason, sentence)));
@@ -255,6 +272,11 @@ impl Session {
         (self.state, self.deadline) = (State::Closed, None);
         out.push(Step::CloseTransport { reason });
     }
+}
+
+/// Tells the operator why a peer is refused or its session ended.
+fn note(reason: DropReason, sentence: &str, out: &mut Vec<Step>) {
+    out.push(Step::Refused(Box::new(Refused::new(reason, sentence))));
 }
 
 fn goodbye(reason: &str, message: Option<&str>) -> Message {

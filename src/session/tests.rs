@@ -275,6 +275,14 @@ fn peer(listener: &str) -> Peer {
     }
 }
 
+fn show_refused(refused: &Refused) -> String {
+    let Refused { reason, sentence, action, uri, realm, authid, authmethod } = refused;
+    let claims = [("realm", realm.as_deref()), ("authid", authid.as_deref()), ("authmethod", *authmethod)];
+    let about = [("action", *action), ("uri", uri.as_deref())].into_iter().chain(claims);
+    let about: String = about.filter_map(|(name, value)| Some(format!(" {name} {:?}", value?))).collect();
+    format!("note {reason}: {sentence}{about}")
+}
+
 fn show(step: &Step) -> String {
     match step {
         Step::Send(message) => format!("< {}", json(message)),
@@ -284,7 +292,7 @@ fn show(step: &Step) -> String {
             let Authenticator { procedure, realm } = &question.authenticator;
             format!("ask {procedure} in {realm}: {}", json_list(question.args()))
         }
-        Step::Drop(reason) => format!("drop {reason}"),
+        Step::Refused(refused) => show_refused(refused),
         Step::Leave => "leave".to_owned(),
         Step::CloseTransport { reason: None } => "close".to_owned(),
         Step::CloseTransport { reason: Some(reason) } => format!("close {reason}"),
@@ -371,7 +379,9 @@ fn a_hello_that_would_be_kept_is_bounded() {
         let steps = case.handle(hello(authextra.clone(), authid));
         match steps.as_slice() {
             [Step::Join(_)] => assert!(fits, "{authextra:?}"),
-            [Step::Send(Message::Abort { reason, .. })] if reason == error::LIMIT_EXCEEDED => assert!(!fits),
+            [Step::Refused(_), Step::Send(Message::Abort { reason, .. })] if reason == error::LIMIT_EXCEEDED => {
+                assert!(!fits)
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -402,7 +412,8 @@ fn the_realm_can_abort_a_session_and_refuse_one() {
     case.session.abort(error::LIMIT_EXCEEDED, "the realm is full", DropReason::TooManySessions, &mut out);
     let abort = Message::abort(error::LIMIT_EXCEEDED, "the realm is full");
     let close = Step::CloseTransport { reason: Some(DropReason::TooManySessions) };
-    assert_eq!(out, [Step::Leave, Step::Send(abort), close]);
+    let refused = Refused::new(DropReason::TooManySessions, "the realm is full");
+    assert_eq!(out, [Step::Refused(Box::new(refused)), Step::Leave, Step::Send(abort), close]);
     assert_eq!((case.session.id(), case.session.poll_timeout()), (None, None));
     out.clear();
     case.session.abort(error::PROTOCOL_VIOLATION, "again", DropReason::ProtocolViolation, &mut out);

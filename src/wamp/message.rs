@@ -240,6 +240,17 @@ impl Message {
         }
     }
 
+    /// What a request asks for: what is to be done, and the topic or procedure. None of all other messages.
+    pub fn asks_for(&self) -> Option<(&'static str, &str)> {
+        match self {
+            Message::Publish { topic, .. } => Some(("publish", topic)),
+            Message::Subscribe { topic, .. } => Some(("subscribe", topic)),
+            Message::Call { procedure, .. } => Some(("call", procedure)),
+            Message::Register { procedure, .. } => Some(("register", procedure)),
+            _ => None,
+        }
+    }
+
     /// An ERROR that answers `request` of type `request_type`, with one sentence for the person who reads it.
     pub fn error(request_type: Code, request: Id, error: &str, sentence: impl Into<String>) -> Message {
         Message::Error {

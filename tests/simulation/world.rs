@@ -454,6 +454,7 @@ impl World {
                 }
                 Effect::Settle { .. } | Effect::Gather { .. } => panic!("{effect:?} is for the clustered realm itself"),
                 Effect::Suspend { .. } | Effect::Resume { .. } | Effect::Answer { .. } | Effect::Drop { .. } => {}
+                Effect::Refused { .. } => {}
             }
         }
         // What comes of it stands behind what is to be done already, as in the queue of a shard.

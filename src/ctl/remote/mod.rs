@@ -1,7 +1,7 @@
 //! The commands that ask a running cluster: the master, or a single edge.
 //!
 //! `contact` finds out who is asked, `asked` is the session with them, `look` what is seen; `lists`, `steer`,
-//! `balance`, `trace` and `top` are the commands.
+//! `balance`, `trace`, `refusals` and `top` are the commands.
 
 mod asked;
 mod balance;
@@ -9,6 +9,7 @@ mod contact;
 mod lists;
 mod look;
 mod output;
+mod refusals;
 mod screen;
 mod steer;
 mod top;
@@ -64,6 +65,7 @@ async fn carry_out(command: &Remote, asked: &mut Asked, is_json: bool) -> Result
         Remote::Status => status(asked, is_json).await,
         Remote::Nodes => nodes(asked, is_json).await,
         Remote::Links => matrix(asked, is_json).await,
+        Remote::Refusals(of) => refusals::list(asked, of, is_json).await,
         Remote::Sessions(of) => lists::list(asked, List::Sessions, of.realm.as_deref(), is_json).await,
         Remote::Registrations(of) => lists::list(asked, List::Registrations, of.realm.as_deref(), is_json).await,
         Remote::Subscriptions(of) => lists::list(asked, List::Subscriptions, of.realm.as_deref(), is_json).await,

@@ -1,7 +1,6 @@
 //! PUBLISH: one publication, and everybody who gets it.
 
 use super::{Broker, Subscription, filter::Filter};
-use crate::drop::DropReason;
 use crate::kept::Kind;
 use crate::realm::carriage;
 use crate::realm::ids::{IdKind, id_of, random_id};
@@ -98,14 +97,18 @@ impl Broker {
             true => Err((error::PAYLOAD_SIZE_EXCEEDED, carriage::sentence())),
             false => self.accept(cx, publication).map_err(|sentence| (error::LIMIT_EXCEEDED, sentence)),
         };
+        if let Err((error, sentence)) = &accepted {
+            cx.out.extend(match acknowledge {
+                true => Effect::refused(key, "publish", topic, error, sentence),
+                false => Some(Effect::publish_refused(key, topic, sentence)),
+            });
+        }
         let answer = match &accepted {
             Ok(publication) => Message::Published { request, publication: publication.id },
             Err((error, sentence)) => Message::error(code::PUBLISH, request, error, sentence.as_str()),
         };
-        match acknowledge {
-            true => cx.out.push(Effect::Send { to: key, message: answer }),
-            false if accepted.is_err() => cx.out.push(Effect::Drop { reason: DropReason::PublishRefused }),
-            false => {}
+        if acknowledge {
+            cx.out.push(Effect::Send { to: key, message: answer });
         }
         if let Ok(publication) = accepted {
             self.route(cx, &publication);

@@ -67,6 +67,7 @@ impl Broker {
             && kind == MemberKind::Client
             && let Err(sentence) = self.admit(cx, key, topic, policy)
         {
+            cx.out.extend(Effect::refused(key, "subscribe", topic, error::LIMIT_EXCEEDED, &sentence));
             let message = Message::error(code::SUBSCRIBE, request, error::LIMIT_EXCEEDED, sentence);
             cx.out.push(Effect::Send { to: key, message });
             return;

@@ -38,6 +38,7 @@ impl Dealer {
                 self.release_awaited(cx, policy, &uri);
             }
             Err((error, sentence)) => {
+                cx.out.extend(Effect::refused(key, "register", &uri, error, &sentence));
                 let message = Message::error(code::REGISTER, request, error, sentence);
                 cx.out.push(Effect::Send { to: key, message });
             }

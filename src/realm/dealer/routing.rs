@@ -57,8 +57,8 @@ impl Dealer {
             && matches!(caller, Caller::Session(_))
             && self.calls.n_of_caller(caller) >= calls_max
         {
-            let answer = Answer::error(error::LIMIT_EXCEEDED, &format!("calls_per_session_max is {calls_max}"));
-            return send_answer(cx, caller, request, answer);
+            let sentence = format!("calls_per_session_max is {calls_max}");
+            return refuse_call(cx, caller, request, &procedure, &sentence);
         }
         let registration = self.destination(origin, &procedure, &options).map(|registration| registration.id);
         let may_wait = origin == Origin::Client && options.bool("progress") != Some(true) && self.has_room_to_wait(cx);
@@ -90,7 +90,7 @@ impl Dealer {
         if let Some(payer) = call.payer().map(|key| (origin == Origin::Client).then_some(key))
             && let Err(sentence) = cx.ledger.admit(&cx.config.limits, payer, call.bytes())
         {
-            return send_answer(cx, caller, request, Answer::error(error::LIMIT_EXCEEDED, &sentence));
+            return refuse_call(cx, caller, request, &call.procedure, &sentence);
         }
         call.recount(cx.ledger);
         let call = self.calls.insert(call);
@@ -169,6 +169,9 @@ impl Dealer {
             }
             Choice::Busy if registration.queue.len() >= cx.config.limits.calls_queued_max => {
                 let sentence = format!("calls_queued_max is {}", cx.config.limits.calls_queued_max);
+                if let Some(call) = self.calls.call(key) {
+                    note_refused_call(cx, call.caller, &call.procedure, &sentence);
+                }
                 self.fail(cx, key, error::LIMIT_EXCEEDED, &sentence);
             }
             Choice::Busy => {
@@ -431,3 +434,15 @@ const FORWARDED_TIMEOUT_FACTOR: u32 = 2;
 /// The options of a CALL that the dealer looks at later.
 const KEPT: [&str; 7] =
     ["receive_progress", "timeout", "disclose_me", "progress", "caller", "caller_authid", "caller_authrole"];
+
+/// Answers a call for which a limit leaves no room.
+fn refuse_call(cx: &mut Context, caller: Caller, request: Id, procedure: &str, sentence: &str) {
+    note_refused_call(cx, caller, procedure, sentence);
+    send_answer(cx, caller, request, Answer::error(error::LIMIT_EXCEEDED, sentence));
+}
+
+fn note_refused_call(cx: &mut Context, caller: Caller, procedure: &str, sentence: &str) {
+    if let Caller::Session(session) = caller {
+        cx.out.extend(Effect::refused(session, "call", procedure, error::LIMIT_EXCEEDED, sentence));
+    }
+}

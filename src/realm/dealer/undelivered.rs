@@ -43,4 +43,12 @@ impl Dealer {
             }
         }
     }
+
+    /// The session whose call an INVOCATION passes on, and the procedure that it calls.
+    pub fn caller_of(&self, callee: SessionKey, invocation: Id) -> Option<(SessionKey, &str)> {
+        let Work::Call(call) = self.calls.work(callee, invocation)? else { return None };
+        let Call { caller, procedure, .. } = self.calls.call(call)?;
+        let Caller::Session(caller) = caller else { return None };
+        Some((*caller, procedure))
+    }
 }

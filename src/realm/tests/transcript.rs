@@ -202,6 +202,7 @@ impl Case {
                 format!("answer {token}: {} {}", error.error, show_payload(&error.payload))
             }
             Effect::Drop { reason } => format!("drop {reason}"),
+            Effect::Refused { session, refused } => format!("note {}: {}", name(session), refused.reason),
             Effect::Gather { session, request, procedure, .. } => {
                 format!("gather {}: {request} {procedure}", name(session))
             }

@@ -54,7 +54,8 @@ impl Observer {
                     self.is_joined = false;
                     farewells_left = Some(1);
                 }
-                Step::Route(_) | Step::Drop(_) => assert!(self.is_joined, "{step:?} without a session"),
+                Step::Route(_) => assert!(self.is_joined, "{step:?} without a session"),
+                Step::Refused(_) => assert!(farewells_left.is_none(), "who it was is not known any more: {step:?}"),
                 Step::Authenticate(_) => assert!(!self.is_joined, "who has joined is known"),
                 Step::Send(_) => {
                     if let Some(left) = &mut farewells_left {

@@ -288,7 +288,7 @@ fn waiting_is_bounded() {
     assert_eq!(world.send(2, "[48, 2, {}, 'com.a']"), [] as [&str; 0]);
     assert_eq!(
         world.send(2, "[48, 3, {}, 'com.a']"),
-        ["2 [8,48,3,{},'wamp.error.limit_exceeded',['calls_queued_max is 1']]"]
+        ["2 note: limit_exceeded", "2 [8,48,3,{},'wamp.error.limit_exceeded',['calls_queued_max is 1']]"]
     );
     // A progressive call cannot wait at all.
     world.config.limits.calls_queued_max = 10;
@@ -306,7 +306,7 @@ fn open_calls_are_limited_for_clients() {
     assert_eq!(invoked(&world.send(2, "[48, 1, {}, 'com.a']")), [1]);
     assert_eq!(
         world.send(2, "[48, 2, {}, 'com.a']"),
-        ["2 [8,48,2,{},'wamp.error.limit_exceeded',['calls_per_session_max is 1']]"]
+        ["2 note: limit_exceeded", "2 [8,48,2,{},'wamp.error.limit_exceeded',['calls_per_session_max is 1']]"]
     );
     for request in 1..=3 {
         assert_eq!(invoked(&world.send(3, &format!("[48, {request}, {{}}, 'com.a']"))), [1]);

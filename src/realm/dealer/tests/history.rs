@@ -144,7 +144,7 @@ impl History {
             match effect {
                 Effect::Send { to: SessionKey(to), message } => self.observe_message(to, message),
                 Effect::Abort { session, .. } => self.leave(session.0),
-                Effect::Drop { .. } => {}
+                Effect::Drop { .. } | Effect::Refused { .. } => {}
                 other => panic!("{other:?}"),
             }
         }

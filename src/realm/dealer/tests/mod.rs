@@ -196,6 +196,7 @@ impl World {
             Effect::Answer { token, result: Ok(payload) } => format!("router {token} {:?}", payload.args()),
             Effect::Answer { token, result: Err(error) } => format!("router {token} {}", error.error),
             Effect::Drop { reason } => format!("drop {reason}"),
+            Effect::Refused { session, refused } => format!("{} note: {}", session.0, refused.reason),
             Effect::Goodbye { session, .. } => format!("{} goodbye", session.0),
             other => format!("{other:?}"),
         };

@@ -112,7 +112,8 @@ fn the_number_of_registrations_is_limited_for_clients() {
         assert_eq!(world.send(1, &format!("[64, {request}, {{}}, '{uri}']")).len(), 1);
     }
     let refused = "[8,64,3,{},'wamp.error.limit_exceeded',['registrations_per_session_max is 2']]";
-    assert_eq!(world.send(1, "[64, 3, {}, 'com.c']"), [format!("1 {refused}")]);
+    let expected = ["1 note: limit_exceeded".to_owned(), format!("1 {refused}")];
+    assert_eq!(world.send(1, "[64, 3, {}, 'com.c']"), expected);
     for uri in ["com.c", "com.d", "com.e"] {
         assert_eq!(world.send(2, &format!("[64, 1, {{}}, '{uri}']")), [format!("2 [65,1,#{uri}]")]);
     }
