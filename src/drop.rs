@@ -75,6 +75,8 @@ drop_reasons! {
     Rebalanced = "rebalanced", "A session was ended so that its client goes to an emptier node.";
     CalleeFull = "callee_full", "A callee did not read: an INVOCATION had no room in its outbox, so the call was refused.";
     LinkQueueFull = "link_queue_full", "The queue towards a peer node was full.";
+    Forged = "forged", "A node said on its link what is not its to say, of a session that it does not have: that was not taken.";
+    PeerLimit = "peer_limit", "A node told of more sessions, holdings or testaments than peer_*_max allow: its link was ended.";
     EventUnsent = "event_unsent", "The connection of a receiver, or the link to its node, ended while the event waited to be written.";
 }
 

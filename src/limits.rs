@@ -199,6 +199,13 @@ limits! {
     authorizer_cache_ttl: Realm Time = MINUTE, 0, 24 * HOUR;
     /// How long a dynamic authorizer or authenticator may take to answer.
     authorizer_timeout: Realm Time = 5 * SECOND, 100 * MS, 10 * MINUTE;
+    /// Sessions that one other node may tell of. A link on which there are more is ended.
+    peer_sessions_max: Realm Count = 1_000_000, 1, 100_000_000;
+    /// Subscriptions and registrations of sessions that one other node may tell of, and patterns that its link may have
+    /// here. A link on which there are more is ended.
+    peer_holdings_max: Realm Count = 10_000_000, 1, 1_000_000_000;
+    /// Bytes of the testaments that one other node may tell of. A link on which there are more is ended.
+    peer_testaments_bytes_max: Realm Bytes = 256 << 20, 0, 1 << 40;
     /// How long SUBSCRIBED and REGISTERED wait for the confirmation of all peers.
     settle_max: Realm Time = 250 * MS, 0, MINUTE;
 }

@@ -19,7 +19,9 @@
 //! | CALL of `wamp.link.*` | A | see below; unknown to clients |
 //! | EVENT on `wamp.link.*` | B | notices, see below; sent unasked |
 
+use super::remote_client::{HOP, PUBLISHER, RemoteClient};
 use crate::wamp::message::code;
+use crate::wamp::uri::is_reserved;
 use crate::wamp::{Message, error};
 use crate::wire::{Dict, Value};
 use std::time::Duration;
@@ -97,27 +99,38 @@ pub fn with_generation(options: Dict, generation: u32) -> Dict {
 /// node has decided. `hop` is how the peer itself is named where the publisher is not.
 ///
 /// Subscribers find `forward_for` in the details of every event that came over a link: the publisher if its role
-/// discloses it, else the node.
+/// discloses it, else the node. Nothing but `forward_for` tells of a publisher, whatever else the peer has written.
 pub fn publish_options(mut details: Dict, publication: u64, hop: &Dict) -> (String, Dict) {
     let topic = match details.remove("topic") {
         Some(Value::String(topic)) => topic,
         _ => String::new(),
     };
+    PUBLISHER.iter().for_each(|key| drop(details.remove(key)));
     details.set("publication", publication);
-    let publisher = details.list("forward_for").and_then(|hops| hops.first()?.as_dict()).cloned();
-    match publisher {
-        None => details.set("forward_for", Value::List(vec![hop.clone().into()])),
-        Some(publisher) => {
-            for (key, from) in
-                [("publisher", "session"), ("publisher_authid", "authid"), ("publisher_authrole", "authrole")]
-            {
-                if let Some(value) = publisher.get(from) {
-                    details.set(key, value.clone());
-                }
-            }
+    let publisher = RemoteClient::forwarded(&details).map(|publisher| publisher.hop());
+    if let Some(publisher) = &publisher {
+        for (key, from) in PUBLISHER.into_iter().zip(HOP) {
+            details.set(key, publisher.get(from).cloned().unwrap_or(Value::Null));
         }
     }
+    details.set("forward_for", Value::List(vec![publisher.unwrap_or_else(|| hop.clone()).into()]));
     (topic, details)
+}
+
+/// Whether the dialing node may send a message on its link once the link is up: what it wants, what its callees answer,
+/// and calls of the meta API. What its clients publish and call goes over the link of the other direction.
+pub fn is_of_dialer(message: &Message) -> bool {
+    match message {
+        Message::Call { procedure, .. } => is_reserved(procedure),
+        Message::Register { procedure, .. } => !is_reserved(procedure),
+        Message::Error { request_type, .. } => *request_type == code::INVOCATION,
+        Message::Subscribe { .. }
+        | Message::Unsubscribe { .. }
+        | Message::Unregister { .. }
+        | Message::Yield { .. }
+        | Message::EventReceived { .. } => true,
+        _ => false,
+    }
 }
 
 /// Turns the details of a link's INVOCATION into the options of a CALL on this node.

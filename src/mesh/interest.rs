@@ -57,6 +57,12 @@ struct Entry {
     is_refused: bool,
 }
 
+impl Entry {
+    fn is_agreed(&self) -> bool {
+        self.id.is_some() && !self.is_refused && !self.is_unwanted
+    }
+}
+
 /// What an answer of the peer has brought.
 #[derive(Debug, PartialEq)]
 pub enum Answered {
@@ -138,6 +144,17 @@ impl Mirror {
     /// Whether the peer has confirmed the last that was said about the pattern.
     pub fn is_settled(&self, pattern: &Pattern) -> bool {
         self.entries.get(pattern).is_some_and(|entry| entry.outstanding.is_none() && !entry.is_refused)
+    }
+
+    /// The procedures that are answered here, as the peer has confirmed.
+    pub fn agreed_procedures(&self) -> impl Iterator<Item = &Pattern> {
+        let entries = self.entries.iter().filter(|(pattern, _)| pattern.kind == Kind::Procedure);
+        entries.filter(|(_, entry)| entry.is_agreed()).map(|(pattern, _)| pattern)
+    }
+
+    /// Whether the peer has confirmed the pattern, and has not refused it since.
+    pub fn is_agreed(&self, pattern: &Pattern) -> bool {
+        self.entries.get(pattern).is_some_and(Entry::is_agreed)
     }
 
     /// A number that two nodes have in common when they agree on what is mirrored, whatever the order.

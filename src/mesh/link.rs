@@ -30,6 +30,8 @@ pub struct Uplink {
     hop: Dict,
     requests: BTreeMap<Id, Request>,
     n_requests: Id,
+    /// It has broken a rule and is being ended: nothing that it says counts any more.
+    pub is_ended: bool,
     /// Procedures that clients of this node have, and that the peer has agreed to give up for them.
     taken: BTreeSet<Pattern>,
 }
@@ -77,6 +79,7 @@ impl Uplink {
             hop,
             requests: BTreeMap::new(),
             n_requests: 0,
+            is_ended: false,
             taken: BTreeSet::new(),
         }
     }

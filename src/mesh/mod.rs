@@ -21,7 +21,9 @@
 pub mod frames;
 pub mod interest;
 pub mod link;
+pub mod remote_client;
 
 pub use frames::Offer;
 pub use interest::{Kind, Mirror, Pattern, Want};
 pub use link::{Input, Uplink};
+pub use remote_client::RemoteClient;

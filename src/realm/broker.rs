@@ -74,6 +74,11 @@ impl Broker {
         self.subscriptions.get(place).filter(|_| self.is_visible(place))
     }
 
+    /// How many subscriptions a member has.
+    pub fn n_held_by(&self, key: SessionKey) -> usize {
+        self.held.get(&key).map_or(0, BTreeMap::len)
+    }
+
     /// The subscription with this id, even if only links have it.
     pub(super) fn subscription_of_any(&self, id: Id) -> Option<&Subscription> {
         self.by_id.get(&id).and_then(|place| self.subscriptions.get(*place))

@@ -9,6 +9,7 @@ mod defects;
 mod draining;
 mod events;
 mod failure;
+mod hostile;
 mod identity;
 mod meta;
 mod names;

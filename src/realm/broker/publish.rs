@@ -163,8 +163,9 @@ impl Broker {
     fn accept<'a>(&mut self, cx: &mut Context, mut publication: Publication<'a>) -> Result<Publication<'a>, String> {
         publication.filter = Filter::from_options(publication.options, &cx.config.limits)?;
         if publication.options.bool("retain") == Some(true) {
-            if publication.origin == Origin::Client {
-                publication.published = self.retained.next_moment(publication.published);
+            match publication.origin {
+                Origin::Client => publication.published = self.retained.next_moment(publication.published),
+                Origin::Shard | Origin::Node => self.retained.note_moment(publication.published),
             }
             self.retained.retain(&publication, &cx.config.limits, cx.ledger)?;
         }
@@ -298,8 +299,10 @@ impl<'a> Publication<'a> {
         for (key, value) in options.iter().filter(|(key, _)| CARRIED.contains(key)) {
             details.set(key, value.clone());
         }
-        let told = options.uint("published_us").filter(|_| origin == Origin::Node);
-        let published = Duration::from_micros(told.unwrap_or(micros(now.wall)));
+        let told = options.uint("published_us").filter(|_| origin == Origin::Node).map(Duration::from_micros);
+        // What is of the future would stay retained until then.
+        let told = told.filter(|told| *told <= now.wall.saturating_add(CLOCK_SKEW_MAX));
+        let published = told.unwrap_or(Duration::from_micros(micros(now.wall)));
         Publication { id, origin, excluded, topic, options, details, publisher, published, payload, filter: None }
     }
 
@@ -340,6 +343,9 @@ fn forwarded_publisher(options: &Dict) -> Option<Publisher> {
 pub(crate) fn micros(wall: Duration) -> u64 {
     u64::try_from(wall.as_micros()).unwrap_or(u64::MAX)
 }
+
+/// How far the clock of another node may be ahead of ours. An event that comes from further ahead is of now.
+const CLOCK_SKEW_MAX: Duration = Duration::from_secs(2);
 
 /// What PUBLISH.Options says to the brokers of other nodes.
 const FOR_PEERS: [&str; 8] = [

@@ -20,7 +20,7 @@ pub(super) struct RetainedEvents {
     by_topic: BTreeMap<String, Vec<RetainedEvent>>,
     count: usize,
     bytes: usize,
-    /// When the latest event of this node was published.
+    /// When the latest event was published, of this node or of another.
     last: Duration,
 }
 
@@ -61,10 +61,16 @@ impl RetainedEvents {
         self.count
     }
 
-    /// The wall time at which an event of this node is published: later than all before it, whatever the clock says.
+    /// The wall time at which an event of this node is published: later than all before it, whatever the clocks of
+    /// this and other nodes say.
     pub(super) fn next_moment(&mut self, now: Duration) -> Duration {
         self.last = now.max(self.last + Duration::from_micros(1));
         self.last
+    }
+
+    /// An event of another node has been published then.
+    pub(super) fn note_moment(&mut self, published: Duration) {
+        self.last = self.last.max(published);
     }
 
     /// Keeps a publication instead of those that it replaces, or says which limit is in the way. What is older than

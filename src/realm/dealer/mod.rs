@@ -88,6 +88,11 @@ impl Dealer {
         self.registrations.best_match(uri)
     }
 
+    /// How many registrations a member has.
+    pub fn n_held_by(&self, key: SessionKey) -> usize {
+        self.registrations.n_of_session(key)
+    }
+
     /// The registrations of one member.
     pub fn held_by(&self, key: SessionKey) -> impl Iterator<Item = &Registration> {
         self.registrations.of_session(key).filter_map(|id| self.registrations.registration(id))

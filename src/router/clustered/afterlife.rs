@@ -12,12 +12,14 @@ use super::holdings::RemoteHoldings;
 use super::page::Page;
 use super::remote::{RemoteSession, RemoteSessions};
 use super::upkeep::Token;
+use crate::limits::Limits;
 use crate::realm::broker::Publisher;
 use crate::realm::holdings::Holding;
 use crate::realm::meta::session_summary;
 use crate::realm::testament::{Scope, Testament};
 use crate::realm::{Effect, Member};
 use crate::time::Now;
+use crate::wamp::uri::is_reserved;
 use crate::wamp::{Id, SessionKey};
 use crate::wire::{Dict, Payload, Serializer, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,10 +30,11 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 pub(super) struct Afterlife {
     by_node: BTreeMap<String, Remote>,
-    /// The testaments that were published for sessions whose node may come back, as far as they are remembered.
-    published: BTreeSet<Id>,
-    /// The sessions of such nodes that were said to have left, as far as they are remembered.
-    buried: BTreeSet<Id>,
+    /// The testaments that were published for sessions whose node may come back, as far as they are remembered, each
+    /// with its node.
+    published: BTreeSet<(Id, String)>,
+    /// The sessions of such nodes that were said to have left, as far as they are remembered, each with its node.
+    buried: BTreeMap<Id, String>,
 }
 
 #[derive(Debug, Default)]
@@ -89,7 +92,7 @@ impl Afterlife {
         if let Some(remote) = self.by_node.get_mut(node) {
             remote.sessions.retain_testaments(None, |testament| testament.publication != publication);
         }
-        self.published.contains(&publication)
+        self.published.contains(&(publication, node.to_owned()))
     }
 
     /// What the sessions of a node hold, if the node is known.
@@ -102,10 +105,58 @@ impl Afterlife {
         self.by_node.get(node).is_some_and(|remote| remote.has_missed)
     }
 
-    /// Takes over what a node says about one of its sessions. Gives its id, and whether it was unknown.
+    /// Whether a node has told of a session; `is_called` judges how it is called.
+    pub(super) fn claim(&self, node: &str, session: Id, is_called: impl Fn(&Publisher) -> bool) -> Claim {
+        let own = self.by_node.get(node);
+        if let Some(known) = own.and_then(|own| own.sessions.get(session)) {
+            return if is_called(&known.publisher) { Claim::Own } else { Claim::False };
+        }
+        if self.is_of_another(node, session) {
+            return Claim::False;
+        }
+        // Its notices come before whatever its sessions say, unless some of them have been missed.
+        let is_whole = own.is_some_and(|own| !own.is_fetching() && !own.is_stale);
+        if is_whole { Claim::Unknown } else { Claim::Open }
+    }
+
+    /// Whether a session was told of by another node than this one. A node that is out of reach keeps its sessions for
+    /// as long as they are remembered.
+    pub(super) fn is_of_another(&self, node: &str, session: Id) -> bool {
+        self.buried.get(&session).is_some_and(|of| of != node)
+            || self.by_node.iter().any(|(other, remote)| other != node && remote.sessions.get(session).is_some())
+    }
+
+    /// The node that has told of a session, if it is not this one.
+    pub(super) fn owner(&self, session: Id) -> Option<&str> {
+        let owner = self.by_node.iter().find(|(_, remote)| remote.sessions.get(session).is_some());
+        owner.map(|(node, _)| node.as_str())
+    }
+
+    /// Which limit a node has passed with what it has told of: a sentence.
+    pub(super) fn excess(&self, node: &str, limits: &Limits) -> Option<String> {
+        let remote = self.by_node.get(node)?;
+        let amounts = [
+            ("sessions", remote.sessions.len(), "peer_sessions_max", limits.peer_sessions_max),
+            ("holdings", remote.held.len(), "peer_holdings_max", limits.peer_holdings_max),
+            (
+                "bytes of testaments",
+                remote.sessions.testament_bytes(),
+                "peer_testaments_bytes_max",
+                limits.peer_testaments_bytes_max,
+            ),
+        ];
+        let (what, _, name, max) = amounts.into_iter().find(|(_, amount, _, max)| amount > max)?;
+        Some(format!("{node} has told of more {what} than {name} = {max}"))
+    }
+
+    /// Takes over what a node says about one of its sessions, which is none of another node. Gives its id, and whether
+    /// it was unknown.
     pub(super) fn learn(&mut self, node: &str, told: &Value) -> Option<(Id, bool)> {
         let publisher = read_session(told)?;
         let id = publisher.session;
+        if self.is_of_another(node, id) {
+            return None;
+        }
         let remote = self.by_node.entry(node.to_owned()).or_default();
         if let Some(told) = &mut remote.told {
             told.sessions.insert(id);
@@ -122,12 +173,12 @@ impl Afterlife {
 
     /// A session is there. Whether it was said to have left.
     pub(super) fn exhume(&mut self, session: Id) -> bool {
-        self.buried.remove(&session)
+        self.buried.remove(&session).is_some()
     }
 
     /// Takes over a testament of a session that its node has told of.
     pub(super) fn learn_testament(&mut self, node: &str, session: &Value, told: &Value) -> Option<()> {
-        let testament = read_testament(told)?;
+        let testament = read_testament(told).filter(|testament| !is_reserved(&testament.topic))?;
         let remote = self.by_node.get_mut(node)?;
         let session = session.as_uint()?;
         let testaments = &remote.sessions.get(session)?.testaments;
@@ -135,7 +186,7 @@ impl Afterlife {
             told.testaments.insert(testament.publication);
         }
         let is_known = testaments.iter().any(|known| known.publication == testament.publication);
-        if !is_known && !self.published.contains(&testament.publication) {
+        if !is_known && !self.published.contains(&(testament.publication, node.to_owned())) {
             remote.sessions.push_testament(session, testament);
         }
         Some(())
@@ -257,6 +308,9 @@ impl ClusteredRealm {
         if let Some(Value::List(more)) = args.into_iter().nth(1) {
             return self.ask_peer(key, Token::Sessions, more, out);
         }
+        if self.end_if_excessive(now, key, out) {
+            return;
+        }
         let Some(remote) = self.afterlife.by_node.get_mut(&node) else { return };
         let Some(told) = remote.told.take() else { return };
         // What it had before and has no more has ended while the link was down.
@@ -265,7 +319,7 @@ impl ClusteredRealm {
         remote.sessions.retain_testaments(None, |testament| told.testaments.contains(&testament.publication));
         let held = gone.iter().flat_map(|session| remote.held.take_of(session.publisher.session)).collect();
         self.end_all(now, held, false, out);
-        self.bury_all(now, gone, out);
+        self.bury_all(now, &node, gone, out);
         self.fetch_if_stale(key, out);
     }
 
@@ -277,14 +331,25 @@ impl ClusteredRealm {
         for node in dead {
             let remote = self.afterlife.by_node.remove(&node).unwrap_or_default();
             self.end_all(now, remote.held.into_all(), false, out);
-            self.bury_all(now, remote.sessions.into_all(), out);
+            self.bury_all(now, &node, remote.sessions.into_all(), out);
         }
     }
 
-    fn bury_all(&mut self, now: Now, sessions: Vec<RemoteSession>, out: &mut Vec<Effect>) {
+    /// Forgets a node that has broken the rules: its sessions have left, and what they were to leave behind is not
+    /// published.
+    pub(super) fn disown(&mut self, now: Now, node: &str, out: &mut Vec<Effect>) {
+        let remote = self.afterlife.by_node.remove(node).unwrap_or_default();
+        self.end_all(now, remote.held.into_all(), false, out);
+        let sessions = remote.sessions.into_all().into_iter();
+        let sessions = sessions.map(|session| RemoteSession { testaments: Vec::new(), ..session }).collect();
+        self.bury_all(now, node, sessions, out);
+    }
+
+    fn bury_all(&mut self, now: Now, node: &str, sessions: Vec<RemoteSession>, out: &mut Vec<Effect>) {
         for RemoteSession { publisher, testaments } in sessions {
-            self.afterlife.published.extend(testaments.iter().map(|testament| testament.publication));
-            self.afterlife.buried.insert(publisher.session);
+            let published = testaments.iter().map(|testament| (testament.publication, node.to_owned()));
+            self.afterlife.published.extend(published);
+            self.afterlife.buried.insert(publisher.session, node.to_owned());
             self.bury(publisher, testaments);
         }
         self.continue_burials(now, out);
@@ -295,6 +360,19 @@ impl ClusteredRealm {
             self.afterlife.published.pop_first();
         }
     }
+}
+
+/// How far a node may speak for a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// It has told of it.
+    Own,
+    /// It has not told of it, and may not have come to that yet.
+    Open,
+    /// It has not told of it, and would have.
+    Unknown,
+    /// The session is another node's, or called otherwise.
+    False,
 }
 
 fn read_session(told: &Value) -> Option<Publisher> {

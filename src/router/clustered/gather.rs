@@ -5,8 +5,8 @@
 
 use super::{ClusteredRealm, parts};
 use crate::kept::Kind;
-use crate::realm::Effect;
 use crate::realm::ledger::Ledger;
+use crate::realm::{Effect, timestamp};
 use crate::time::Now;
 use crate::wamp::message::code;
 use crate::wamp::{Id, Message, SessionKey, error};
@@ -30,8 +30,14 @@ struct Gather {
     how: Merge,
     /// Those of `wamp.subscription.get_events` matter after the answers have come, too.
     payload: Payload,
+    /// The id of this node.
+    node: String,
     /// By node.
     answers: BTreeMap<String, Answer>,
+    /// The node of the session that the call is about, where that is known. What others say of it does not count.
+    owner: Option<String>,
+    /// What all answers have together, as they were sent.
+    told_bytes: usize,
     /// What has come of the answers that come in parts.
     parts: BTreeMap<SessionKey, Vec<Value>>,
     waiting: BTreeSet<SessionKey>,
@@ -105,6 +111,11 @@ const GATHER_TIMEOUT: Duration = Duration::from_secs(1);
 /// Tokens below are for the links' own calls.
 pub(super) const FIRST_TOKEN: u64 = 1 << 8;
 
+/// What all nodes together may answer to one call. A list of the sessions of a large cluster has a few MiB.
+const ANSWERS_BYTES_MAX: usize = 64 << 20;
+/// How far apart nodes may have kept the same event: their clocks differ, and links are slow or were down.
+const HISTORY_SKEW_MAX: Duration = Duration::from_secs(10);
+
 /// How many calls a session may have open before its next messages wait.
 const GATHERS_PER_SESSION_MAX: usize = 16;
 
@@ -177,10 +188,26 @@ impl ClusteredRealm {
             waiting.insert(*to);
         }
         let deadline = now.uptime + GATHER_TIMEOUT;
-        let answers = BTreeMap::from([(self.node.clone(), own)]);
-        let parts = BTreeMap::new();
+        let (node, parts) = (self.node.clone(), BTreeMap::new());
+        let answers = BTreeMap::from([(node.clone(), own)]);
+        let owner = session_in_question(procedure, &payload).and_then(|id| self.afterlife.owner(id));
+        let owner = owner.map(str::to_owned);
         let bytes = GATHER_BYTES + payload.heap_bytes() + answers.values().map(answer_bytes).sum::<usize>();
-        let mut gather = Gather { session, request, how, payload, answers, parts, waiting, deadline, charged: 0 };
+        let (told_bytes, charged) = (0, 0);
+        let mut gather = Gather {
+            session,
+            request,
+            how,
+            payload,
+            node,
+            answers,
+            owner,
+            told_bytes,
+            parts,
+            waiting,
+            deadline,
+            charged,
+        };
         gather.charge(self.realm.ledger_mut(), bytes);
         self.gathering.insert(token, gather, out);
         self.finish_gather_if_whole(token, out);
@@ -199,24 +226,37 @@ impl ClusteredRealm {
             let Some(node) = self.uplinks.get(&peer).map(|uplink| uplink.node.clone()) else { return };
             let before = gather.parts.remove(&peer);
             let is_flat = gather.how == Merge::Events;
-            let answer = result.map(|payload| {
+            let answer = result.and_then(|payload| {
+                gather.count(&payload)?;
                 let mut whole = before.unwrap_or_default();
                 parts::join(&mut whole, payload.args().unwrap_or_default(), is_flat);
-                whole
+                Ok(whole)
             });
             gather.charge(self.realm.ledger_mut(), answer_bytes(&answer));
-            gather.answers.insert(node, answer);
+            if gather.owner.as_ref().is_none_or(|owner| *owner == node) {
+                gather.answers.insert(node, answer);
+            }
             self.finish_gather_if_whole(token, out);
         }
     }
 
     /// A peer has sent a part of its answer.
-    pub(super) fn handle_gathered_part(&mut self, token: u64, peer: SessionKey, payload: &Payload) {
+    pub(super) fn handle_gathered_part(
+        &mut self,
+        token: u64,
+        peer: SessionKey,
+        payload: &Payload,
+        out: &mut Vec<Effect>,
+    ) {
         let gather = self.gathering.by_token.get_mut(&token);
-        if let Some(gather) = gather.filter(|gather| gather.waiting.contains(&peer)) {
-            gather.charge(self.realm.ledger_mut(), payload.heap_bytes());
-            let whole = gather.parts.entry(peer).or_default();
-            parts::join(whole, payload.args().unwrap_or_default(), gather.how == Merge::Events);
+        let Some(gather) = gather.filter(|gather| gather.waiting.contains(&peer)) else { return };
+        match gather.count(payload) {
+            Ok(()) => {
+                gather.charge(self.realm.ledger_mut(), payload.heap_bytes());
+                let whole = gather.parts.entry(peer).or_default();
+                parts::join(whole, payload.args().unwrap_or_default(), gather.how == Merge::Events);
+            }
+            Err(refusal) => self.handle_gathered(token, peer, Err(refusal), out),
         }
     }
 
@@ -273,19 +313,33 @@ impl Gather {
         ledger.recount(Kind::Requests, Some(self.session), self.charged, 0);
     }
 
+    /// Counts what a peer has sent. The error says that it is too much to be put together.
+    fn count(&mut self, payload: &Payload) -> Result<(), (String, Payload)> {
+        self.told_bytes += payload.len();
+        match self.told_bytes > ANSWERS_BYTES_MAX {
+            true => {
+                let sentence = format!("the nodes answer with more than {ANSWERS_BYTES_MAX} bytes");
+                let payload = Payload::from_values(vec![sentence.into()], Dict::new());
+                Err((error::PAYLOAD_SIZE_EXCEEDED.to_owned(), payload))
+            }
+            false => Ok(()),
+        }
+    }
+
     fn finish(self, out: &mut Vec<Effect>) {
-        let Gather { session, request, how, payload, mut answers, parts, .. } = self;
+        let Gather { session, request, how, payload, node, mut answers, parts, .. } = self;
         if !parts.is_empty() {
             let refusal = Payload::from_values(vec!["an answer did not come to its end in time".into()], Dict::new());
             answers.insert(String::new(), Err((error::NETWORK_FAILURE.to_owned(), refusal)));
         }
+        let own = answers.get(&node).and_then(|own| own.as_ref().ok()).cloned().unwrap_or_default();
         let (good, mut bad): (Vec<Answer>, Vec<Answer>) = answers.into_values().partition(Result::is_ok);
         if let Some(index) = bad.iter().position(is_missing).filter(|_| how.joins()) {
             // What could not be brought here is part of the answer, which must not look as if it were whole.
             return answer(session, request, bad.swap_remove(index), out);
         }
         let good: Vec<Vec<Value>> = good.into_iter().flatten().collect();
-        let merged = if good.is_empty() { Err(most_telling(bad)) } else { Ok(merge(how, good, &payload)) };
+        let merged = if good.is_empty() { Err(most_telling(bad)) } else { Ok(merge(how, &own, good, &payload)) };
         answer(session, request, merged, out);
     }
 }
@@ -306,7 +360,9 @@ fn is_missing(answer: &Answer) -> bool {
     matches!(answer, Err((error, _)) if error == error::PAYLOAD_SIZE_EXCEEDED || error == error::NETWORK_FAILURE)
 }
 
-fn merge(how: Merge, answers: Vec<Vec<Value>>, payload: &Payload) -> Vec<Value> {
+/// The answers of nodes, in the order of their names, as one. What this node knows itself, `own`, goes before what it
+/// is told.
+fn merge(how: Merge, own: &[Value], answers: Vec<Vec<Value>>, payload: &Payload) -> Vec<Value> {
     let firsts = || answers.iter().filter_map(|answer| answer.first());
     match how {
         Merge::Sum => vec![firsts().filter_map(Value::as_uint).fold(0, u64::saturating_add).into()],
@@ -331,9 +387,15 @@ fn merge(how: Merge, answers: Vec<Vec<Value>>, payload: &Payload) -> Vec<Value> 
                 let created = answer.first().and_then(Value::as_dict).and_then(|details| details.str("created"));
                 created.unwrap_or_default().to_owned()
             };
-            answers.into_iter().min_by_key(created).unwrap_or_default()
+            let what = |answer: &[Value]| {
+                let details = answer.first().and_then(Value::as_dict);
+                details.map(|details| ["id", "uri", "match"].map(|key| details.get(key).cloned()))
+            };
+            // An answer about another object than the one that is known here is none.
+            let is_it = |answer: &Vec<Value>| own.is_empty() || what(answer) == what(own);
+            answers.into_iter().filter(is_it).min_by_key(created).unwrap_or_default()
         }
-        Merge::Events => events(answers, payload),
+        Merge::Events => events(own, answers, payload),
     }
 }
 
@@ -345,7 +407,8 @@ fn joined<'a>(lists: impl Iterator<Item = &'a Value>) -> Vec<Value> {
 
 /// The events that any node has kept, by the time of the first that has, as the arguments of the call want them. Of
 /// those of one millisecond the order is that of the first node that has both, whichever node is asked.
-fn events(answers: Vec<Vec<Value>>, payload: &Payload) -> Vec<Value> {
+/// What an event is, says this node if it has it.
+fn events(own: &[Value], answers: Vec<Vec<Value>>, payload: &Payload) -> Vec<Value> {
     let arguments = payload.kwargs().unwrap_or_default();
     let is_reversed = arguments.bool("reverse") == Some(true);
     let mut places: BTreeMap<u64, usize> = BTreeMap::new();
@@ -359,7 +422,7 @@ fn events(answers: Vec<Vec<Value>>, payload: &Payload) -> Vec<Value> {
             let Some(publication) = event.uint("publication") else { continue };
             let time = event.str("timestamp").unwrap_or_default().to_owned();
             match places.get(&publication).and_then(|place| events.get_mut(*place)) {
-                Some(known) if time < known.0 => *known = (time, event),
+                Some(known) if time < known.0 && is_near(&time, &known.0) => known.0 = time,
                 Some(_) => {}
                 None => {
                     places.insert(publication, events.len());
@@ -368,12 +431,41 @@ fn events(answers: Vec<Vec<Value>>, payload: &Payload) -> Vec<Value> {
             }
         }
     }
+    for event in own.iter().filter_map(Value::as_dict) {
+        let place = event.uint("publication").and_then(|publication| places.get(&publication));
+        if let Some((time, told)) = place.and_then(|place| events.get_mut(*place)) {
+            let kept = event.str("timestamp").unwrap_or_default();
+            if !is_near(time, kept) {
+                *time = kept.to_owned();
+            }
+            *told = event.clone();
+        }
+    }
+    for (time, event) in &mut events {
+        event.set("timestamp", time.as_str());
+    }
     events.sort_by(|(a, _), (b, _)| a.cmp(b));
     if is_reversed {
         events.reverse();
     }
     let limit = arguments.uint("limit").map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     events.into_iter().take(limit).map(|(_, event)| event.into()).collect()
+}
+
+/// Whether two times of one event may both be right.
+fn is_near(one: &str, other: &str) -> bool {
+    let times = timestamp::from_text(one).zip(timestamp::from_text(other));
+    times.is_some_and(|(one, other)| one.abs_diff(other) <= HISTORY_SKEW_MAX)
+}
+
+/// The session that a call is about.
+fn session_in_question(procedure: &str, payload: &Payload) -> Option<Id> {
+    let place = match procedure {
+        "wamp.session.get" | "wamp.session.kill" => 0,
+        "wamp.registration.remove_callee" | "wamp.subscription.remove_subscriber" => 1,
+        _ => return None,
+    };
+    payload.args().ok()?.get(place)?.as_uint()
 }
 
 /// Of several refusals the one that knew more than that there is no such thing.
@@ -411,7 +503,10 @@ mod tests {
             request: 1,
             how,
             payload: Payload::empty(),
+            node: "edge1".to_owned(),
             answers,
+            owner: None,
+            told_bytes: 0,
             parts: BTreeMap::new(),
             waiting: BTreeSet::new(),
             deadline: Duration::ZERO,
@@ -427,7 +522,7 @@ mod tests {
     fn what_no_node_can_have_counted_is_added_all_the_same() {
         let count = |n: u64| Ok(vec![n.into()]);
         let counts = [count(u64::MAX), count(2)].into_iter().flat_map(|answer: Answer| answer);
-        assert_eq!(merge(Merge::Sum, counts.collect(), &Payload::empty()), [u64::MAX.into()]);
+        assert_eq!(merge(Merge::Sum, &[], counts.collect(), &Payload::empty()), [u64::MAX.into()]);
     }
 
     #[test]

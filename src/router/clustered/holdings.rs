@@ -7,6 +7,7 @@
 
 use super::ClusteredRealm;
 use super::page::Page;
+use super::trust::FORGED;
 use super::upkeep::Token;
 use crate::mesh::frames;
 use crate::realm::Effect;
@@ -49,6 +50,10 @@ impl RemoteHoldings {
     /// The link to the node is lost, or the snapshot failed.
     pub(super) fn handle_lost(&mut self) {
         self.unconfirmed = None;
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.held.len()
     }
 
     /// Takes out what a session holds.
@@ -143,6 +148,9 @@ impl ClusteredRealm {
         for told in args.first().and_then(Value::as_list).unwrap_or_default() {
             self.learn_holding(now, &node, told.as_list().unwrap_or_default(), out);
         }
+        if self.end_if_excessive(now, key, out) {
+            return;
+        }
         if let Some(Value::List(more)) = args.get(1) {
             return self.ask_peer(key, Token::Holdings, more.clone(), out);
         }
@@ -155,8 +163,12 @@ impl ClusteredRealm {
 
     /// Takes over what a node says about one holding.
     fn learn_holding(&mut self, now: Now, node: &str, told: &[Value], out: &mut Vec<Effect>) {
-        let (Some(held), Some(key)) = (self.afterlife.held_mut(node), read_key(told)) else { return };
+        let Some(key) = read_key(told) else { return };
         let details = told.last().and_then(Value::as_dict).cloned();
+        if details.is_some() && !self.may_hold(node, key.0) {
+            return out.push(FORGED);
+        }
+        let Some(held) = self.afterlife.held_mut(node) else { return };
         let is_news = if details.is_some() { held.insert(key) } else { held.remove(&key) };
         if is_news {
             let holding = Holding { details, ..ended(key) };

@@ -27,6 +27,7 @@ mod presence;
 mod remote;
 mod replay;
 mod settling;
+mod trust;
 mod upkeep;
 
 use crate::drop::DropReason;
@@ -153,6 +154,7 @@ impl ClusteredRealm {
             self.notify_session_gone(session, out);
             self.forget_session(key, out);
         } else if let Some(uplink) = self.uplinks.remove(&key) {
+            self.note_agreed(&uplink);
             self.afterlife.handle_lost(now, &uplink.node);
             self.settle_all(now, out);
         }
@@ -166,6 +168,9 @@ impl ClusteredRealm {
         let kind = self.realm.members().member(key).map(|member| member.kind);
         if kind == Some(MemberKind::Peer) {
             self.note_heard(key);
+            if !self.admits_of_dialer(key, &message, out) {
+                return self.finish(now, out, first);
+            }
         }
         match (kind, message) {
             (Some(MemberKind::Uplink), message) => {
@@ -349,7 +354,9 @@ impl ClusteredRealm {
     /// put to the peers, and they are told what has changed.
     fn finish(&mut self, now: Now, out: &mut Vec<Effect>, first: usize) {
         if self.uplinks.is_empty() && self.settling.is_empty() && self.members().peers().is_empty() {
-            self.realm.take_changes();
+            for (policy, uri) in self.realm.take_changes().registrations {
+                self.mirror(&Pattern { kind: Kind::Procedure, policy, uri }, out);
+            }
             return self.post_elsewhere();
         }
         let mut start = first;
@@ -399,6 +406,9 @@ impl ClusteredRealm {
     /// Says to every peer what is wanted of a pattern now.
     fn mirror(&mut self, pattern: &Pattern, out: &mut Vec<Effect>) {
         let want = self.want(pattern);
+        if want.is_none() {
+            self.settling.agreed.remove(pattern);
+        }
         for (to, uplink) in &mut self.uplinks {
             if let Some(message) = uplink.want(pattern, want) {
                 out.push(Effect::Send { to: *to, message });
@@ -424,22 +434,29 @@ impl ClusteredRealm {
     }
 
     fn handle_uplink_message(&mut self, now: Now, key: SessionKey, message: Message, out: &mut Vec<Effect>) {
-        let Some(uplink) = self.uplinks.get_mut(&key) else { return };
+        let Some(uplink) = self.uplinks.get_mut(&key).filter(|uplink| !uplink.is_ended) else { return };
         let (input, reply) = uplink.handle_message(message);
         out.extend(reply.map(|message| Effect::Send { to: key, message }));
         match input {
             Some(Input::Route(message)) => {
+                if !self.admits(key, &message, out) {
+                    return;
+                }
+                let Some(Uplink { node, .. }) = self.uplinks.get(&key) else { return };
                 if let Message::Publish { options, .. } = &message
                     && options.get("testament").is_some()
-                    && self.afterlife.is_repeated(&uplink.node, options.uint("publication").unwrap_or_default())
+                    && self.afterlife.is_repeated(node, options.uint("publication").unwrap_or_default())
                 {
                     return;
                 }
                 if let Message::Publish { topic, payload, .. } = &message
                     && topic.starts_with(SESSION_EVENTS)
                 {
-                    let node = uplink.node.clone();
+                    let node = node.clone();
                     self.note_meta_event(&node, topic, payload);
+                    if self.end_if_excessive(now, key, out) {
+                        return;
+                    }
                 }
                 self.realm.handle_message(now, key, message, out);
             }
@@ -456,7 +473,7 @@ impl ClusteredRealm {
                 self.handle_peer_answer(now, key, token, result, out);
             }
             Some(Input::Answer { token, result }) => self.handle_gathered(token, key, result, out),
-            Some(Input::Part { token, payload }) => self.handle_gathered_part(token, key, &payload),
+            Some(Input::Part { token, payload }) => self.handle_gathered_part(token, key, &payload, out),
             Some(Input::Notice { topic, payload }) => self.handle_notice(now, key, &topic, &payload, out),
             None => {}
         }

@@ -72,6 +72,7 @@ impl ClusteredRealm {
     ) {
         let Some(node) = self.uplinks.get(&key).map(|uplink| uplink.node.clone()) else { return };
         let args = payload.args().unwrap_or_default();
+        let may_grow = [frames::SESSION, frames::TESTAMENT, frames::HELD].contains(&topic);
         match (topic, args.as_slice()) {
             (frames::SESSION, [told]) => {
                 let is_missed = !self.is_told_by(&node, ON_JOIN);
@@ -90,6 +91,9 @@ impl ClusteredRealm {
                 self.fetch_if_stale(key, out);
             }
             _ => {}
+        }
+        if may_grow {
+            self.end_if_excessive(now, key, out);
         }
     }
 

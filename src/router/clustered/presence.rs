@@ -6,6 +6,7 @@
 //! sessions and from its notices (`afterlife`).
 
 use super::ClusteredRealm;
+use super::trust::FORGED;
 use crate::mesh::{Kind, Pattern};
 use crate::realm::Effect;
 use crate::time::Now;
@@ -18,7 +19,9 @@ impl ClusteredRealm {
     /// Takes over what a node says about one of its sessions. Our clients are told of one that was said to have left
     /// and has not, and of one that they have missed.
     pub(super) fn learn_session(&mut self, now: Now, node: &str, told: &Value, is_missed: bool, out: &mut Vec<Effect>) {
-        let Some((id, is_new)) = self.afterlife.learn(node, told) else { return };
+        let is_ours = told.as_dict().and_then(|told| told.uint("session")).is_some_and(|id| self.is_ours(id));
+        let learnt = if is_ours { None } else { self.afterlife.learn(node, told) };
+        let Some((id, is_new)) = learnt else { return out.push(FORGED) };
         let is_back = self.afterlife.exhume(id);
         if let Some(summary) = told.as_dict().filter(|_| is_back || is_new && is_missed) {
             if is_back {

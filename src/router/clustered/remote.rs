@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 pub(super) struct RemoteSessions {
     by_id: BTreeMap<Id, RemoteSession>,
     bytes: usize,
+    /// Of these the bytes of testaments.
+    testament_bytes: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -20,9 +22,13 @@ pub(super) struct RemoteSession {
 }
 
 impl RemoteSession {
+    fn testament_bytes(&self) -> usize {
+        self.testaments.iter().map(Testament::bytes).sum()
+    }
+
     fn bytes(&self) -> usize {
         let words = allocated(self.publisher.authid.len()) + allocated(self.publisher.authrole.len());
-        SESSION_BYTES + words + self.testaments.iter().map(Testament::bytes).sum::<usize>()
+        SESSION_BYTES + words + self.testament_bytes()
     }
 }
 
@@ -30,6 +36,15 @@ impl RemoteSessions {
     /// The memory that they take.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// The memory that their testaments take.
+    pub(super) fn testament_bytes(&self) -> usize {
+        self.testament_bytes
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
     }
 
     /// Adds a session, or takes over who it is now. Gives whether it was unknown.
@@ -40,6 +55,7 @@ impl RemoteSessions {
         let testaments = known.map(|session| session.testaments).unwrap_or_default();
         let session = RemoteSession { publisher, testaments };
         self.bytes += session.bytes();
+        self.testament_bytes += session.testament_bytes();
         self.by_id.insert(id, session);
         is_new
     }
@@ -47,6 +63,7 @@ impl RemoteSessions {
     pub(super) fn remove(&mut self, id: Id) -> Option<RemoteSession> {
         let removed = self.by_id.remove(&id)?;
         self.bytes -= removed.bytes();
+        self.testament_bytes -= removed.testament_bytes();
         Some(removed)
     }
 
@@ -58,6 +75,7 @@ impl RemoteSessions {
     pub(super) fn push_testament(&mut self, id: Id, testament: Testament) {
         if let Some(session) = self.by_id.get_mut(&id) {
             self.bytes += testament.bytes();
+            self.testament_bytes += testament.bytes();
             session.testaments.push(testament);
         }
     }
@@ -67,7 +85,9 @@ impl RemoteSessions {
         let range = id.map_or(0..=Id::MAX, |id| id..=id);
         for session in self.by_id.range_mut(range).map(|(_, session)| session) {
             let forgotten = session.testaments.extract_if(.., |testament| !condition(testament));
-            self.bytes -= forgotten.map(|testament| testament.bytes()).sum::<usize>();
+            let bytes = forgotten.map(|testament| testament.bytes()).sum::<usize>();
+            self.bytes -= bytes;
+            self.testament_bytes -= bytes;
         }
     }
 

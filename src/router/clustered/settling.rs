@@ -6,7 +6,7 @@
 
 use super::ClusteredRealm;
 use crate::kept::Kind as Bytes;
-use crate::mesh::{Kind, Offer, Pattern, Want};
+use crate::mesh::{Kind, Offer, Pattern, Uplink, Want};
 use crate::realm::Effect;
 use crate::realm::dealer::{Invoke, LocalCallees};
 use crate::realm::ids::Asked;
@@ -25,6 +25,8 @@ pub(super) struct Settling {
     by_pattern: BTreeMap<Pattern, Vec<Request>>,
     /// The patterns that each session waits for: who leaves is found without a look at all that wait.
     by_session: HashMap<SessionKey, BTreeSet<Pattern>>,
+    /// The nodes that have agreed to what clients of this node answer, and whose links were lost since.
+    pub(super) agreed: HashMap<Pattern, BTreeSet<String>>,
     /// Uptimes at which the waiting ends; in order, because all wait equally long.
     deadlines: VecDeque<(Duration, Pattern)>,
 }
@@ -242,7 +244,8 @@ impl ClusteredRealm {
         if let Some((id, ours)) = local
             && let Some(error) = conflict(ours.invoke, invoke).or(force.then_some(error::PROCEDURE_ALREADY_EXISTS))
         {
-            if !force && (is_pending || is_ours_older(ours.since)) {
+            // A node that has agreed that ours is the only one has none that is older.
+            if !force && (is_pending || is_ours_older(ours.since) || self.has_agreed(&node, &pattern)) {
                 return refuse(key, &message, error, taken(&pattern), out);
             }
             // What it said before it gave way may arrive after its word that it does: links go both ways.
@@ -289,6 +292,21 @@ impl ClusteredRealm {
             self.mirror(&pattern, out);
         } else if let Some(found) = self.realm.dealer().lookup(&pattern.uri, pattern.policy) {
             self.realm.revoke_registration(now, found.id, error::UNREGISTERED, out);
+        }
+    }
+
+    /// Whether a node has agreed to a registration that a client of this node has, on the link that is up or on an
+    /// earlier one.
+    fn has_agreed(&self, node: &str, pattern: &Pattern) -> bool {
+        let agrees_now = |uplink: &Uplink| uplink.node == node && uplink.mirror.is_agreed(pattern);
+        self.uplinks.values().any(agrees_now)
+            || self.settling.agreed.get(pattern).is_some_and(|nodes| nodes.contains(node))
+    }
+
+    /// A link that this node has dialed is lost; what its node has agreed to it is held to.
+    pub(super) fn note_agreed(&mut self, uplink: &Uplink) {
+        for pattern in uplink.mirror.agreed_procedures() {
+            self.settling.agreed.entry(pattern.clone()).or_default().insert(uplink.node.clone());
         }
     }
 

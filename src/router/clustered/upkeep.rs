@@ -171,6 +171,10 @@ impl ClusteredRealm {
             let Some(payload) = read_payload(payload) else { continue };
             let Some(uplink) = self.uplinks.get(&key) else { return };
             let (topic, options) = uplink.publish_options(details.clone(), *publication);
+            let node = uplink.node.clone();
+            if !self.admits_retained(&node, &topic, &options, out) {
+                continue;
+            }
             self.realm.merge_retained(now, &topic, &options, payload, out);
         }
         if let Some(Value::List(more)) = args.into_iter().nth(1) {
