@@ -271,7 +271,9 @@ impl Broker {
         let Some(subscription) = self.subscriptions.get_mut(place) else { return };
         cx.ledger.discharge(key, bytes_alone(&subscription.uri, subscription.policy));
         let receivers = receivers(subscription, kind);
-        receivers.swap_remove(position);
+        if position < receivers.len() {
+            receivers.swap_remove(position);
+        }
         // The last receiver has moved to the place that became free.
         if let Some(moved) = receivers.get(position)
             && let Some(held) = self.held.get_mut(moved)
