@@ -1,9 +1,12 @@
 //! Whole sessions: a sequence of steps that the input says, of clients on two linked nodes, and what must hold after each
 //! of them and when all sessions have ended. Used by the fuzz target and, with random inputs, by `cargo test`.
 
+mod clients;
 pub mod input;
+mod links;
 pub mod memory;
 pub mod message;
+mod setting;
 pub mod world;
 
 use input::Input;
