@@ -98,6 +98,9 @@ pub enum NodeCommand {
     Shed { sessions: usize, seconds: f64 },
     /// Ends a session. Answers whether there was one.
     Kick { session: u64, reason: Option<String> },
+    /// Forgets answers of authorizers that are kept, and asks them again about what rests on these. Answers about how
+    /// many subscriptions and registrations that is.
+    ForgetAnswers(ForgetAnswers),
     /// Changes what is logged, until the next start. Answers what is logged now.
     LogLevel { level: Option<String> },
     /// Begins to show messages as they pass. Answers a `TraceStarted`.
@@ -132,6 +135,20 @@ pub struct RefusalsWanted {
     pub reason: Option<String>,
     /// The latest so many (100; at most 1,000).
     pub limit: Option<usize>,
+}
+
+/// Which answers of authorizers are forgotten: those that fit all that is given.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForgetAnswers {
+    /// Only in this realm.
+    pub realm: Option<String>,
+    /// About the principal of this session, if it is here.
+    pub session: Option<u64>,
+    pub authid: Option<String>,
+    pub authrole: Option<String>,
+    /// About this topic, procedure or pattern, or a pattern that covers it.
+    pub uri: Option<String>,
 }
 
 /// Which messages a trace shows: those that fit all that is given.

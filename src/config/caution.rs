@@ -60,11 +60,12 @@ fn unregistered(realm: &Realm) -> impl Iterator<Item = String> {
 }
 
 /// The procedures of the meta API by which one session ends what another has.
-const POWERS: [&str; 6] = [
+const POWERS: [&str; 7] = [
     "wamp.session.kill",
     "wamp.session.kill_by_authid",
     "wamp.session.kill_by_authrole",
     "wamp.session.kill_all",
+    "wamp.authorization.forget",
     "wamp.registration.remove_callee",
     "wamp.subscription.remove_subscriber",
 ];

@@ -103,6 +103,9 @@ pub enum Remote {
         #[arg(long)]
         realm: Option<String>,
     },
+    /// Forget what authorizers have answered, on all nodes, and ask them again about the subscriptions and
+    /// registrations that rest on it: what they refuse now is taken away.
+    ForgetAnswers(OfAnswers),
     /// Show messages as they pass: those of one session, or of one topic or procedure.
     Trace(Trace),
     /// The nodes and their figures, live; `q` ends it.
@@ -177,6 +180,26 @@ pub struct OfRealm {
     /// Only of this realm.
     #[arg(long)]
     pub realm: Option<String>,
+}
+
+/// Narrows what is forgotten.
+#[derive(Clone, Debug, Args)]
+pub struct OfAnswers {
+    /// Only in this realm.
+    #[arg(long)]
+    pub realm: Option<String>,
+    /// Only what the principal of this session has been told.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=ID_MAX))]
+    pub session: Option<u64>,
+    /// Only what this principal has been told.
+    #[arg(long, value_name = "ID")]
+    pub authid: Option<String>,
+    /// Only what those of this role have been told.
+    #[arg(long, value_name = "NAME")]
+    pub role: Option<String>,
+    /// Only about this topic, procedure or pattern, and patterns that cover it.
+    #[arg(long)]
+    pub uri: Option<String>,
 }
 
 /// Narrows the list of refusals.
@@ -289,6 +312,7 @@ mod tests {
             "undrain edge1",
             "rebalance --rate 50 --no-wait",
             "kick 1234 --realm realm1",
+            "forget-answers --realm realm1 --session 1234 --authid alice --role user --uri com.example.topic1",
             "trace --session 1234 --node edge1 --lines 10 --seconds 5",
             "trace --topic com.example.topic1",
             "trace --procedure com.example.proc1",

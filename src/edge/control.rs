@@ -105,6 +105,7 @@ impl Control {
                 }
                 json::to_payload(&key.is_some())
             }
+            NodeCommand::ForgetAnswers(which) => json::to_payload(&shard.forget_answers(&which)),
             NodeCommand::LogLevel { level } => json::to_payload(&logging::change_level(level.as_deref())?),
             NodeCommand::TraceStart(request) => json::to_payload(&shard.tracer.start(now, request)?),
             NodeCommand::TraceRead { trace, after } => json::to_payload(&shard.tracer.read(now, trace, after)?),

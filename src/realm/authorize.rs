@@ -11,8 +11,9 @@ mod rules;
 pub use question::Question;
 
 use super::ledger::Ledger;
-use super::{Action, CallError, Context, RealmConfig, meta};
+use super::{Action, CallError, Context, Forgetting, RealmConfig, meta};
 use crate::kept::Kind;
+use crate::limits::Limits;
 use crate::time::Now;
 use crate::wamp::uri::Match;
 use crate::wamp::{Identity, SessionKey, error};
@@ -116,6 +117,27 @@ impl Authority {
         self.questions.ask(question)
     }
 
+    /// The token of a call to an authorizer about something that is under review; to be closed when it is answered.
+    pub(super) fn token(&mut self) -> u64 {
+        self.questions.open()
+    }
+
+    pub(super) fn close(&mut self) {
+        self.questions.close();
+    }
+
+    /// Whether an authorizer decides about those of this role.
+    pub(super) fn has_authorizer(&self, role: &str) -> bool {
+        matches!(self.roles.get(role), Some(RoleAuthority::Authorizer(_)))
+    }
+
+    /// Forgets answers that have been given. What has been asked is asked once more, because its answer may be one of
+    /// these.
+    pub(super) fn forget(&mut self, ledger: &mut Ledger, which: &Forgetting) {
+        self.cache.forget(which, ledger);
+        self.questions.doubt();
+    }
+
     /// Whether `token` is that of a call to an authorizer.
     pub fn owns(token: u64) -> bool {
         Questions::owns(token)
@@ -138,21 +160,36 @@ impl Authority {
         token: u64,
         result: Result<Payload, CallError>,
     ) -> Option<(Question, Verdict)> {
-        let question = self.questions.take(token)?;
+        let (question, is_doubtful) = self.questions.take(token)?;
         cx.ledger.recount(Kind::Questions, question.payer(), question.bytes(), 0);
         let own = &cx.members.member(question.session)?.identity;
         let identity = question.asker.as_deref().unwrap_or(own);
-        let verdict = match question::Answer::from_result(result) {
-            Ok(answer) => {
-                if answer.cache {
-                    let limits = &cx.config.limits;
-                    self.cache.insert(CacheKey::of(identity, &question.demand), answer, cx.now, limits, cx.ledger);
-                }
-                answer.verdict(&question.demand)
-            }
-            Err(sentence) => Verdict::Refused { error: error::AUTHORIZATION_FAILED, sentence },
+        let demand = &question.demand;
+        let verdict = match is_doubtful {
+            true => self.judge(cx.now, cx.ledger, Some(identity), demand.action, &demand.uri, demand.policy),
+            false => self.take_answer((cx.now, &cx.config.limits), cx.ledger, identity, demand, result),
         };
         Some((question, verdict))
+    }
+
+    /// What an authorizer says to a demand of somebody; kept if it may be.
+    pub(super) fn take_answer(
+        &mut self,
+        (now, limits): (Now, &Limits),
+        ledger: &mut Ledger,
+        identity: &Identity,
+        demand: &Demand,
+        result: Result<Payload, CallError>,
+    ) -> Verdict {
+        match question::Answer::from_result(result) {
+            Ok(answer) => {
+                if answer.cache {
+                    self.cache.insert(CacheKey::of(identity, demand), answer, now, limits, ledger);
+                }
+                answer.verdict(demand)
+            }
+            Err(sentence) => Verdict::Refused { error: error::AUTHORIZATION_FAILED, sentence },
+        }
     }
 
     /// Forgets what a session was waiting for. `false` when it was waiting for nothing.

@@ -91,6 +91,7 @@ impl Desks {
         token: u64,
         result: Result<Payload, CallError>,
     ) {
+        let Some(result) = self.handle_reviewed(cx, token, result) else { return };
         let Some((question, verdict)) = self.authority.handle_answer(cx, token, result) else { return };
         let Question { session, asker, mut message, options, demand } = question;
         // What was encoded here can be read.
@@ -303,6 +304,8 @@ impl Desks {
             // While the peers were asked, others have got what there was room for.
             return refuse(cx, key, &message, error::LIMIT_EXCEEDED, sentence);
         }
+        let demand = |(action, uri, policy): (Action, &str, Match)| Demand { action, uri: uri.to_owned(), policy };
+        let late = self.reviews.concern(asked.wall).then(|| demand_of(&message).map(demand).ok()).flatten();
         match message {
             Message::Subscribe { request, options, topic } => {
                 self.broker.handle_subscribe(cx, key, request, &options, &topic, asked);
@@ -312,6 +315,9 @@ impl Desks {
             }
             // `execute` has no other message settle.
             _ => {}
+        }
+        if let Some(demand) = late {
+            self.review_late(cx, key, &demand);
         }
     }
 }

@@ -30,6 +30,7 @@ pub mod members;
 pub mod meta;
 pub mod pattern;
 pub mod permission;
+mod review;
 mod revocation;
 pub mod testament;
 pub mod timestamp;
@@ -40,6 +41,7 @@ mod tests;
 pub use effect::{CallError, Effect, MetaEvent, Origin};
 pub use members::{Ending, Member, MemberKind, Members};
 pub use permission::{Action, Permission, RealmConfig, Role};
+pub use review::Forgetting;
 
 use crate::drop::DropReason;
 use crate::kept::Kind;
@@ -90,6 +92,7 @@ pub(crate) struct Desks {
     pub(crate) dealer: Dealer,
     pub(crate) testaments: Testaments,
     pub(crate) authority: Authority,
+    reviews: review::Reviews,
 }
 
 /// What the broker and the dealer may use while they handle one message.
@@ -150,6 +153,7 @@ impl Realm {
         let first = out.len();
         let (mut cx, desks) = self.enter(now, out);
         desks.authority.handle_leave(cx.ledger, key);
+        desks.reviews.forget(key);
         desks.broker.handle_leave(&mut cx, key);
         let testaments = desks.testaments.take(cx.ledger, key);
         if ending != Some(Ending::Silent) {

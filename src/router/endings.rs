@@ -3,7 +3,9 @@
 use super::connection::{Connection, Ending};
 use super::crowd::Holder;
 use super::shard::{ListenerState, Shard, Work};
+use crate::admin::command::ForgetAnswers;
 use crate::drop::DropReason;
+use crate::realm::Forgetting;
 use crate::realm::dealer::Farewell;
 use crate::session::Step;
 use crate::session::admission::Admission;
@@ -29,6 +31,23 @@ impl Shard {
         }
         self.work_off(now);
         self.wake_flusher();
+    }
+
+    /// Forgets answers of authorizers, see `Realm::forget_answers`. Gives how much they are asked about again.
+    pub fn forget_answers(&mut self, command: &ForgetAnswers) -> usize {
+        let ForgetAnswers { realm, session, authid, authrole, uri } = command.clone();
+        let which = Forgetting { session, authid, authrole, uri };
+        let (now, mut n) = (self.now(), 0);
+        for index in self.clustered_realms() {
+            self.with_realm(index, |slot, effects| {
+                if realm.as_deref().is_none_or(|realm| realm == slot.name()) {
+                    n += slot.forget_answers(now, &which, effects);
+                }
+            });
+        }
+        self.work_off(now);
+        self.wake_flusher();
+        n
     }
 
     /// Replaces what a listener admits, and ends every session there that it would not admit any more: links at once,

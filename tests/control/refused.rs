@@ -1,6 +1,7 @@
 //! Whoever cannot be asked, and whoever may not ask: one sentence each.
 
 use crate::fixture::{admin_address, crossbarctl, fails, start_alone, start_cluster, stderr, stdout};
+use crate::harness::router::eventually;
 use crossbar_cluster::config::node_key;
 
 /// A key that is nobody's.
@@ -108,4 +109,40 @@ fn check_takes_the_configuration_of_a_master() {
     // An edge has a [master], too.
     let output = check("[node]\nid = \"edge1\"\n[master]\nurl = \"ws://matterhorn:9000/ws\"\n");
     assert!(stderr(&output).contains("key 'public_key' is missing in [master]"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_master_has_who_was_refused_by_all_nodes_and_by_itself() {
+    let (mut cluster, whom) = start_cluster();
+    for node in [1, 2] {
+        let mut client = cluster.node(node).connect();
+        client.send(r#"[1, "no.such.realm", {"roles": {"caller": {}}, "authid": "mallory"}]"#);
+        client.expect_abort("wamp.error.no_such_realm");
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let url = cluster.master().url();
+    let output = crossbarctl(&["--master", &url, "--key", &stranger(directory.path()), "status"]);
+    fails(&output, "refused: wamp.error.authentication_");
+    let found = |narrowed: &str| {
+        let rows = whom.json(&format!("refusals {narrowed}"));
+        let text = |row: &serde_json::Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
+        let rows = rows.as_array().expect("a list").clone();
+        rows.iter().map(|row| (text(row, "node"), text(row, "authid"))).collect::<Vec<_>>()
+    };
+    let expected = ["edge1", "edge2"].map(|node| (node.to_owned(), "mallory".to_owned()));
+    eventually("the nodes have told", || {
+        let mut rows = found("--reason hello_refused");
+        rows.sort();
+        rows == expected
+    });
+    assert_eq!(found("--node edge2 --realm no.such.realm --authid mallory"), expected[1..]);
+    let failed = found("--reason authentication_failed");
+    assert!(failed.len() == 1 && failed[0].1 == "operator", "who wants to steer is refused by the master: {failed:?}");
+    let text = whom.text("refusals --node edge1");
+    assert!(
+        text.lines().nth(1).is_some_and(|line| line.contains("hello_refused") && line.contains("mallory")),
+        "{text}"
+    );
+    let text = whom.text("forget-answers --realm realm1 --authid alice");
+    assert_eq!(text, "answers are forgotten on edge1, edge2; reviewed: 0\n");
 }

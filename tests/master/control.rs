@@ -1,15 +1,17 @@
 //! What operators can ask of nodes and of the cluster, and who may.
 
+use crate::harness::client::{Carrier, Via};
 use crate::harness::cluster::Cluster;
 use crate::harness::master::ask;
-use crate::harness::router::{Router, Setup, dial, eventually};
+use crate::harness::router::{ALL_ROLES, Router, Setup, eventually};
 use crossbar_cluster::admin::command::{MASTER_REALM, NODE_REALM, OPERATOR_ROLE};
 use crossbar_cluster::auth::Secret;
 use crossbar_cluster::auth::client::{Client, Credential};
 use crossbar_cluster::auth::cryptosign::SecretKey;
 use crossbar_cluster::auth::mutual::Purpose;
+use crossbar_cluster::wire::Serializer;
 use serde_json::{Value, json};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -90,9 +92,11 @@ fn the_log_level_changes_while_it_runs() {
     assert_eq!(on(json!({"level": "debug"})), Ok(json!("debug")));
     let log = || cluster.routers[0].as_ref().expect("it runs").edge.log();
     assert_eq!(on(json!({})), Ok(json!("debug")));
-    // A handshake that comes to nothing is worth a line at this level.
-    let edge = &cluster.routers[0].as_ref().expect("it runs").edge;
-    dial(edge, "rs").write_all(b"\0").expect("it is open");
+    // A client that just goes is worth a line at this level.
+    let router = cluster.routers[0].as_ref().expect("it runs");
+    let mut client = router.connect_via(Via::new(Carrier::RawSocket, Serializer::Json));
+    client.hello(ALL_ROLES, "client");
+    drop(client);
     eventually("it says more", || log().contains("DEBUG"));
     let refusal = on(json!({"level": "crossbar_cluster=loud"})).expect_err("it is refused");
     assert!(refusal.contains("is no log level"), "{refusal}");
@@ -228,6 +232,11 @@ fn who_steers_is_in_the_log_with_what_came_of_it() {
     cluster.master().ask("crossbar.node.edge1.kick", &json!({"session": 4711})).expect("nobody is ended");
     cluster.master().command("drain", &json!({"id": "edge9"})).expect_err("there is no such node");
     cluster.master().command("status", &json!({})).expect("it is told");
+    cluster.master().ask("crossbar.node.edge1.log_level", &json!({"level": null})).expect("it is told");
+    cluster
+        .master()
+        .ask("crossbar.node.edge1.shed", &json!({"sessions": 1, "seconds": -1}))
+        .expect_err("it is refused");
     let log = cluster.master().process().log();
     let line = log.lines().find(|line| line.contains("asked for crossbar.master.drain")).expect("it is logged");
     for part in ["operator at tcp4:127.0.0.1:", "edge9", "there is no node"] {
@@ -237,6 +246,9 @@ fn who_steers_is_in_the_log_with_what_came_of_it() {
     let log = cluster.routers[0].as_ref().expect("it runs").edge.log();
     let line = log.lines().find(|line| line.contains("asked for crossbar.node.edge1.kick")).expect("it is logged");
     assert!(line.contains("operator at the master") && line.contains("4711"), "{line}");
+    assert!(!log.contains("asked for crossbar.node.edge1.log_level"), "who only asks what is logged is not logged");
+    let line = log.lines().find(|line| line.contains("asked for crossbar.node.edge1.shed")).expect("it is logged");
+    assert!(line.contains("seconds = -1"), "it was refused: {line}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod answers;
 mod calls;
 mod defects;
 mod draining;

@@ -65,6 +65,7 @@ async fn carry_out(command: &Remote, asked: &mut Asked, is_json: bool) -> Result
         Remote::Status => status(asked, is_json).await,
         Remote::Nodes => nodes(asked, is_json).await,
         Remote::Links => matrix(asked, is_json).await,
+        Remote::ForgetAnswers(of) => refusals::forget_answers(asked, of, is_json).await,
         Remote::Refusals(of) => refusals::list(asked, of, is_json).await,
         Remote::Sessions(of) => lists::list(asked, List::Sessions, of.realm.as_deref(), is_json).await,
         Remote::Registrations(of) => lists::list(asked, List::Registrations, of.realm.as_deref(), is_json).await,

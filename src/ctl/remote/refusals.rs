@@ -1,17 +1,17 @@
-//! Who was refused lately, and why.
+//! Who was refused lately, and why; and what has been permitted, once more.
 
 use super::asked::Asked;
 use super::look::number;
-use super::output::{say, say_json};
+use super::output::{answer, fail_with, say, say_json};
 use super::words;
-use crate::admin::command::{MasterCommand, NodeCommand, RefusalsWanted};
+use crate::admin::command::{ForgetAnswers, MasterCommand, NodeCommand, RefusalsWanted};
 use crate::admin::report::RefusalRow;
-use crate::ctl::commands::OfRefusals;
+use crate::ctl::commands::{OfAnswers, OfRefusals};
 use crate::ctl::run::Failure;
 use crate::ctl::table::{Cell, Table};
 use anyhow::Context;
 use jiff::tz::TimeZone;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Prints what the master has of all nodes, or what a single edge has. The latest comes last.
 pub(super) async fn list(asked: &mut Asked, of: &OfRefusals, is_json: bool) -> Result<(), Failure> {
@@ -26,6 +26,26 @@ pub(super) async fn list(asked: &mut Asked, of: &OfRefusals, is_json: bool) -> R
     }
     let rows: Vec<RefusalRow> = serde_json::from_value(rows).context("what is answered")?;
     Ok(say(table(&rows, &TimeZone::system()).to_string())?)
+}
+
+/// Has all nodes forget what authorizers have answered.
+pub(super) async fn forget_answers(asked: &mut Asked, of: &OfAnswers, is_json: bool) -> Result<(), Failure> {
+    let OfAnswers { realm, session, authid, role, uri } = of.clone();
+    let command = NodeCommand::ForgetAnswers(ForgetAnswers { realm, session, authid, authrole: role, uri });
+    let nodes = asked.nodes(None).await?;
+    let (mut absent, mut told, mut n) = (nodes.absent, Vec::new(), 0);
+    for id in nodes.ids {
+        match asked.of_node::<usize>(&id, &command).await {
+            Ok(of_node) => {
+                n += of_node;
+                told.push(id);
+            }
+            Err(error) => absent.push(format!("{id} does not answer: {error}")),
+        }
+    }
+    let sentence = format!("answers are forgotten on {}; reviewed: {}", told.join(", "), words::count(n as u64));
+    answer(is_json, &json!({"nodes": told, "reviewed": n}), &sentence)?;
+    fail_with(&absent)
 }
 
 fn table(rows: &[RefusalRow], zone: &TimeZone) -> Table {

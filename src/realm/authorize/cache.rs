@@ -4,6 +4,7 @@ use super::Demand;
 use super::question::Answer;
 use crate::kept::Kind;
 use crate::limits::Limits;
+use crate::realm::Forgetting;
 use crate::realm::ledger::Ledger;
 use crate::realm::pattern::hashed;
 use crate::time::Now;
@@ -70,6 +71,19 @@ impl AnswerCache {
         ledger.keep(Kind::Questions, key.bytes());
         self.expiring.push_back((now.uptime.saturating_add(limits.authorizer_cache_ttl), key.clone()));
         self.answers.insert(key, answer);
+    }
+
+    /// Forgets the answers that fit.
+    pub(super) fn forget(&mut self, which: &Forgetting, ledger: &mut Ledger) {
+        let fits = |key: &CacheKey| which.fits(&key.authid, &key.authrole, &key.demand.uri, key.demand.policy);
+        self.expiring.retain(|(_, key)| {
+            let is_forgotten = fits(key);
+            if is_forgotten {
+                ledger.release(Kind::Questions, key.bytes());
+                self.answers.remove(key);
+            }
+            !is_forgotten
+        });
     }
 
     /// Forgets all answers.

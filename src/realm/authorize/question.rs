@@ -41,6 +41,8 @@ impl Question {
 pub(super) struct Questions {
     by_token: HashMap<u64, Question>,
     by_session: BTreeSet<(SessionKey, u64)>,
+    /// Those of which the answer is not to be believed: it may have been given before answers were forgotten.
+    doubtful: BTreeSet<u64>,
     /// Calls that have not been answered, those included whose question is no longer of interest.
     calls_open: usize,
     number_next: u64,
@@ -56,12 +58,28 @@ pub(super) struct Answer {
 
 impl Questions {
     pub(super) fn ask(&mut self, question: Question) -> u64 {
-        let token = self.number_next | OWN_TOKEN;
-        self.number_next += 1;
-        self.calls_open += 1;
+        let token = self.open();
         self.by_session.insert((question.session, token));
         self.by_token.insert(token, question);
         token
+    }
+
+    /// A call about which nothing more is kept here. Gives its token.
+    pub(super) fn open(&mut self) -> u64 {
+        let token = self.number_next | OWN_TOKEN;
+        self.number_next += 1;
+        self.calls_open += 1;
+        token
+    }
+
+    /// Such a call is answered.
+    pub(super) fn close(&mut self) {
+        self.calls_open = self.calls_open.saturating_sub(1);
+    }
+
+    /// Whatever is answered to what has been asked so far is not to be believed.
+    pub(super) fn doubt(&mut self) {
+        self.doubtful = self.by_token.keys().copied().collect();
     }
 
     pub(super) fn owns(token: u64) -> bool {
@@ -76,11 +94,13 @@ impl Questions {
         self.calls_open > 0
     }
 
-    pub(super) fn take(&mut self, token: u64) -> Option<Question> {
-        self.calls_open -= 1;
+    /// Takes the question that is answered, and whether the answer is in doubt.
+    pub(super) fn take(&mut self, token: u64) -> Option<(Question, bool)> {
+        self.close();
+        let is_doubtful = self.doubtful.remove(&token);
         let question = self.by_token.remove(&token)?;
         self.by_session.remove(&(question.session, token));
-        Some(question)
+        Some((question, is_doubtful))
     }
 
     /// Takes out all of a session.

@@ -4,6 +4,7 @@
 //! Sending the answer, or putting it together with those of other nodes, is not its business.
 
 mod arguments;
+mod authorization;
 mod registration;
 mod session;
 mod subscription;
@@ -61,6 +62,7 @@ const PROCEDURES: &[(&str, Handler)] = &[
     ("wamp.session.kill_all", session::kill_all),
     (ADD_TESTAMENT, testaments::add),
     (FLUSH_TESTAMENTS, testaments::flush),
+    ("wamp.authorization.forget", authorization::forget),
     ("wamp.registration.list", registration::list),
     ("wamp.registration.lookup", registration::lookup),
     ("wamp.registration.match", registration::best_match),

@@ -89,6 +89,7 @@ const PROCEDURES: &[(&str, Merge)] = &[
     ("wamp.session.kill_by_authid", Merge::List),
     ("wamp.session.kill_by_authrole", Merge::Sum),
     ("wamp.session.kill_all", Merge::Sum),
+    ("wamp.authorization.forget", Merge::Sum),
     ("wamp.registration.list", Merge::Policies),
     ("wamp.registration.lookup", Merge::NotNull),
     ("wamp.registration.match", Merge::NotNull),

@@ -37,7 +37,7 @@ use crate::realm::broker::Broker;
 use crate::realm::dealer::{Dealer, Farewell};
 use crate::realm::ids::IdKind;
 use crate::realm::ledger::Ledger;
-use crate::realm::{Effect, Ending, MemberKind, Members, Realm, RealmConfig};
+use crate::realm::{Effect, Ending, Forgetting, MemberKind, Members, Realm, RealmConfig};
 use crate::time::Now;
 use crate::wamp::feature::Features;
 use crate::wamp::message::code;
@@ -105,6 +105,14 @@ impl ClusteredRealm {
         self.realm.reconfigure(now, config);
         self.realm.revoke_unpermitted(now, out);
         self.finish(now, out, first);
+    }
+
+    /// See `Realm::forget_answers`.
+    pub fn forget_answers(&mut self, now: Now, which: &Forgetting, out: &mut Vec<Effect>) -> usize {
+        let first = out.len();
+        let n = self.realm.forget_answers(now, which, out);
+        self.finish(now, out, first);
+        n
     }
 
     /// A session has been welcomed: a client's, a peer's that has dialed in (`Peer`), or ours at a peer that we have
