@@ -60,6 +60,7 @@ drop_reasons! {
     OriginRefused = "origin_refused", "The browser's origin is not in allowed_origins.";
     HelloRefused = "hello_refused", "A HELLO named a realm, a role or a method that is not here, or was no valid one.";
     AuthenticationFailed = "authentication_failed", "The peer could not prove who it is.";
+    LoginPenalty = "login_penalty", "Logins of this principal from this address had failed, and the time after which another one is looked at was not over.";
     NotAuthorized = "not_authorized", "A request was refused: the role of its sender may not do this.";
     AuthorizationFailed = "authorization_failed", "A request was refused: its authorizer did not answer as it should.";
     LimitExceeded = "limit_exceeded", "A request was refused: a limit of the session, the realm or the node was reached.";

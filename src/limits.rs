@@ -218,6 +218,14 @@ const HOUR: u64 = 60 * MINUTE;
 /// Descriptors that clients leave free: for the admin port with health and metrics, for the balancer's checks, for
 /// files, and for those who are just being refused. Links come on top. Where few are granted, clients leave half.
 pub const DESCRIPTORS_RESERVED: usize = 128;
+/// How many logins of a principal from an address may fail before the next has to wait.
+pub const UNPUNISHED_FAILURES: u32 = 3;
+/// The longest wait after a failed login.
+pub const PENALTY_MAX: Duration = Duration::from_secs(60);
+/// After so long without a failure, all before it are forgotten.
+pub const PENALTY_MEMORY: Duration = Duration::from_secs(600);
+/// Principals and addresses of failed logins that are kept, in about 3 MiB.
+pub const PENALTIES_MAX: usize = 16_384;
 /// What one address may hold, as a multiple of what it leaves free: of room for a hundred connections it gets ninety.
 pub const SHARE_OF_FREE_MAX: usize = 9;
 /// How much of `kept_bytes_max` realms may keep, in percent. The rest is for what waits to be written and to be routed.

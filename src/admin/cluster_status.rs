@@ -4,6 +4,7 @@
 use super::report::Heartbeat;
 use crate::cluster::State;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The cluster. Times are RFC 3339 in UTC.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,6 +32,9 @@ pub struct MasterStatus {
     /// The version of the membership.
     pub membership: u64,
     pub now: String,
+    /// Of its own: what it has ended and refused, by reason.
+    #[serde(default)]
+    pub drops: BTreeMap<String, u64>,
 }
 
 /// One node, as the master sees it.

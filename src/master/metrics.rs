@@ -77,6 +77,15 @@ const ALL: &[Series] = &[
         "How long the last ping on the link took.",
         |status| links(status, |link| link.round_trip_ms.filter(|_| link.is_up).map(|ms| ms / 1_000.0)),
     ),
+    counter(
+        "crossbar_master_drops",
+        &["reason"],
+        "What the master itself has ended and refused, by reason.",
+        |status| {
+            let drops = status.master.drops.iter();
+            drops.map(|(reason, count)| (vec![reason.clone()], *count as f64)).collect()
+        },
+    ),
     gauge("crossbar_cluster_membership_version", &[], "Version of the membership.", |status| {
         vec![(Vec::new(), status.master.membership as f64)]
     }),

@@ -3,6 +3,7 @@
 use crate::drop::DropReason;
 use crate::wamp::message::{Code, code};
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Owned by one shard, which counts through shared references because its connections do too. Cloning takes a snapshot.
@@ -97,6 +98,12 @@ impl Stats {
 
     pub fn drops(&self, reason: DropReason) -> u64 {
         self.drops[reason as usize].get()
+    }
+
+    /// All drops that there were, by the names of their reasons.
+    pub fn drops_by_name(&self) -> BTreeMap<String, u64> {
+        let all = DropReason::ALL.iter().map(|reason| (reason.name().to_owned(), self.drops(*reason)));
+        all.filter(|(_, count)| *count > 0).collect()
     }
 
     /// Turns in each bucket of `TURN_BUCKETS_US`, then those above all of them.

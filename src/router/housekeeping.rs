@@ -54,7 +54,7 @@ impl Shard {
     }
 
     fn look_after(&mut self, now: crate::time::Now, key: SessionKey) {
-        let Some(connection) = self.connection(key) else { return };
+        let Some(connection) = self.connections.get_mut(key.0 as usize) else { return };
         match connection.ending {
             Ending::Dead => {}
             Ending::Closing { deadline, .. } if now.uptime >= deadline => {
@@ -69,7 +69,8 @@ impl Shard {
                     let mut steps = Vec::new();
                     let Connection { speaker, listener, peer, .. } = connection;
                     let admission = listener.admission.borrow();
-                    speaker.handle_timeout(&Context { now, admission: &admission, peer }, &mut steps);
+                    let cx = Context { now, admission: &admission, peer, penalties: &self.penalties };
+                    speaker.handle_timeout(&cx, &mut steps);
                     drop(admission);
                     return self.run_steps(now, key, steps);
                 }

@@ -3,7 +3,6 @@
 use super::shard::{RealmSlot, Shard};
 use crate::admin::command::Rows;
 use crate::admin::report::{Counters, PatternRow, SessionRow};
-use crate::drop::DropReason;
 use crate::metrics::{Process, Stats, count_open_files};
 use crate::realm::MemberKind;
 use crate::wamp::message::code;
@@ -101,14 +100,13 @@ impl Shard {
         let sum = |of: fn(&Stats, code: crate::wamp::message::Code) -> u64| {
             crate::metrics::stats::MESSAGE_TYPES.iter().map(|(code, _)| of(stats, *code)).sum()
         };
-        let drops = DropReason::ALL.iter().map(|reason| (reason.name().to_owned(), stats.drops(*reason)));
         Counters {
             messages_in: sum(Stats::messages_in),
             messages_out: sum(Stats::messages_out),
             events_out: stats.messages_out(code::EVENT),
             bytes_in: stats.bytes_in.value(),
             bytes_out: stats.bytes_out.value(),
-            drops: drops.filter(|(_, count)| *count > 0).collect(),
+            drops: stats.drops_by_name(),
             publisher_stalls: stats.publisher_stalls.value(),
             outbox_bytes: outboxes().sum(),
             outbox_bytes_fullest: outboxes().max().unwrap_or(0),

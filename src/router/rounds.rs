@@ -33,6 +33,14 @@ impl Source {
         })
     }
 
+    /// The address, of IPv6 the network.
+    pub fn place(&self) -> Option<IpAddr> {
+        match self {
+            Source::Address(address) => Some(*address),
+            Source::Own(_) => None,
+        }
+    }
+
     /// Whether it is a program on this very host, as far as the address tells.
     pub fn is_this_host(&self) -> bool {
         let Source::Address(address) = self else { return false };

@@ -18,7 +18,8 @@ impl Shard {
         if let Some(connection) = self.connections.get_mut(key.0 as usize) {
             let Connection { speaker, listener, peer, .. } = connection;
             let admission = listener.admission.borrow();
-            speaker.handle_message(&Context { now, admission: &admission, peer }, message, &mut self.rng, &mut steps);
+            let cx = Context { now, admission: &admission, peer, penalties: &self.penalties };
+            speaker.handle_message(&cx, message, &mut self.rng, &mut steps);
         }
         self.source = Some(key);
         self.run_steps(now, key, steps);
@@ -145,10 +146,11 @@ impl Shard {
     /// Ends a session with GOODBYE.
     pub fn end(&mut self, now: Now, key: SessionKey, reason: &str, message: Option<&str>, drop: DropReason) {
         let mut steps = Vec::new();
-        if let Some(connection) = self.connection(key) {
+        if let Some(connection) = self.connections.get_mut(key.0 as usize) {
             let Connection { speaker, listener, peer, .. } = connection;
             let admission = listener.admission.borrow();
-            speaker.end(&Context { now, admission: &admission, peer }, reason, message, drop, &mut steps);
+            let cx = Context { now, admission: &admission, peer, penalties: &self.penalties };
+            speaker.end(&cx, reason, message, drop, &mut steps);
         }
         self.work.extend(steps.into_iter().map(|step| Work::Step(key, step)));
     }
@@ -211,7 +213,7 @@ impl Shard {
         {
             let Connection { speaker, listener, peer, .. } = connection;
             let admission = listener.admission.borrow();
-            let cx = Context { now, admission: &admission, peer };
+            let cx = Context { now, admission: &admission, peer, penalties: &self.penalties };
             // Authenticators answer with one value, a role or a dict.
             let answer = result.map_err(|error| error.error).and_then(|payload| {
                 let args = payload.args().map_err(|error| error.to_string())?;

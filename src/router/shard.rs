@@ -21,6 +21,7 @@ use crate::limits::Limits;
 use crate::metrics::Stats;
 use crate::realm::Effect;
 use crate::session::admission::{Admission, Peer};
+use crate::session::penalties::Penalties;
 use crate::session::{Context, Session, Step};
 use crate::time::Now;
 use crate::transport::accept::Accepting;
@@ -152,6 +153,8 @@ pub struct Shard {
     /// Whose question to a dynamic authenticator each token is, and which of its attempts.
     pub(super) authenticating: HashMap<u64, (SessionKey, u32)>,
     pub(super) next_token: u64,
+    /// For logins that have failed, on all listeners.
+    pub(super) penalties: RefCell<Penalties>,
     /// Who waits for the answer to a call that this program has made, by its token.
     pub(super) own_calls: HashMap<u64, oneshot::Sender<Answer>>,
     /// What an operator is looking at.
@@ -217,6 +220,7 @@ impl Shard {
             source: None,
             authenticating: HashMap::new(),
             next_token: 1,
+            penalties: RefCell::default(),
             own_calls: HashMap::new(),
             tracer: Tracer::default(),
             read_buffer: vec![0; READ_BUFFER_BYTES],
@@ -267,10 +271,12 @@ impl Shard {
             .with("type", established.kind)
             .with("protocol", established.protocol.as_str())
             .with("peer", established.peer.to_string());
-        let peer = Box::new(Peer { name: established.peer.to_string(), transport, channel_id: established.channel_id });
+        let name = established.peer.to_string();
+        let place = entry.source().and_then(|source| source.place());
+        let peer = Box::new(Peer { name, transport, place, channel_id: established.channel_id });
         let session = {
             let admission = listener.admission.borrow();
-            Session::new(&Context { now, admission: &admission, peer: &peer })
+            Session::new(&Context { now, admission: &admission, peer: &peer, penalties: &self.penalties })
         };
         let Established { stream, inbound, outbound, serializer, leftover, .. } = established;
         let end = End { stream, inbound, outbound, parked: leftover.to_vec(), serializer };

@@ -10,6 +10,7 @@ use crate::auth::{
 use crate::limits::Limits;
 use crate::wire::Dict;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
 
 /// Everything that is needed to decide about a HELLO on one listener.
 #[derive(Clone, Debug)]
@@ -161,6 +162,9 @@ pub struct Peer {
     pub name: String,
     /// `transport` in meta events and towards authenticators.
     pub transport: Dict,
+    /// Its address, of IPv6 the network. None where nobody is to answer for what comes from there: on socket files, and
+    /// for balancers behind which there are many clients.
+    pub place: Option<IpAddr>,
     /// Names the TLS channel, for peers that bind their proof to it.
     pub channel_id: Option<ChannelId>,
 }

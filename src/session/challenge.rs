@@ -53,6 +53,14 @@ pub(super) struct Introduction {
 }
 
 impl Proof {
+    /// Whether somebody who tries often enough may be right one day. Nobody guesses the key of a known principal.
+    pub(super) fn can_be_guessed(&self, grant: Option<&Grant>) -> bool {
+        match self {
+            Proof::Ticket(_) | Proof::TicketAt(_) | Proof::Wampcra { .. } => true,
+            Proof::Cryptosign { .. } | Proof::Mutual(_) => grant.is_none(),
+        }
+    }
+
     /// Whether `signature` is right. Tickets that an authenticator must see are not.
     pub(super) fn verify(&self, signature: &str) -> bool {
         match self {

@@ -4,6 +4,7 @@
 use super::admission::{Anonymous, Authenticator, Grant, Principal, Source};
 use super::authenticator::{Answer, Question};
 use super::challenge::{Challenge, Claim, Introduction, Proof, cryptosign_principal, wampcra_principal};
+use super::penalties::Culprit;
 use super::standing::{DYNAMIC, Fingerprint, STATIC};
 use super::{Context, Session, State, Step};
 use crate::auth::{Secret, mutual, wampcra};
@@ -12,6 +13,7 @@ use crate::limits::{AUTHEXTRA_BYTES_MAX, AUTHEXTRA_MEMORY_MAX, ID_MAX};
 use crate::wamp::{Id, Message, error, feature::Features, uri::UriCheck};
 use crate::wire::{Dict, Value};
 use rand::{CryptoRng, RngExt};
+use std::time::Duration;
 
 /// What is known of a peer that has said HELLO and is not admitted yet.
 #[derive(Debug)]
@@ -72,8 +74,12 @@ enum Next {
     Admit(Grant),
     /// The peer could not prove who it is, or is nobody we know: the same to the outside.
     Fail,
-    /// The authenticator does not want the peer, or did not work: in the way that the sentence for the operator says.
+    /// The authenticator does not want the peer: in the way that the sentence for the operator says.
     Deny(String),
+    /// The authenticator did not work, likewise.
+    GoUnasked(String),
+    /// Logins have failed before, and the next is looked at only after this time.
+    Wait(Duration),
 }
 
 impl Session {
@@ -154,6 +160,7 @@ impl Session {
                 self.state = State::Handshake(handshake);
             }
             Next::Admit(grant) => {
+                handshake.forgive(cx);
                 let (realm, authid, method) = (handshake.realm.clone(), handshake.authid.clone(), handshake.method);
                 match handshake.admit(cx, grant, rng) {
                     Ok((established, join)) => {
@@ -168,16 +175,46 @@ impl Session {
                 }
             }
             Next::Fail => {
+                handshake.note_failure(cx);
                 let sentence = format!("it did not prove by {} who it is", handshake.method.name());
                 out.push(handshake.refused(DropReason::AuthenticationFailed, &sentence));
                 self.fail(cx, error::AUTHENTICATION_FAILED, "authentication failed");
             }
             Next::Deny(why) => {
-                let sentence = format!("the authenticator does not admit it: {why}");
-                out.push(handshake.refused(DropReason::AuthenticationFailed, &sentence));
-                self.fail(cx, error::AUTHENTICATION_DENIED, "the authenticator did not admit this peer");
+                handshake.note_failure(cx);
+                self.deny(cx, &handshake, &why, out);
+            }
+            Next::GoUnasked(why) => self.deny(cx, &handshake, &why, out),
+            Next::Wait(wait) => {
+                self.state = State::Handshake(handshake);
+                self.send_away(wait, out);
             }
         }
+    }
+
+    /// The authenticator does not admit the peer, which is told so later.
+    fn deny(&mut self, cx: &Context, handshake: &Handshake, why: &str, out: &mut Vec<Step>) {
+        let sentence = format!("the authenticator does not admit it: {why}");
+        out.push(handshake.refused(DropReason::AuthenticationFailed, &sentence));
+        self.fail(cx, error::AUTHENTICATION_DENIED, "the authenticator did not admit this peer");
+    }
+
+    /// Whether a question to an authenticator that has waited is still to be asked. Logins of the same principal may have
+    /// failed meanwhile; then the peer is told so.
+    pub fn may_ask(&mut self, cx: &Context, out: &mut Vec<Step>) -> bool {
+        let State::Handshake(handshake) = &self.state else { return false };
+        match handshake.wait(cx) {
+            None => true,
+            Some(wait) => {
+                self.send_away(wait, out);
+                false
+            }
+        }
+    }
+
+    /// The next login of this principal from this address is looked at after this time.
+    fn send_away(&mut self, wait: Duration, out: &mut Vec<Step>) {
+        self.abort(error::AUTHENTICATION_DENIED, &sentence_for(wait), DropReason::LoginPenalty, out);
     }
 
     /// This HELLO leads nowhere, but another one may; what is left of `hello_timeout` goes on running.
@@ -239,7 +276,10 @@ impl Handshake {
         for method in offered.unwrap_or(&anonymous).iter().filter_map(Value::as_str).filter_map(Method::from_name) {
             handshake.method = method;
             match handshake.begin_method(cx, rng) {
-                Ok(next) => return Ok((handshake, next)),
+                Ok(next) => {
+                    let next = handshake.wait_before(cx, &next).map_or(next, Next::Wait);
+                    return Ok((handshake, next));
+                }
                 Err(Unusable::NotOffered) => {}
                 Err(Unusable::Lacks(what)) => hint = format!(": {} needs {what}", method.name()),
             }
@@ -341,6 +381,13 @@ impl Handshake {
     /// AUTHENTICATE has come; `handle_authenticate` has made sure that it is due.
     fn take_authenticate(&mut self, cx: &Context, signature: String) -> Next {
         match std::mem::replace(&mut self.stage, Stage::Fresh) {
+            // However many have been challenged by now, they are answered one after the other.
+            Stage::Challenged { proof, grant }
+                if proof.can_be_guessed(grant.as_ref())
+                    && let Some(wait) = self.wait(cx) =>
+            {
+                Next::Wait(wait)
+            }
             Stage::Challenged { proof: Proof::TicketAt(authenticator), .. } if self.is_still_dynamic(cx) => {
                 Next::Ask { authenticator, ticket: Some(Secret::new(signature)) }
             }
@@ -372,7 +419,12 @@ impl Handshake {
     /// The authenticator has answered the question that `stage` waits for.
     fn take_answer(&mut self, cx: &Context, answer: Result<Value, String>, rng: &mut dyn CryptoRng) -> Next {
         if !self.is_still_dynamic(cx) {
-            return Next::Deny("it is not asked any more".to_owned());
+            return Next::GoUnasked("it is not asked any more".to_owned());
+        }
+        if let Err(uri) = &answer
+            && OUTAGES.contains(&uri.as_str())
+        {
+            return Next::GoUnasked(format!("it answered {uri}"));
         }
         let read = answer.map_err(|uri| format!("it answered {uri}")).and_then(|value| {
             let (answer, grant) = Answer::read(value)?;
@@ -407,6 +459,58 @@ impl Handshake {
         })
     }
 }
+
+/// Penalties for failed logins. Whoever claims a key that is known is not kept waiting: nobody guesses one, and others
+/// would keep its owner out.
+impl Handshake {
+    fn culprit(&self, cx: &Context) -> Option<Culprit> {
+        let principal = self.authid.as_deref().or_else(|| self.authextra.str("pubkey"))?;
+        Some(Culprit::new(cx.peer.place?, principal))
+    }
+
+    fn wait(&self, cx: &Context) -> Option<Duration> {
+        cx.penalties.borrow().wait(self.culprit(cx)?, cx.now.uptime)
+    }
+
+    /// How long the peer has to wait before this is done for it.
+    fn wait_before(&self, cx: &Context, next: &Next) -> Option<Duration> {
+        let is_login = match next {
+            Next::Challenge(challenge) => challenge.proof.can_be_guessed(challenge.grant.as_ref()),
+            next => matches!(next, Next::Ask { .. }),
+        };
+        if is_login { self.wait(cx) } else { None }
+    }
+
+    fn note_failure(&self, cx: &Context) {
+        if let Some(culprit) = self.culprit(cx) {
+            cx.penalties.borrow_mut().note(culprit, cx.now.uptime);
+        }
+    }
+
+    fn forgive(&self, cx: &Context) {
+        if let Some(culprit) = self.culprit(cx) {
+            cx.penalties.borrow_mut().forgive(culprit);
+        }
+    }
+}
+
+fn sentence_for(wait: Duration) -> String {
+    let reason = DropReason::LoginPenalty;
+    let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+    format!("{reason}: logins of this principal from this address have failed, the next is looked at in {seconds} s")
+}
+
+/// What the router itself answers in the place of an authenticator that is not there, or that does not work.
+const OUTAGES: [&str; 8] = [
+    error::NO_SUCH_PROCEDURE,
+    error::NO_SUCH_REALM,
+    error::TIMEOUT,
+    error::CANCELED,
+    error::UNAVAILABLE,
+    error::NO_AVAILABLE_CALLEE,
+    error::NETWORK_FAILURE,
+    error::LIMIT_EXCEEDED,
+];
 
 impl Method {
     const ALL: [Method; 5] = [Method::Anonymous, Method::Ticket, Method::Wampcra, Method::Cryptosign, Method::Mutual];

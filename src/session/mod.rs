@@ -19,6 +19,7 @@ mod authenticator;
 mod challenge;
 mod established;
 mod handshake;
+pub mod penalties;
 mod standing;
 #[cfg(test)]
 mod tests;
@@ -32,7 +33,9 @@ use admission::{Admission, Peer};
 pub use authenticator::Question;
 use established::{Established, Verdict};
 use handshake::Handshake;
+use penalties::Penalties;
 use rand::CryptoRng;
+use std::cell::RefCell;
 use std::time::Duration;
 
 /// What a session is told with every input.
@@ -41,6 +44,8 @@ pub struct Context<'a> {
     pub now: Now,
     pub admission: &'a Admission,
     pub peer: &'a Peer,
+    /// Of all logins of this program.
+    pub penalties: &'a RefCell<Penalties>,
 }
 
 /// The session on one transport. After a GOODBYE the same transport may open another one.

@@ -30,6 +30,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 mod invariants;
+mod penalties;
 mod relay;
 mod standing;
 
@@ -88,6 +89,7 @@ struct Case {
     now: Now,
     admission: Admission,
     peer: Peer,
+    penalties: RefCell<Penalties>,
     rng: ChaCha8Rng,
     challenge: Option<(String, Dict)>,
     attempt: u32,
@@ -96,8 +98,10 @@ struct Case {
 impl Case {
     fn new(listener: &str) -> Case {
         let (now, admission, peer) = (Now::epoch(), admission(listener), peer(listener));
-        let session = Session::new(&Context { now, admission: &admission, peer: &peer });
-        Case { session, now, admission, peer, rng: ChaCha8Rng::seed_from_u64(1), challenge: None, attempt: 0 }
+        let penalties = RefCell::default();
+        let session = Session::new(&Context { now, admission: &admission, peer: &peer, penalties: &penalties });
+        let rng = ChaCha8Rng::seed_from_u64(1);
+        Case { session, now, admission, peer, penalties, rng, challenge: None, attempt: 0 }
     }
 
     fn input(&mut self, line: &str) -> Vec<Step> {
@@ -106,7 +110,7 @@ impl Case {
             self.now = self.now.after(duration(rest));
         }
         let mut out = Vec::new();
-        let cx = Context { now: self.now, admission: &self.admission, peer: &self.peer };
+        let cx = Context { now: self.now, admission: &self.admission, peer: &self.peer, penalties: &self.penalties };
         match word {
             ">" if rest.starts_with('[') => return self.handle(message(rest)),
             ">" => return self.handle(self.authenticate(rest)),
@@ -131,7 +135,7 @@ impl Case {
 
     fn handle(&mut self, message: Message) -> Vec<Step> {
         let mut out = Vec::new();
-        let cx = Context { now: self.now, admission: &self.admission, peer: &self.peer };
+        let cx = Context { now: self.now, admission: &self.admission, peer: &self.peer, penalties: &self.penalties };
         self.session.handle_message(&cx, message, &mut self.rng, &mut out);
         self.note(&out);
         out
@@ -271,6 +275,7 @@ fn peer(listener: &str) -> Peer {
     Peer {
         name: "tcp4:127.0.0.1:62132".to_owned(),
         transport: Dict::new().with("type", "websocket"),
+        place: Some([127, 0, 0, 1].into()),
         channel_id: (listener == "all").then_some([0x62; 32]),
     }
 }

@@ -1,10 +1,12 @@
 //! What one address may have of what all share, and what the others still get.
 
 use crate::Neighbours;
+use crate::harness::Edge;
 use crate::harness::client::{Carrier, Client, Via};
 use crate::harness::io::Io;
 use crate::harness::router::{ALL_ROLES, Router, Setup, endpoint_of, eventually};
-use crossbar_cluster::wire::Serializer;
+use crossbar_cluster::config::node_key;
+use crossbar_cluster::wire::{Serializer, Value};
 use std::io::{Read, Write};
 
 const WEBSOCKET: Via = Via::new(Carrier::WebSocket, Serializer::Json);
@@ -172,4 +174,75 @@ fn a_customer_has_one_network() {
     for client in &mut clients {
         client.sync();
     }
+}
+
+const ALICE: &str = r#"[1, "realm1", {"roles": {"caller": {}}, "authmethods": ["ticket"], "authid": "alice"}]"#;
+
+/// Guessing becomes slower and slower, however many connections it is done with. It is the guesser who waits.
+#[test]
+fn guessing_is_punished_where_it_comes_from() {
+    let router = Router::start(&Setup::default());
+    let say_hello = |source: [u8; 4]| {
+        let mut client = connect_from(&router, source, WEBSOCKET);
+        client.send(ALICE);
+        client
+    };
+    let mut guesses: Vec<Client> = (0..40).map(|_| say_hello(OFFENDER)).collect();
+    for client in &mut guesses {
+        client.expect(r#"[4, "ticket", {}]"#);
+    }
+    for client in &mut guesses {
+        client.send(r#"[5, "guessed", {}]"#);
+    }
+    let is_penalised = |client: &mut Client| match client.receive().as_slice() {
+        [_, Value::Dict(details), reason] => {
+            let sentence = details.str("message").unwrap_or_default();
+            let is_named = sentence.starts_with("login_penalty: ");
+            assert_eq!(is_named, reason.as_str() == Some("wamp.error.authentication_denied"), "{sentence}");
+            is_named
+        }
+        other => panic!("{other:?}"),
+    };
+    let n_waiting = guesses.iter_mut().map(is_penalised).filter(|is_penalised| *is_penalised).count();
+    // However slow this machine is: the tenth failure takes a minute of penalties before it.
+    assert!((31..=36).contains(&n_waiting), "{n_waiting} of 40 were not looked at");
+    router.await_drops("login_penalty", n_waiting as u64);
+    // Alice herself comes from elsewhere.
+    let mut alice = say_hello(OTHER);
+    alice.expect(r#"[4, "ticket", {}]"#);
+    alice.send(r#"[5, "alice-ticket", {}]"#);
+    alice.welcome("alice");
+}
+
+/// The same holds for the admin port, where only keys open anything. Who has the key is not kept out by those who claim
+/// to be the operator.
+#[test]
+fn guessing_is_punished_on_the_admin_port() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let key = node_key::read_or_generate(&directory.path().join("state"), &mut rand::rng()).expect("it has a key");
+    let router = Router::of(Edge::start_with(directory, &Setup::default().to_text(), |_| {}));
+    let endpoint = endpoint_of(router.edge.url("http"));
+    let hello = |key: &str| {
+        let mut client = Client::open(endpoint.connect_from(OFFENDER), WEBSOCKET, router.scope.clone());
+        client.send(&format!(
+            r#"[1, "crossbar.node", {{"roles": {{"caller": {{}}}}, "authmethods": ["mutual"], "authid": "operator",
+                "authextra": {{"pubkey": "{key}", "purpose": "operate", "nonce": "{}"}}}}]"#,
+            "00".repeat(32)
+        ));
+        client
+    };
+    let stranger = "8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c";
+    let wrong = format!(r#"[5, "{}", {{}}]"#, "00".repeat(64));
+    let mut n_failed = 0;
+    for _ in 0..20 {
+        let mut client = hello(stranger);
+        if client.receive()[0].as_uint() == Some(4) {
+            n_failed += 1;
+            client.send(&wrong);
+            client.expect_abort("wamp.error.authentication_failed");
+        }
+    }
+    assert!((4..10).contains(&n_failed), "{n_failed} of 20 were looked at");
+    assert!(router.drops("login_penalty") >= 10);
+    hello(&key.public().to_string()).expect(r#"[4, "mutual", {...}]"#);
 }

@@ -7,6 +7,7 @@ mod absence;
 mod admission;
 mod control;
 mod dashboard;
+mod guessing;
 mod reload;
 mod revocation;
 mod states;

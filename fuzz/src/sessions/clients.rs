@@ -104,9 +104,15 @@ impl World {
         let mut out = Vec::new();
         let Some(client) = &mut self.clients[index] else { return };
         let (now, admission, peer) = (self.now, &self.admissions[client.listener], &self.peer);
+        let penalties = &self.penalties;
         match codec::decode(client.serializer, bytes, DEPTH_MAX) {
             Ok(message) => {
-                client.session.handle_message(&Context { now, admission, peer }, message, &mut self.rng, &mut out);
+                client.session.handle_message(
+                    &Context { now, admission, peer, penalties },
+                    message,
+                    &mut self.rng,
+                    &mut out,
+                );
             }
             Err(error) => client.session.handle_violation(&error.to_string(), &mut out),
         }
@@ -114,7 +120,8 @@ impl World {
     }
 
     pub(super) fn context(&self, listener: usize) -> Context<'_> {
-        Context { now: self.now, admission: &self.admissions[listener], peer: &self.peer }
+        let (admission, peer) = (&self.admissions[listener], &self.peer);
+        Context { now: self.now, admission, peer, penalties: &self.penalties }
     }
 
     /// Does what a session wants done.
@@ -183,7 +190,8 @@ impl World {
                     let mut out = Vec::new();
                     let Some(client) = &mut self.clients[index] else { continue };
                     let (now, admission, peer) = (self.now, &self.admissions[client.listener], &self.peer);
-                    let cx = Context { now, admission, peer };
+                    let penalties = &self.penalties;
+                    let cx = Context { now, admission, peer, penalties };
                     match ending {
                         Ending::Goodbye(reason, message, drop_reason) => {
                             client.session.end(&cx, &reason, message.as_deref(), drop_reason, &mut out);

@@ -11,11 +11,13 @@ use crossbar_cluster::realm::dealer::Farewell;
 use crossbar_cluster::router::clustered::ClusteredRealm;
 use crossbar_cluster::session::Context;
 use crossbar_cluster::session::admission::{Admission, Peer};
+use crossbar_cluster::session::penalties::Penalties;
 use crossbar_cluster::time::Now;
 use crossbar_cluster::wamp::{Id, Message, SessionKey, codec};
 use crossbar_cluster::wire::Serializer;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -36,6 +38,7 @@ pub struct World {
     pub(super) clients: [Option<Client>; CLIENTS_MAX],
     /// What two listeners admit: as somebody who may do everything, or for whom an authorizer is asked.
     pub(super) admissions: [Admission; 2],
+    pub(super) penalties: RefCell<Penalties>,
     pub(super) peer: Peer,
     pub(super) rng: ChaCha8Rng,
     pub(super) n_sessions: Id,
@@ -90,6 +93,7 @@ impl World {
             links: [None, None],
             clients: [const { None }; CLIENTS_MAX],
             admissions: ["anonymous", "asked"].map(admission),
+            penalties: RefCell::default(),
             peer: Peer::default(),
             rng: ChaCha8Rng::seed_from_u64(3),
             n_sessions: 1 << 40,
@@ -274,7 +278,8 @@ impl World {
             let mut out = Vec::new();
             if let Some(client) = &mut self.clients[index] {
                 let (now, admission, peer) = (self.now, &self.admissions[client.listener], &self.peer);
-                client.session.handle_timeout(&Context { now, admission, peer }, &mut out);
+                let penalties = &self.penalties;
+                client.session.handle_timeout(&Context { now, admission, peer, penalties }, &mut out);
             }
             self.carry_out(index, out);
         }
