@@ -57,6 +57,7 @@ drop_reasons! {
     TooManyFromAddress = "too_many_from_address", "The address had connections_per_address_max connections, handshakes_per_address_max without a session, or more than its share of what is free.";
     CrowdedOut = "crowded_out", "There was no room: of the address with the most connections without a session, the oldest made way for another address.";
     TooManySessions = "too_many_sessions", "The realm already had sessions_max sessions.";
+    TooManyOfAuthid = "too_many_of_authid", "The principal already had sessions_per_authid_max sessions in the realm on this node.";
     OriginRefused = "origin_refused", "The browser's origin is not in allowed_origins.";
     HelloRefused = "hello_refused", "A HELLO named a realm, a role or a method that is not here, or was no valid one.";
     AuthenticationFailed = "authentication_failed", "The peer could not prove who it is.";

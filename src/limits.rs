@@ -152,6 +152,8 @@ limits! {
     http_head_bytes_max: Listener Bytes = 16 << 10, 1 << 10, 1 << 20;
     /// Sessions per realm.
     sessions_max: Realm Count = 1_000_000, 1, 100_000_000;
+    /// Sessions of one authid per realm and node, zero for no bound. Does not hold for anonymous sessions.
+    sessions_per_authid_max: Realm Count = 0, 0, 100_000_000;
     /// Subscriptions held by one session.
     subscriptions_per_session_max: Realm Count = 10_000, 0, 10_000_000;
     /// Registrations held by one session.
@@ -218,6 +220,8 @@ const HOUR: u64 = 60 * MINUTE;
 /// Descriptors that clients leave free: for the admin port with health and metrics, for the balancer's checks, for
 /// files, and for those who are just being refused. Links come on top. Where few are granted, clients leave half.
 pub const DESCRIPTORS_RESERVED: usize = 128;
+/// How many questions an authenticator is asked at a time. The others wait, and their sources take turns.
+pub const QUESTIONS_MAX: usize = 128;
 /// How many logins of a principal from an address may fail before the next has to wait.
 pub const UNPUNISHED_FAILURES: u32 = 3;
 /// The longest wait after a failed login.

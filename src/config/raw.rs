@@ -252,6 +252,11 @@ tables! {
         live name: At<Text>;
         /// A procedure that is asked what a session may do, instead of rules.
         live authorizer: Option<At<Text>>;
+        /// The messages that one session may send in a second, as many of them at once. Who sends more is read more
+        /// slowly, and loses nothing. Without this, as many as it likes.
+        live messages_per_second: Option<At<Int<1, 100_000_000>>>;
+        /// The bytes of messages that one session may send in a second, likewise.
+        live bytes_per_second: Option<At<Size>>;
         /// What it may do. The most specific rule decides; without one nothing is allowed.
         live permission: Vec<At<Permission>>;
     }

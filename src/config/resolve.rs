@@ -15,6 +15,7 @@ use crate::auth::Secret;
 use crate::limits::Limits;
 use crate::realm::permission::HistoryRule;
 use crate::realm::{Action, Permission, RealmConfig, Role};
+use crate::session::rate::Rates;
 use crate::wamp::uri::{Match, UriCheck, is_reserved};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -202,11 +203,22 @@ fn realm(raw: &raw::Realm, node_limits: &Limits, findings: &mut Findings<'_>) ->
         limits: raw.limits.apply(node_limits),
     };
     Some(Realm {
+        rates: raw.role.iter().map(|raw| (raw.name.0.clone(), rates(raw, findings))).collect(),
         core: Arc::new(core),
         request_ids: *raw.request_ids,
         slow_consumer: *raw.slow_consumer,
         slow_consumer_rules,
     })
+}
+
+fn rates(raw: &raw::Role, findings: &mut Findings<'_>) -> Rates {
+    if let Some(bytes) = raw.bytes_per_second.as_ref().filter(|bytes| bytes.0 == 0) {
+        findings.add(bytes.at, "bytes_per_second = 0 in [[realm.role]], but it must be at least 1");
+    }
+    Rates {
+        messages_per_second: raw.messages_per_second.as_ref().map(|rate| rate.0),
+        bytes_per_second: raw.bytes_per_second.as_ref().map(|rate| rate.0),
+    }
 }
 
 fn role(raw: &raw::Role, uri_check: UriCheck, findings: &mut Findings<'_>) -> Role {

@@ -9,9 +9,11 @@ use crate::auth::cryptosign::PublicKey;
 use crate::limits::Limits;
 use crate::realm::RealmConfig;
 use crate::session::admission::{Methods, RequestIds};
+use crate::session::rate::Rates;
 use crate::wamp::uri::Match;
 use crate::wire::Serializer;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -201,6 +203,8 @@ pub struct Realm {
     pub slow_consumer: SlowConsumer,
     /// The first rule that covers an event's topic decides.
     pub slow_consumer_rules: Vec<SlowConsumerRule>,
+    /// What one session may send, by its role.
+    pub rates: BTreeMap<String, Rates>,
 }
 
 /// What happens to a receiver whose outbox is full.

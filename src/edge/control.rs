@@ -17,6 +17,7 @@ use crate::wamp::error;
 use crate::wamp::uri::{Match, UriCheck};
 use crate::wire::Payload;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -144,6 +145,7 @@ pub(super) fn realm(config: &Config) -> Realm {
         request_ids: RequestIds::Lenient,
         slow_consumer: SlowConsumer::Disconnect,
         slow_consumer_rules: Vec::new(),
+        rates: BTreeMap::new(),
     }
 }
 

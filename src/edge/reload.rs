@@ -73,5 +73,6 @@ fn apply_realms(shard: &mut Shard, config: &Config) {
         if let Some(slot) = shard.realms.get_mut(index.0).and_then(Option::as_mut) {
             slot.settings = settings.clone();
         }
+        shard.measure_all(index);
     }
 }

@@ -11,6 +11,7 @@ use crate::limits::Limits;
 use crate::realm::{Permission, RealmConfig, Role};
 use crate::session::admission::{self, Admission, Grant, Methods, Mutual, Principal, Program, RequestIds, Source};
 use crate::wamp::uri::{Match, UriCheck};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Everything that decides about a session at the master.
@@ -54,6 +55,7 @@ impl Access {
             request_ids: RequestIds::Lenient,
             slow_consumer: SlowConsumer::Disconnect,
             slow_consumer_rules: Vec::new(),
+            rates: BTreeMap::new(),
         }
     }
 

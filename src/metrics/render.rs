@@ -88,6 +88,7 @@ fn samples(series: Series, node: &NodeFacts, shards: &[Snapshot]) -> Vec<Sample>
             integer(shards.iter().map(|shard| shard.outbox_bytes_fullest).max().unwrap_or_default())
         }
         Series::PublisherStalls => integer(sum(|stats| &stats.publisher_stalls)),
+        Series::Throttles => integer(sum(|stats| &stats.throttles)),
         Series::Drops => DropReason::ALL
             .iter()
             .map(|reason| labelled(&[reason.name()], shards.iter().map(|shard| shard.stats.drops(*reason)).sum()))

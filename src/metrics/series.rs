@@ -59,6 +59,7 @@ series! {
     OutboxBytes = Gauge "crossbar_outbox_bytes" [] "Bytes that wait to be written, all connections together.";
     OutboxBytesFullest = Gauge "crossbar_outbox_fullest_bytes" [] "Bytes that wait in the fullest outbox.";
     PublisherStalls = Counter "crossbar_publisher_stalls" [] "Times that a publisher was not read for a slow receiver.";
+    Throttles = Counter "crossbar_throttles" [] "Times that a session was not read because it had sent more than its role may.";
     Drops = Counter "crossbar_drops" ["reason"] "Connections ended, messages not delivered and requests refused, by reason.";
     Turns = Histogram "crossbar_turn_seconds" [] "Turns of the shard loops: from waking to the last flush.";
     EventDelay = Gauge "crossbar_event_delay_seconds" ["shard"] "How long events wait for company at present.";

@@ -26,6 +26,8 @@ pub struct Stats {
     pub sessions_opened: Counter,
     /// Times that a publisher's socket was left unread because a receiver was slow.
     pub publisher_stalls: Counter,
+    /// Times that a session's socket was left unread because it had sent more than its role may.
+    pub throttles: Counter,
 }
 
 /// One number that only grows.
@@ -133,6 +135,7 @@ impl Default for Stats {
             handshakes: Counter::default(),
             sessions_opened: Counter::default(),
             publisher_stalls: Counter::default(),
+            throttles: Counter::default(),
         }
     }
 }

@@ -54,6 +54,8 @@ pub struct Members {
     by_key: Vec<Option<Box<Member>>>,
     by_id: HashMap<Id, SessionKey>,
     n_clients: usize,
+    /// How many of the clients have each authid; who proves nothing is left out, as its authid is random.
+    n_by_authid: HashMap<Box<str>, usize>,
     /// The peers that have dialed in.
     peers: Vec<SessionKey>,
     n_uplinks: usize,
@@ -69,6 +71,9 @@ impl Members {
         let Some(free) = self.by_key.get_mut(place) else { return };
         debug_assert!(free.is_none(), "place {place} in the shard is taken");
         self.by_id.insert(identity.session, key);
+        if kind == MemberKind::Client && has_authid_of_its_own(&identity) {
+            *self.n_by_authid.entry(identity.authid.as_str().into()).or_default() += 1;
+        }
         let member = Member { kind, identity, next_invocation: 1, ending: None, given_up: GivenUp::default() };
         *free = Some(Box::new(member));
         match kind {
@@ -81,6 +86,7 @@ impl Members {
     pub fn remove(&mut self, key: SessionKey) -> Option<Member> {
         let member = *self.by_key.get_mut(key.0 as usize)?.take()?;
         self.by_id.remove(&member.identity.session);
+        self.forget_authid(&member);
         match member.kind {
             MemberKind::Client => self.n_clients -= 1,
             MemberKind::Peer => self.peers.retain(|peer| *peer != key),
@@ -112,6 +118,24 @@ impl Members {
         self.n_clients
     }
 
+    /// How many clients of this shard have proved to be this principal.
+    pub fn n_clients_of(&self, authid: &str) -> usize {
+        self.n_by_authid.get(authid).copied().unwrap_or_default()
+    }
+
+    fn forget_authid(&mut self, member: &Member) {
+        if member.kind != MemberKind::Client || !has_authid_of_its_own(&member.identity) {
+            return;
+        }
+        let authid = member.identity.authid.as_str();
+        if let Some(n) = self.n_by_authid.get_mut(authid) {
+            *n = n.saturating_sub(1);
+            if *n == 0 {
+                self.n_by_authid.remove(authid);
+            }
+        }
+    }
+
     /// The peers that have dialed in.
     pub fn peers(&self) -> &[SessionKey] {
         &self.peers
@@ -136,4 +160,9 @@ impl Members {
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
     }
+}
+
+/// Whether several sessions can have it: of whoever proves nothing it is random.
+fn has_authid_of_its_own(identity: &Identity) -> bool {
+    identity.authmethod != "anonymous"
 }

@@ -7,6 +7,7 @@ use super::speaker::Speaker;
 use crate::limits::{LINK_EVENTS_PERCENT, STALL_PERIOD, STALLS_PER_PERIOD};
 use crate::mesh::frames;
 use crate::session::admission::Peer;
+use crate::session::rate::Meter;
 use crate::transport::{Class, Inbound, Outbound, Outbox, Stream};
 use crate::wamp::{Message, SessionKey};
 use crate::wire::Serializer;
@@ -49,6 +50,10 @@ pub struct Connection {
     /// A receiver of this publisher is slow: read nothing more until then.
     pub stalled_until: Option<Duration>,
     pub stalls: Stalls,
+    /// What its session sends is measured by this, where its role has a rate.
+    pub meter: Option<Box<Meter>>,
+    /// It has sent more than its role may: read nothing more until then.
+    pub throttled_until: Option<Duration>,
 
     // Owned by the flush.
     pub outbound: Outbound,
@@ -111,7 +116,8 @@ pub enum Ending {
 impl Connection {
     /// Whether what was read from this connection may be routed now.
     pub fn may_route(&self) -> bool {
-        self.ending == Ending::Open && !self.is_suspended && self.stalled_until.is_none()
+        let is_open = self.ending == Ending::Open && !self.is_suspended;
+        is_open && self.stalled_until.is_none() && self.throttled_until.is_none()
     }
 
     /// Whether the socket may be read now. A closing connection is read to see the peer's end.

@@ -138,13 +138,15 @@ impl Shard {
         let now = self.now();
         let Some(connection) = self.connection(key) else { return };
         connection.is_suspended = false;
+        (connection.meter, connection.throttled_until) = (None, None);
+        connection.share.realm = None;
         let token = connection.authenticating.take();
         let realm = connection.realm.take();
         if realm.is_some() && connection.ending == Ending::Open {
             connection.entry.reopen(Holder::Connection(key));
         }
         if let Some(token) = token {
-            self.authenticating.remove(&token);
+            self.questions.forget(token);
         }
         if let Some(index) = realm {
             self.with_realm(index, |realm, effects| realm.leave(now, key, effects));

@@ -83,6 +83,7 @@ impl Shard {
         let now = self.now();
         self.handle_realm_timeouts(now);
         self.unstall(now.uptime);
+        self.unthrottle(now.uptime);
         let delay = self.event_delay;
         let due = now.uptime + delay;
         let mut touched = std::mem::take(&mut self.touched);
@@ -165,7 +166,7 @@ impl Shard {
         let held = self.held.front().map(|(at, _)| *at);
         let stalled = self.stalled.front().map(|(at, _)| *at);
         let realms = self.realms.iter().flatten().filter_map(|slot| slot.realm.poll_timeout());
-        realms.chain(held).chain(stalled).min()
+        realms.chain(held).chain(stalled).chain(self.next_unthrottled()).min()
     }
 
     fn handle_realm_timeouts(&mut self, now: crate::time::Now) {

@@ -76,7 +76,8 @@ impl Shard {
                 }
                 let is_pinged =
                     connection.listener.pings.rawsocket || connection.outbound.wrapping != Wrapping::RawSocket;
-                if !is_pinged {
+                // Whoever is not read cannot answer.
+                if !is_pinged || connection.throttled_until.is_some() {
                     return;
                 }
                 match liveness(connection.listener.pings, connection.heard, connection.pinged, now.uptime) {

@@ -16,6 +16,7 @@ pub mod listen;
 mod listing;
 mod losses;
 pub mod node;
+mod questions;
 mod refusals;
 mod room;
 pub mod rounds;
@@ -24,6 +25,7 @@ pub mod serve;
 pub mod service;
 pub mod shard;
 mod speaker;
+mod throttle;
 pub mod trace;
 mod turn;
 

@@ -4,11 +4,14 @@
 //! work with one message waits until the others have had as much, a connection that asks for little is served at once,
 //! and while nobody else waits nobody waits at all.
 //!
-//! Connections from one source share what one source may have: each is charged for all that wait beside it.
+//! Realms share the time alike, in each realm its sources, and the connections from one source what that has: each is
+//! charged for all that wait beside it.
 
+use super::shard::RealmIndex;
 use crate::wamp::SessionKey;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
+use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -52,6 +55,8 @@ impl Source {
 #[derive(Debug)]
 pub struct Share {
     pub source: Source,
+    /// The realm of its session; all without a session are one more.
+    pub realm: Option<RealmIndex>,
     /// The connection's next slice starts no earlier.
     finish: u64,
     /// Its place while it waits.
@@ -60,7 +65,7 @@ pub struct Share {
 
 impl Share {
     pub fn new(source: Source) -> Share {
-        Share { source, finish: 0, ticket: None }
+        Share { source, realm: None, finish: 0, ticket: None }
     }
 
     pub fn is_waiting(&self) -> bool {
@@ -75,7 +80,9 @@ pub struct Rounds {
     virtual_time: u64,
     /// The lowest tag, then the lowest ticket, on top.
     waiting: BinaryHeap<Reverse<Place>>,
-    n_waiting: HashMap<Source, u32>,
+    /// Connections that wait, of each source in each realm; and how many such sources each realm has.
+    n_waiting: HashMap<(Option<RealmIndex>, Source), u32>,
+    n_sources: HashMap<Option<RealmIndex>, u32>,
     ticket_next: u64,
 }
 
@@ -85,8 +92,9 @@ pub struct Place {
     start: u64,
     ticket: u64,
     pub key: SessionKey,
+    realm: Option<RealmIndex>,
     source: Source,
-    /// With how many of its source the connection shares the slice.
+    /// With how many of its realm the connection shares the slice, if each source had as many as its own.
     n_sharing: u32,
 }
 
@@ -98,9 +106,13 @@ impl Rounds {
         }
         share.ticket = Some(self.ticket_next);
         let start = share.finish.max(self.virtual_time);
-        let place = Place { start, ticket: self.ticket_next, key, source: share.source, n_sharing: 1 };
-        self.waiting.push(Reverse(place));
-        *self.n_waiting.entry(share.source).or_default() += 1;
+        let (realm, source) = (share.realm, share.source);
+        self.waiting.push(Reverse(Place { start, ticket: self.ticket_next, key, realm, source, n_sharing: 1 }));
+        let n_waiting = self.n_waiting.entry((realm, source)).or_default();
+        *n_waiting += 1;
+        if *n_waiting == 1 {
+            *self.n_sources.entry(realm).or_default() += 1;
+        }
         self.ticket_next += 1;
     }
 
@@ -108,13 +120,12 @@ impl Rounds {
     pub fn take_next(&mut self) -> Option<Place> {
         let Reverse(mut place) = self.waiting.pop()?;
         self.virtual_time = self.virtual_time.max(place.start);
-        if let Some(n_waiting) = self.n_waiting.get_mut(&place.source) {
-            place.n_sharing = (*n_waiting).max(1);
-            *n_waiting = n_waiting.saturating_sub(1);
-            if *n_waiting == 0 {
-                self.n_waiting.remove(&place.source);
-            }
-        }
+        let n_waiting = take_one(&mut self.n_waiting, (place.realm, place.source));
+        let n_sources = match n_waiting {
+            1 => take_one(&mut self.n_sources, place.realm),
+            _ => self.n_sources.get(&place.realm).copied().unwrap_or(1),
+        };
+        place.n_sharing = n_waiting.saturating_mul(n_sources);
         Some(place)
     }
 
@@ -141,6 +152,17 @@ impl Place {
     }
 }
 
+/// Counts one down, and gives how many there were, at least one.
+fn take_one<K: Hash + Eq>(counts: &mut HashMap<K, u32>, key: K) -> u32 {
+    let Some(count) = counts.get_mut(&key) else { return 1 };
+    let n = *count;
+    *count = n.saturating_sub(1);
+    if n <= 1 {
+        counts.remove(&key);
+    }
+    n.max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,12 +172,15 @@ mod tests {
     /// Connections that always have more to read; how much each has had after so many slices, when its slices cost
     /// this.
     fn served(sources: &[Source], costs: &[Duration], n_slices: usize) -> Vec<Duration> {
+        serve(sources.iter().map(|source| Share::new(*source)).collect(), costs, n_slices)
+    }
+
+    fn serve(mut shares: Vec<Share>, costs: &[Duration], n_slices: usize) -> Vec<Duration> {
         let mut rounds = Rounds::default();
-        let mut shares: Vec<Share> = sources.iter().map(|source| Share::new(*source)).collect();
         for (index, share) in shares.iter_mut().enumerate() {
             rounds.add(SessionKey(index as u32), share);
         }
-        let mut had = vec![Duration::ZERO; sources.len()];
+        let mut had = vec![Duration::ZERO; shares.len()];
         for _ in 0..n_slices {
             let place = rounds.take_next().expect("all have more to read");
             let index = place.key.0 as usize;
@@ -189,6 +214,21 @@ mod tests {
         assert!(had[0].as_millis().abs_diff(5_000) < 300, "half of the time: {:?} beside {all:?}", had[0]);
     }
 
+    /// A crowd from very many addresses in one realm has no more than the one session of another, and in the crowd's
+    /// realm each address has as much as another.
+    #[test]
+    fn realms_have_equal_shares() {
+        let of = |realm, source| Share { realm: Some(RealmIndex(realm)), ..Share::new(source) };
+        let mut shares = vec![of(0, own(0))];
+        shares.extend((0..50).map(|n| of(1, Source::of([10, 0, 0, n].into()))));
+        shares.extend((0..50).map(|_| of(1, Source::of([10, 0, 0, 50].into()))));
+        let had = serve(shares, &[MS; 101], 20_000);
+        let of_crowd: Duration = had[1..].iter().sum();
+        assert!(had[0].as_millis().abs_diff(10_000) < 600, "half of the time: {:?} beside {of_crowd:?}", had[0]);
+        let of_last: Duration = had[51..].iter().sum();
+        assert!(of_last.as_millis().abs_diff(had[1].as_millis()) < 60, "{of_last:?} and {:?}", had[1]);
+    }
+
     #[test]
     fn who_was_idle_is_next_and_has_saved_nothing() {
         let mut rounds = Rounds::default();
@@ -218,7 +258,7 @@ mod tests {
         assert!(!rounds.take_next().unwrap().claim(&mut successor), "another connection with the same key");
         rounds.add(SessionKey(0), &mut successor);
         assert!(rounds.take_next().unwrap().claim(&mut successor));
-        assert!(rounds.is_empty() && rounds.n_waiting.is_empty());
+        assert!(rounds.is_empty() && rounds.n_waiting.is_empty() && rounds.n_sources.is_empty());
     }
 
     #[test]

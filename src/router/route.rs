@@ -2,11 +2,14 @@
 
 use super::clustered::ClusteredRealm;
 use super::connection::Connection;
+use super::questions::{Asked, Asking};
 use super::rounds::Source;
 use super::shard::{RealmIndex, Shard, Work};
 use crate::drop::DropReason;
+use crate::limits::Limits;
 use crate::realm::{CallError, Effect, MemberKind};
-use crate::session::{Context, Join, Step};
+use crate::session::admission::Authenticator;
+use crate::session::{Context, Join, Question, Step};
 use crate::time::Now;
 use crate::wamp::{Identity, Message, SessionKey, error};
 use crate::wire::websocket::CloseCode;
@@ -67,23 +70,7 @@ impl Shard {
             }
             Step::Join(join) => self.join(now, key, *join),
             Step::Leave => self.leave(key),
-            Step::Authenticate(question) => {
-                let token = self.token();
-                let Some(connection) = self.connection(key) else { return };
-                connection.authenticating = Some(token);
-                self.authenticating.insert(token, (key, question.attempt));
-                let payload = Payload::from_values(question.args(), Dict::new());
-                match self.realm_names.get(&question.authenticator.realm).copied() {
-                    Some(index) => self.with_realm(index, |realm, effects| {
-                        let timeout = realm.config().limits.authorizer_timeout;
-                        realm.call(now, token, &question.authenticator.procedure, payload, timeout, effects);
-                    }),
-                    None => {
-                        let error = CallError { error: error::NO_SUCH_REALM.to_owned(), payload: Payload::empty() };
-                        self.handle_own_answer(now, token, Err(error));
-                    }
-                }
-            }
+            Step::Authenticate(question) => self.ask(now, key, question),
             Step::Refused(refused) => self.note(key, *refused),
             Step::CloseTransport { reason } => {
                 let code = if reason.is_some() { CloseCode::PROTOCOL_ERROR } else { CloseCode::NORMAL };
@@ -103,19 +90,21 @@ impl Shard {
         let Some(index) = index.filter(|_| !is_refused) else {
             return self.abort(key, error::CLOSE_SYSTEM_SHUTDOWN, "this node is leaving", DropReason::Shutdown);
         };
-        let sessions_max = slot.map_or(0, |slot| slot.settings.core.limits.sessions_max);
-        if self.realm_mut(index).is_some_and(|realm| realm.n_sessions() >= sessions_max) {
-            let sentence = format!("the realm has sessions_max = {sessions_max} sessions");
-            return self.abort(key, error::LIMIT_EXCEEDED, &sentence, DropReason::TooManySessions);
+        if let Some((reason, sentence)) = self.excess(index, &join) {
+            return self.abort(key, error::LIMIT_EXCEEDED, &sentence, reason);
         }
         let Some(connection) = self.connection(key) else { return };
         connection.realm = Some(index);
+        connection.share.realm = Some(index);
         connection.entry.open();
         if join.trusted_link {
             // It carries what all clients of its node send.
             connection.share.source = Source::Own(key);
         }
         let kind = if join.trusted_link { MemberKind::Peer } else { MemberKind::Client };
+        if kind == MemberKind::Client {
+            self.measure(key, index, &join.identity.authrole);
+        }
         if kind == MemberKind::Peer {
             self.dial_now(&join.identity.authid, index);
         }
@@ -124,10 +113,28 @@ impl Shard {
         self.deliver(key, join.welcome);
     }
 
+    /// Why the realm has no room for a session, if it has none: the name and the sentence.
+    fn excess(&mut self, index: RealmIndex, join: &Join) -> Option<(DropReason, String)> {
+        let slot = self.realms.get(index.0)?.as_ref()?;
+        let Limits { sessions_max, sessions_per_authid_max, .. } = slot.settings.core.limits;
+        if slot.realm.n_sessions() >= sessions_max {
+            let sentence = format!("the realm has sessions_max = {sessions_max} sessions");
+            return Some((DropReason::TooManySessions, sentence));
+        }
+        // Who proves nothing has a random authid, and a link is of all clients of its node.
+        let is_bounded = sessions_per_authid_max > 0 && !join.trusted_link && join.identity.authmethod != "anonymous";
+        let has_too_many = || slot.realm.members().n_clients_of(&join.identity.authid) >= sessions_per_authid_max;
+        (is_bounded && has_too_many()).then(|| {
+            let sentence = format!("this authid has sessions_per_authid_max = {sessions_per_authid_max} sessions here");
+            (DropReason::TooManyOfAuthid, sentence)
+        })
+    }
+
     /// Makes a dialed link a member of its realm.
     pub(super) fn join_uplink(&mut self, now: Now, key: SessionKey, index: RealmIndex, identity: Identity) {
         if let Some(connection) = self.connection(key) {
             connection.realm = Some(index);
+            connection.share.realm = Some(index);
         }
         self.with_realm(index, |realm, effects| realm.join(now, key, MemberKind::Uplink, identity, effects));
         self.work_off(now);
@@ -199,6 +206,55 @@ impl Shard {
         }
     }
 
+    /// Has an authenticator asked about a session, as soon as it is its turn.
+    fn ask(&mut self, now: Now, key: SessionKey, question: Box<Question>) {
+        let token = self.token();
+        let Some(connection) = self.connection(key) else { return };
+        connection.authenticating = Some(token);
+        let source = connection.share.source;
+        if let Some(asking) = self.questions.add(source, Asking { token, key, question }) {
+            self.put_question(now, asking);
+        }
+    }
+
+    /// Asks what waits for this authenticator, as far as it is not asked enough already.
+    fn ask_next(&mut self, now: Now, authenticator: &Authenticator) {
+        while let Some(asking) = self.questions.take_next(authenticator) {
+            if self.may_ask(now, asking.key) {
+                self.put_question(now, asking);
+            } else {
+                self.questions.take_asked(asking.token);
+            }
+        }
+    }
+
+    /// Whether a login is still to be looked at: others of the same principal may have failed while it waited.
+    fn may_ask(&mut self, now: Now, key: SessionKey) -> bool {
+        let Some(connection) = self.connections.get_mut(key.0 as usize) else { return false };
+        let Connection { speaker, listener, peer, .. } = connection;
+        let admission = listener.admission.borrow();
+        let cx = Context { now, admission: &admission, peer, penalties: &self.penalties };
+        let mut steps = Vec::new();
+        let may = speaker.may_ask(&cx, &mut steps);
+        self.work.extend(steps.into_iter().map(|step| Work::Step(key, step)));
+        may
+    }
+
+    fn put_question(&mut self, now: Now, Asking { token, question, .. }: Asking) {
+        let payload = Payload::from_values(question.args(), Dict::new());
+        match self.realm_names.get(&question.authenticator.realm).copied() {
+            Some(index) => self.with_realm(index, |realm, effects| {
+                let timeout = realm.config().limits.authorizer_timeout;
+                realm.call(now, token, &question.authenticator.procedure, payload, timeout, effects);
+            }),
+            None => {
+                let result = Err(CallError { error: error::NO_SUCH_REALM.to_owned(), payload: Payload::empty() });
+                // An answer is of no realm. It comes later, as any other would, and not from within this question.
+                self.work.push_back(Work::Effect(RealmIndex(0), Effect::Answer { token, result }));
+            }
+        }
+    }
+
     /// A call that the router made is answered: an authenticator's, or one of the program itself.
     fn handle_own_answer(&mut self, now: Now, token: u64, result: Result<Payload, CallError>) {
         if let Some(asker) = self.own_calls.remove(&token) {
@@ -206,7 +262,7 @@ impl Shard {
             let _ = asker.send(result);
             return;
         }
-        let Some((key, attempt)) = self.authenticating.remove(&token) else { return };
+        let Some(Asked { key, attempt, authenticator }) = self.questions.take_asked(token) else { return };
         let mut steps = Vec::new();
         if let Some(connection) = self.connections.get_mut(key.0 as usize)
             && connection.authenticating.take_if(|waiting| *waiting == token).is_some()
@@ -222,5 +278,6 @@ impl Shard {
             speaker.handle_authenticator_answer(&cx, attempt, answer, &mut self.rng, &mut steps);
         }
         self.work.extend(steps.into_iter().map(|step| Work::Step(key, step)));
+        self.ask_next(now, &authenticator);
     }
 }

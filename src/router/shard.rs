@@ -9,6 +9,7 @@ use super::connection::{Connection, Ending, Stalls};
 use super::crowd::{Crowd, Entry, Holder};
 use super::dial::{LinkName, LinkState};
 use super::node::NodeInfo;
+use super::questions::Questions;
 use super::rounds::{Rounds, Share, Source};
 use super::serve::{Answer, Served};
 use super::speaker::Speaker;
@@ -32,7 +33,8 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use slab::Slab;
 use std::cell::{Cell, Ref, RefCell};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::task::Waker;
 use std::time::{Duration, Instant, SystemTime};
@@ -48,7 +50,7 @@ struct End {
 }
 
 /// A realm's place in its shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RealmIndex(pub usize);
 
 /// One listener, as its connections know it.
@@ -150,8 +152,8 @@ pub struct Shard {
     pub(super) rng: ChaCha8Rng,
     /// Whose message is being routed; it is stalled when a receiver is slow.
     pub(super) source: Option<SessionKey>,
-    /// Whose question to a dynamic authenticator each token is, and which of its attempts.
-    pub(super) authenticating: HashMap<u64, (SessionKey, u32)>,
+    /// What authenticators are asked.
+    pub(super) questions: Questions,
     pub(super) next_token: u64,
     /// For logins that have failed, on all listeners.
     pub(super) penalties: RefCell<Penalties>,
@@ -167,6 +169,8 @@ pub struct Shard {
     pub(super) touched: Vec<SessionKey>,
     pub(super) held: VecDeque<(Duration, SessionKey)>,
     pub(super) stalled: VecDeque<(Duration, SessionKey)>,
+    /// Who has sent more than its role may, and when it is read again; the first to be so on top.
+    pub(super) throttled: BinaryHeap<Reverse<(Duration, SessionKey)>>,
     pub(super) event_delay: Duration,
     pub(super) turn_started: Option<Instant>,
     /// The connections that wait to be read, and the slice of the one that is being read.
@@ -218,7 +222,7 @@ impl Shard {
             effects: Vec::new(),
             rng: ChaCha8Rng::from_rng(&mut rand::rng()),
             source: None,
-            authenticating: HashMap::new(),
+            questions: Questions::default(),
             next_token: 1,
             penalties: RefCell::default(),
             own_calls: HashMap::new(),
@@ -229,6 +233,7 @@ impl Shard {
             touched: Vec::new(),
             held: VecDeque::new(),
             stalled: VecDeque::new(),
+            throttled: BinaryHeap::new(),
             turn_started: None,
             rounds: Rounds::default(),
             slice: Slice::new(started),
@@ -334,6 +339,8 @@ impl Shard {
             parked: end.parked,
             stalled_until: None,
             stalls: Stalls::default(),
+            meter: None,
+            throttled_until: None,
             outbound: end.outbound,
             outbox: Default::default(),
             is_touched: false,

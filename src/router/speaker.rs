@@ -62,6 +62,14 @@ impl Speaker {
         }
     }
 
+    /// Whether the question that the session waits for is to be asked, see `Session::may_ask`.
+    pub fn may_ask(&mut self, cx: &Context, out: &mut Vec<Step>) -> bool {
+        match self {
+            Speaker::Session(session) => session.may_ask(cx, out),
+            Speaker::Uplink => false,
+        }
+    }
+
     /// Whether what the listener admits now still covers the session, see `Session::is_covered`. Whom we have dialed
     /// the listener does not admit.
     pub fn is_covered(&self, admission: &Admission, realm: &str, identity: &Identity) -> bool {

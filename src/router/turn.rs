@@ -219,7 +219,7 @@ impl Shard {
             if connection.ending != Ending::Open {
                 break;
             }
-            if connection.is_suspended || connection.batch.is_some() || self.slice.is_over() {
+            if !connection.may_route() || connection.batch.is_some() || self.slice.is_over() {
                 self.park(key, input);
                 break;
             }
@@ -337,6 +337,7 @@ impl Shard {
             }
             Err(error) => self.handle_violation(now, key, &error.to_string()),
         }
+        self.charge_rate(now, key, bytes.len());
         self.slice.note(bytes.len(), self.queued_events.saturating_sub(queued_events));
     }
 

@@ -127,7 +127,7 @@ pub struct Principal<C> {
 }
 
 /// A procedure that decides who comes in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Authenticator {
     pub procedure: String,
     /// The realm in which it is registered.

@@ -199,8 +199,8 @@ impl Session {
         self.fail(cx, error::AUTHENTICATION_DENIED, "the authenticator did not admit this peer");
     }
 
-    /// Whether a question to an authenticator that has waited is still to be asked. Logins of the same principal may have
-    /// failed meanwhile; then the peer is told so.
+    /// Whether a question to an authenticator that has waited is still to be asked. Logins of the same principal may
+    /// have failed meanwhile; then the peer is told so.
     pub fn may_ask(&mut self, cx: &Context, out: &mut Vec<Step>) -> bool {
         let State::Handshake(handshake) = &self.state else { return false };
         match handshake.wait(cx) {

@@ -20,6 +20,7 @@ mod challenge;
 mod established;
 mod handshake;
 pub mod penalties;
+pub mod rate;
 mod standing;
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ mod floods;
 mod handshakes;
 mod lengths;
 mod nesting;
+mod rates;
 mod refused;
 mod silence;
 mod slow;

@@ -6,6 +6,7 @@ use crate::harness::client::{Carrier, Client, Via};
 use crate::harness::io::Io;
 use crate::harness::router::{ALL_ROLES, Router, Setup, endpoint_of, eventually};
 use crossbar_cluster::config::node_key;
+use crossbar_cluster::limits::QUESTIONS_MAX;
 use crossbar_cluster::wire::{Serializer, Value};
 use std::io::{Read, Write};
 
@@ -245,4 +246,42 @@ fn guessing_is_punished_on_the_admin_port() {
     assert!((4..10).contains(&n_failed), "{n_failed} of 20 were looked at");
     assert!(router.drops("login_penalty") >= 10);
     hello(&key.public().to_string()).expect(r#"[4, "mutual", {...}]"#);
+}
+
+/// As long as an authenticator has very many to decide about, whoever comes from another address has every other turn.
+#[test]
+fn a_crowd_at_an_authenticator_keeps_nobody_waiting() {
+    let listeners = "[[listen]]\ntype = \"websocket\"\naddress = \"127.0.0.1:0\"\n[listen.auth.ticket]\n\
+                     authenticator = \"com.authenticate\"\nauthenticator_realm = \"realm1\"\n";
+    let router = Router::start(&Setup { listeners: listeners.to_owned(), ..Setup::default() });
+    let endpoint = endpoint_of(router.edge.nth_url("ws", 1));
+    let ask = |source, authid: &str| {
+        let mut client = Client::open(endpoint.connect_from(source), WEBSOCKET, router.scope.clone());
+        client.send(&format!(
+            r#"[1, "realm1", {{"roles": {{"caller": {{}}}}, "authmethods": ["ticket"], "authid": "{authid}"}}]"#
+        ));
+        client.expect(r#"[4, "ticket", {}]"#);
+        client.send(r#"[5, "ticket", {}]"#);
+        client
+    };
+    let mut authenticator = join_from(&router, OTHER, WEBSOCKET);
+    authenticator.register("com.authenticate", "{}", "authenticate");
+    let crowd: Vec<Client> = (0..QUESTIONS_MAX + 50).map(|n| ask(OFFENDER, &format!("guest{n}"))).collect();
+    for _ in 0..QUESTIONS_MAX {
+        assert_eq!(authenticator.receive()[0].as_uint(), Some(68));
+    }
+    let mut honest = ask(OTHER, "honest");
+    honest.sync();
+    // The crowd's turn was before there was anybody else.
+    for invocation in 1..=2 {
+        authenticator.send(&format!(r#"[70, {invocation}, {{}}, ["anonymous"]]"#));
+        let question = authenticator.receive();
+        if question[4].as_list().and_then(|args| args.get(1)?.as_str()) == Some("honest") {
+            authenticator.send(&format!(r#"[70, {}, {{}}, ["anonymous"]]"#, question[1].as_uint().expect("an id")));
+            honest.welcome("honest");
+            drop(crowd);
+            return;
+        }
+    }
+    panic!("honest has waited for two others");
 }

@@ -648,6 +648,8 @@ fn realm_cases(case: Maker<'_>) -> Vec<Case> {
         |key: &str, value: &str, shows| case("realm.role", "realm2 role", key, value, "[[realm]] realm2: role", shows);
     cases.push(realm2("name", "\"somebody\"", Some("realms")));
     cases.push(realm2("authorizer", "\"com.authorize\"", None));
+    cases.push(realm2("messages_per_second", "1000", None));
+    cases.push(realm2("bytes_per_second", "\"1MiB\"", None));
     cases
 }
 
