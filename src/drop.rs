@@ -79,6 +79,7 @@ drop_reasons! {
     LinkQueueFull = "link_queue_full", "The queue towards a peer node was full.";
     Forged = "forged", "A node said on its link what is not its to say, of a session that it does not have: that was not taken.";
     PeerLimit = "peer_limit", "A node told of more sessions, holdings or testaments than peer_*_max allow: its link was ended.";
+    MemoryFull = "memory_full", "The node kept kept_bytes_max for its clients, and most of what could be freed for this session.";
     EventUnsent = "event_unsent", "The connection of a receiver, or the link to its node, ended while the event waited to be written.";
 }
 

@@ -126,13 +126,15 @@ impl Account {
         if self.bytes_max() == 0 { 0 } else { self.total().saturating_sub(self.bytes_max()) }
     }
 
-    /// How much more realms may keep. The last part of the budget is for what waits to be written and routed.
+    /// How much more realms may keep. What waits to be written counts elsewhere: who does not read is not to have the
+    /// calls of others refused.
     pub fn room(&self) -> usize {
         if self.bytes_max() == 0 {
             return usize::MAX;
         }
-        let bytes_max = (self.bytes_max() / 100).saturating_mul(crate::limits::KEPT_BY_REALMS_PERCENT);
-        bytes_max.saturating_sub(self.total())
+        let connected = self.connections.iter().map(Cell::get).sum();
+        let by_realms = self.total().saturating_sub(connected);
+        (self.bytes_max() / 100).saturating_mul(crate::limits::KEPT_BY_REALMS_PERCENT).saturating_sub(by_realms)
     }
 
     /// What a realm keeps has changed.
@@ -177,9 +179,12 @@ mod tests {
         account.change(0, 50);
         assert_eq!((account.room(), account.excess()), (usize::MAX, 0), "no bound is set");
         account.set_bytes_max(100);
-        assert!(account.room() < 50 && account.excess() == 0);
+        assert_eq!((account.room(), account.excess()), (25, 0));
         account.change_connected(Connected::Outbox, 0, 60);
-        assert_eq!((account.room(), account.excess(), account.connected(Connected::Outbox)), (0, 10, 60));
+        assert_eq!((account.room(), account.excess(), account.connected(Connected::Outbox)), (25, 10, 60));
+        account.change(50, 80);
+        assert_eq!((account.room(), account.excess()), (0, 40));
+        account.change(80, 50);
         account.change_connected(Connected::Outbox, 60, 0);
         assert_eq!(account.total(), 50);
     }

@@ -189,9 +189,8 @@ limits! {
     /// Memory that may be kept for a realm: the same for all of its sessions, retained events, history, and what is
     /// known of the sessions of other nodes.
     kept_bytes_per_realm_max: Realm Bytes = 1 << 30, 1 << 20, 1 << 40;
-    /// Memory that may be kept for all clients of the node, outboxes included. When three quarters are full, nothing
-    /// more is kept for realms; when it is full, histories are trimmed, and then the sessions are ended that take most
-    /// of it.
+    /// Memory that may be kept for all clients of the node, outboxes included. Realms may have three quarters of it;
+    /// when it is full, histories are trimmed, and then the sessions are ended that take most of it.
     kept_bytes_max: Node Bytes = 4_u64 << 30, 16 << 20, 1 << 42;
     /// Testaments per session, both scopes together.
     testaments_per_session_max: Realm Count = 100, 0, 1_000_000;

@@ -20,6 +20,12 @@ pub struct NodeStatus {
     pub descriptors_max: u64,
     pub connections: usize,
     pub sessions: usize,
+    /// Memory that is kept for clients, outboxes included, and `kept_bytes_max`. Nodes of earlier versions do not tell
+    /// either.
+    #[serde(default)]
+    pub kept_bytes: u64,
+    #[serde(default)]
+    pub kept_bytes_max: u64,
     pub event_delay_ms: f64,
     pub listeners: Vec<ListenerStatus>,
     pub realms: Vec<RealmStatus>,
@@ -83,4 +89,7 @@ pub struct RealmStatus {
     pub sessions: usize,
     pub subscriptions: usize,
     pub registrations: usize,
+    /// Memory that is kept for its clients.
+    #[serde(default)]
+    pub kept_bytes: u64,
 }

@@ -26,6 +26,9 @@ pub struct Snapshot {
     /// Bytes in all outboxes together, and in the fullest.
     pub outbox_bytes: u64,
     pub outbox_bytes_fullest: u64,
+    /// What is kept for clients, by realm and kind.
+    pub kept: Vec<(String, &'static str, u64)>,
+    pub kept_bytes_max: u64,
     /// How long events wait for company at present.
     pub event_delay: Duration,
 }
@@ -87,6 +90,11 @@ fn samples(series: Series, node: &NodeFacts, shards: &[Snapshot]) -> Vec<Sample>
         Series::OutboxBytesFullest => {
             integer(shards.iter().map(|shard| shard.outbox_bytes_fullest).max().unwrap_or_default())
         }
+        Series::KeptBytes => {
+            let kept = shards.iter().flat_map(|shard| &shard.kept);
+            kept.map(|(realm, kind, bytes)| labelled(&[realm, kind], *bytes)).collect()
+        }
+        Series::KeptBytesMax => integer(shards.iter().map(|shard| shard.kept_bytes_max).sum()),
         Series::PublisherStalls => integer(sum(|stats| &stats.publisher_stalls)),
         Series::Throttles => integer(sum(|stats| &stats.throttles)),
         Series::Drops => DropReason::ALL

@@ -58,6 +58,8 @@ series! {
     Writes = Counter "crossbar_writes" [] "Writes to sockets; many messages leave in one.";
     OutboxBytes = Gauge "crossbar_outbox_bytes" [] "Bytes that wait to be written, all connections together.";
     OutboxBytesFullest = Gauge "crossbar_outbox_fullest_bytes" [] "Bytes that wait in the fullest outbox.";
+    KeptBytes = Gauge "crossbar_kept_bytes" ["realm", "kind"] "Memory that is kept for clients; of connections, which no realm keeps, the realm is empty.";
+    KeptBytesMax = Gauge "crossbar_kept_bytes_max" [] "Memory that may be kept for clients, `kept_bytes_max`.";
     PublisherStalls = Counter "crossbar_publisher_stalls" [] "Times that a publisher was not read for a slow receiver.";
     Throttles = Counter "crossbar_throttles" [] "Times that a session was not read because it had sent more than its role may.";
     Drops = Counter "crossbar_drops" ["reason"] "Connections ended, messages not delivered and requests refused, by reason.";

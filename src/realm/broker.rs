@@ -129,6 +129,12 @@ impl Broker {
         self.histories.query(place, query, bytes_max)
     }
 
+    /// Lets the oldest events of all histories go, so many bytes of them.
+    pub(super) fn trim_history(&mut self, bytes: usize, ledger: &mut Ledger) {
+        self.histories.trim_all(self.histories.bytes().saturating_sub(bytes));
+        ledger.post(Kind::History, self.histories.bytes());
+    }
+
     /// How many events are retained.
     pub fn n_retained(&self) -> usize {
         self.retained.len()

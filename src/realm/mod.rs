@@ -397,6 +397,11 @@ impl Realm {
         self.settle(now, out, first);
     }
 
+    /// Lets the oldest events of all histories go, so many bytes of them.
+    pub fn trim_history(&mut self, bytes: usize) {
+        self.desks.broker.trim_history(bytes, &mut self.ledger);
+    }
+
     /// What is kept for the clients of this realm.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger

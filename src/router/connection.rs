@@ -4,6 +4,7 @@ use super::crowd::Entry;
 use super::rounds::Share;
 use super::shard::{ListenerState, RealmIndex, Shard};
 use super::speaker::Speaker;
+use crate::kept::{Account, Connected};
 use crate::limits::{LINK_EVENTS_PERCENT, STALL_PERIOD, STALLS_PER_PERIOD};
 use crate::mesh::frames;
 use crate::session::admission::Peer;
@@ -45,6 +46,8 @@ pub struct Connection {
     /// of a batch, and the bytes behind it.
     pub batch: Option<Box<ParkedBatch>>,
     pub parked: Vec<u8>,
+    /// What has been counted for the two above and for a message that has come in part.
+    pub inbound_bytes: usize,
     /// What it has had of the time for routing.
     pub share: Share,
     /// A receiver of this publisher is slow: read nothing more until then.
@@ -152,6 +155,17 @@ impl Connection {
     /// Whether something that was read can be routed now.
     pub fn has_work(&self) -> bool {
         self.may_route() && (self.batch.is_some() || !self.parked.is_empty())
+    }
+
+    /// Counts what has come and is not routed yet, if it has become more or less.
+    pub fn recount_inbound(&mut self, account: &Account) {
+        let batch = self.batch.as_ref().map_or(0, |batch| batch.bytes.capacity());
+        let partial = self.inbound.as_ref().map_or(0, Inbound::partial_bytes);
+        let bytes = self.parked.capacity() + batch + partial;
+        if bytes != self.inbound_bytes {
+            account.change_connected(Connected::Inbound, self.inbound_bytes, bytes);
+            self.inbound_bytes = bytes;
+        }
     }
 
     /// Lets the connection's own task look at what has changed.

@@ -5,17 +5,19 @@ use super::losses::{Loss, is_notice};
 use super::shard::{RealmIndex, Shard};
 use crate::config::resolved::SlowConsumer;
 use crate::drop::DropReason;
+use crate::kept::Account;
 use crate::limits::{OUTBOX_STALL_PERCENT, STALL_MAX};
-use crate::transport::{Class, Encoding, Frame};
+use crate::transport::{Class, Encoding, Frame, FrameBytes};
 use crate::wamp::{Message, SessionKey, codec};
 use crate::wire::{Serializer, TooLarge};
 use bytes::Bytes;
+use std::rc::Rc;
 
 /// One message in one encoding, as far as it has been made. The frame is that of all receivers that share frames.
 #[derive(Clone, Default)]
 struct Made {
     message_bytes: Option<usize>,
-    frame: Option<Bytes>,
+    frame: Option<FrameBytes>,
 }
 
 impl Made {
@@ -27,7 +29,8 @@ impl Made {
         class: Class,
         message: &Message,
         buffer: &mut Vec<u8>,
-    ) -> Result<Bytes, TooLarge> {
+        account: &Rc<Account>,
+    ) -> Result<FrameBytes, TooLarge> {
         let bytes_max = connection.message_bytes_max();
         TooLarge::check(self.message_bytes.unwrap_or(0), bytes_max)?;
         let shares = connection.outbound.shares_frames(class);
@@ -39,10 +42,10 @@ impl Made {
         self.message_bytes = Some(buffer.len());
         TooLarge::check(buffer.len(), bytes_max)?;
         if !shares {
-            return connection.outbound.wrap(serializer, buffer);
+            return Ok(FrameBytes::new(connection.outbound.wrap(serializer, buffer)?, account));
         }
         let frame = Encoding { serializer, wrapping: connection.outbound.wrapping }.wrap(buffer)?;
-        Ok(self.frame.insert(frame).clone())
+        Ok(self.frame.insert(FrameBytes::new(frame, account)).clone())
     }
 }
 
@@ -56,7 +59,8 @@ impl Shard {
         let link_bytes_max = self.limits.link_outbox_bytes_max;
         let Some(connection) = self.connections.get_mut(key.0 as usize) else { return };
         let Some(serializer) = connection.serializer else { return };
-        let made = Made::default().frame(connection, serializer, class, &message, &mut self.encode_buffer);
+        let made =
+            Made::default().frame(connection, serializer, class, &message, &mut self.encode_buffer, &self.account);
         match made {
             Err(error) => self.handle_loss(key, message, error.into()),
             Ok(frame) if connection.is_full_link(class, &message, frame.len(), link_bytes_max) => {
@@ -67,7 +71,7 @@ impl Shard {
             }
             Ok(frame) => {
                 self.stats.count_out(message.code());
-                self.queue(key, frame, class);
+                self.queue_frame(key, frame, class);
             }
         }
     }
@@ -76,7 +80,7 @@ impl Shard {
     fn has_room(&mut self, key: SessionKey, bytes: usize) -> bool {
         let is_full = |shard: &mut Shard| {
             shard.connection(key).is_some_and(|connection| {
-                let queued = connection.outbox.queued_bytes();
+                let queued = connection.outbox.held_bytes();
                 let bytes_max = connection.listener.limits().outbox_bytes_max;
                 !connection.is_link() && queued > 0 && queued + bytes > bytes_max
             })
@@ -103,14 +107,14 @@ impl Shard {
             let Some(serializer) = connection.serializer else { continue };
             let encoding = Encoding { serializer, wrapping: connection.outbound.wrapping };
             let made = &mut made[encoding.index()];
-            match made.frame(connection, serializer, class, message, &mut self.encode_buffer) {
+            match made.frame(connection, serializer, class, message, &mut self.encode_buffer, &self.account) {
                 Err(error) => self.handle_lost_event(key, details, error.into()),
                 Ok(frame) if connection.is_full_link(class, message, frame.len(), link_bytes_max) => {
                     self.handle_lost_event(key, details, Loss::FullLink);
                 }
                 Ok(frame) => {
                     self.stats.count_out(message.code());
-                    self.queue(key, frame, class);
+                    self.queue_frame(key, frame, class);
                 }
             }
         }
@@ -135,8 +139,13 @@ impl Shard {
         if action == SlowConsumer::DropOldest { Class::Expendable } else { Class::Event }
     }
 
-    /// Puts a frame into a connection's outbox, and holds the connection to its bound.
+    /// Queues a frame that is for one connection alone.
     pub(super) fn queue(&mut self, key: SessionKey, bytes: Bytes, class: Class) {
+        self.queue_frame(key, FrameBytes::new(bytes, &self.account), class);
+    }
+
+    /// Puts a frame into a connection's outbox, and holds the connection to its bound.
+    fn queue_frame(&mut self, key: SessionKey, bytes: FrameBytes, class: Class) {
         let Some(connection) = self.connections.get_mut(key.0 as usize) else { return };
         if connection.ending != Ending::Open {
             // Its realm has yet to hear of its end.
@@ -144,7 +153,7 @@ impl Shard {
         }
         let bytes_max = connection.listener.limits().outbox_bytes_max;
         connection.outbox.push(Frame { bytes, class });
-        let queued = connection.outbox.queued_bytes();
+        let queued = connection.outbox.held_bytes();
         let is_link = connection.is_link();
         if !connection.is_touched {
             connection.is_touched = true;
@@ -165,13 +174,13 @@ impl Shard {
             // The socket may have room again by now; a burst within one turn is not a slow consumer.
             self.flush(key);
             let Some(connection) = self.connection(key) else { return };
-            if connection.outbox.queued_bytes() <= bytes_max {
+            if connection.outbox.held_bytes() <= bytes_max {
                 return;
             }
             let dropped = connection.outbox.drop_oldest_events(bytes_max);
             self.note_events(key, DropReason::OldestEvent, dropped);
             let Some(connection) = self.connection(key) else { return };
-            if connection.outbox.queued_bytes() > bytes_max {
+            if connection.outbox.held_bytes() > bytes_max {
                 return self.kill_later(key, DropReason::SlowConsumer);
             }
         }

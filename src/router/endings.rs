@@ -5,11 +5,12 @@ use super::crowd::Holder;
 use super::shard::{ListenerState, Shard, Work};
 use crate::admin::command::ForgetAnswers;
 use crate::drop::DropReason;
+use crate::kept::Connected;
 use crate::realm::Forgetting;
 use crate::realm::dealer::Farewell;
 use crate::session::Step;
 use crate::session::admission::Admission;
-use crate::transport::{Class, Frame};
+use crate::transport::{Class, Frame, FrameBytes};
 use crate::wamp::{SessionKey, error};
 use bytes::Bytes;
 use std::rc::Rc;
@@ -118,7 +119,7 @@ impl Shard {
 
     /// Ends a connection in order: what waits is written, then our side is closed.
     pub(super) fn close(&mut self, key: SessionKey, farewell: Option<Bytes>) {
-        let now = self.now();
+        let (now, account) = (self.now(), self.account.clone());
         let Some(connection) = self.connection(key) else { return };
         if connection.ending != Ending::Open {
             return;
@@ -126,6 +127,7 @@ impl Shard {
         let deadline = now.uptime + connection.listener.limits().close_timeout;
         connection.ending = Ending::Closing { deadline, is_shut: false };
         if let Some(bytes) = farewell {
+            let bytes = FrameBytes::new(bytes, &account);
             connection.outbox.push(Frame { bytes, class: Class::Reply });
         }
         connection.wake();
@@ -157,6 +159,7 @@ impl Shard {
     /// Forgets a dead connection. Its key may be used again at once.
     pub(super) fn remove(&mut self, key: SessionKey) {
         self.leave(key);
-        self.connections.remove(key.0 as usize);
+        let connection = self.connections.remove(key.0 as usize);
+        self.account.change_connected(Connected::Inbound, connection.inbound_bytes, 0);
     }
 }

@@ -136,6 +136,8 @@ impl Shard {
             descriptors_max: self.node.descriptors_max,
             connections: self.connections.len(),
             sessions: self.n_sessions(),
+            kept_bytes: self.account.total() as u64,
+            kept_bytes_max: self.account.bytes_max() as u64,
             event_delay_ms: self.event_delay.as_secs_f64() * 1_000.0,
             listeners: self
                 .listeners
@@ -153,6 +155,7 @@ impl Shard {
                     sessions: slot.realm.n_sessions(),
                     subscriptions: slot.realm.n_subscriptions(),
                     registrations: slot.realm.n_registrations(),
+                    kept_bytes: slot.realm.ledger().tally().total() as u64,
                 })
                 .collect(),
             mesh: self.mesh_status(now.uptime),
@@ -235,6 +238,8 @@ impl Shard {
                 .collect(),
             outbox_bytes: outboxes().sum(),
             outbox_bytes_fullest: outboxes().max().unwrap_or(0),
+            kept: self.kept(),
+            kept_bytes_max: self.account.bytes_max() as u64,
             event_delay: self.event_delay,
         };
         let facts = NodeFacts {

@@ -109,6 +109,7 @@ impl Shard {
                 self.flush(key);
             }
         }
+        self.relieve_memory();
         if let Some(started) = self.turn_started.take() {
             self.stats.count_turn(started.elapsed());
         }

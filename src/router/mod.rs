@@ -15,6 +15,7 @@ pub mod housekeeping;
 pub mod listen;
 mod listing;
 mod losses;
+mod memory;
 pub mod node;
 mod questions;
 mod refusals;

@@ -26,7 +26,7 @@ use crate::session::penalties::Penalties;
 use crate::session::{Context, Session, Step};
 use crate::time::Now;
 use crate::transport::accept::Accepting;
-use crate::transport::{Established, Inbound, Outbound, Stream};
+use crate::transport::{Established, Inbound, Outbound, Outbox, Stream};
 use crate::wamp::{Id, SessionKey};
 use crate::wire::{Dict, Serializer};
 use rand::SeedableRng;
@@ -134,6 +134,8 @@ pub struct Shard {
     pub limits: Limits,
     /// What is kept for clients, by realms and connections.
     pub account: Rc<Account>,
+    /// When sessions were last ended because too much was kept, in uptime.
+    pub(super) relieved: Duration,
     started: Instant,
 
     // Owned by routing.
@@ -209,6 +211,7 @@ impl Shard {
             event_delay: limits.event_delay_min,
             limits,
             account,
+            relieved: Duration::ZERO,
             started,
             connections: Slab::new(),
             realms: Vec::new(),
@@ -342,7 +345,8 @@ impl Shard {
             meter: None,
             throttled_until: None,
             outbound: end.outbound,
-            outbox: Default::default(),
+            outbox: Outbox::new(self.account.clone()),
+            inbound_bytes: 0,
             is_touched: false,
             is_held: false,
             wants_write: false,

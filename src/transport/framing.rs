@@ -113,6 +113,14 @@ impl Inbound {
         }
     }
 
+    /// The memory that a message takes which has come in part.
+    pub fn partial_bytes(&self) -> usize {
+        match self {
+            Inbound::WebSocket(decoder) => decoder.partial_bytes(),
+            Inbound::RawSocket(decoder) => decoder.partial_bytes(),
+        }
+    }
+
     /// Takes bytes from the front of `input`. Returns how many it took and, if they complete something, what.
     pub fn decode<'i>(&mut self, input: &'i mut [u8]) -> Result<(usize, Option<Incoming<'i>>), Broken> {
         match self {

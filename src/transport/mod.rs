@@ -17,6 +17,6 @@ pub mod tls;
 pub use accept::{Accepted, Accepting, Established, HandshakeError};
 pub use conversation::Conversation;
 pub use framing::{Broken, Encoding, Inbound, Incoming, Outbound, Wrapping};
-pub use outbox::{Class, Frame, Outbox};
+pub use outbox::{Class, Frame, FrameBytes, Outbox};
 pub use peer::Peer;
 pub use stream::Stream;

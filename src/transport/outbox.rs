@@ -1,15 +1,65 @@
 //! What waits to be written to one connection: frames that are shared with other receivers, in order, bounded in bytes
 //! by whoever fills it.
 
+use crate::kept::{Account, Connected};
+use crate::wire::allocated;
 use bytes::Bytes;
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 /// One encoded and framed message.
 #[derive(Clone, Debug)]
 pub struct Frame {
-    pub bytes: Bytes,
+    pub bytes: FrameBytes,
     pub class: Class,
 }
+
+/// What many outboxes may have in common. The node's account counts it once, until the last lets it go.
+#[derive(Clone, Debug)]
+pub struct FrameBytes(Rc<Counted>);
+
+#[derive(Debug)]
+struct Counted {
+    bytes: Bytes,
+    account: Rc<Account>,
+}
+
+impl FrameBytes {
+    pub fn new(bytes: Bytes, account: &Rc<Account>) -> FrameBytes {
+        let counted = Counted { bytes, account: account.clone() };
+        account.change_connected(Connected::Outbox, 0, counted.heap_bytes());
+        FrameBytes(Rc::new(counted))
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.bytes.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.bytes.is_empty()
+    }
+
+    /// The part of its memory that falls to each outbox that has it.
+    fn share_bytes(&self) -> usize {
+        self.0.heap_bytes() / Rc::strong_count(&self.0).max(1)
+    }
+}
+
+impl Counted {
+    fn heap_bytes(&self) -> usize {
+        // The bytes, what counts their owners, and the place of both.
+        allocated(self.bytes.len()) + allocated(OWNERS_BYTES) + allocated(size_of::<Counted>() + 16)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.account.change_connected(Connected::Outbox, self.heap_bytes(), 0);
+    }
+}
+
+/// What `Bytes` keeps beside its bytes.
+const OWNERS_BYTES: usize = 24;
 
 /// How a frame may be treated on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +89,39 @@ pub struct Outbox {
     queued_bytes: usize,
     /// Frames that are not events.
     replies: usize,
+    /// Where the places of the frames are counted, and for how much.
+    account: Rc<Account>,
+    counted: usize,
 }
 
 impl Outbox {
+    /// An empty outbox, of which the memory is counted there.
+    pub fn new(account: Rc<Account>) -> Outbox {
+        let mut outbox = Outbox::default();
+        outbox.account = account;
+        outbox
+    }
+
+    /// What is held for the receiver against its bound: bytes that have to be written, with the places of all frames
+    /// but one, so that a frame that is alone takes its length.
+    pub fn held_bytes(&self) -> usize {
+        self.queued_bytes + self.frames.len().saturating_sub(1) * size_of::<Frame>()
+    }
+
+    /// About what is freed when the receiver is gone.
+    pub fn freed_bytes(&self) -> usize {
+        self.counted + self.frames.iter().map(|frame| frame.bytes.share_bytes()).sum::<usize>()
+    }
+
+    /// Counts the places of the frames, if there have become more or fewer.
+    fn recount(&mut self) {
+        let bytes = self.frames.capacity() * size_of::<Frame>();
+        if bytes != self.counted {
+            self.account.change_connected(Connected::Outbox, self.counted, bytes);
+            self.counted = bytes;
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }
@@ -64,13 +144,14 @@ impl Outbox {
             Class::Ping => self.frames.insert(usize::from(self.written > 0), frame),
             _ => self.frames.push_back(frame),
         }
+        self.recount();
     }
 
     /// The bytes to write next: the first frame where it is alone or large, else as many frames as fit, gathered in
     /// `scratch`, so that one write carries many small frames.
     pub fn next_chunk<'a>(&'a self, scratch: &'a mut Vec<u8>, chunk_bytes_max: usize) -> &'a [u8] {
         let Some(first) = self.frames.front() else { return &[] };
-        let rest = &first.bytes[self.written..];
+        let rest = &first.bytes.0.bytes[self.written..];
         if self.frames.len() == 1 || rest.len() >= chunk_bytes_max / 2 {
             return rest;
         }
@@ -80,7 +161,7 @@ impl Outbox {
             if scratch.len() + frame.bytes.len() > chunk_bytes_max {
                 break;
             }
-            scratch.extend_from_slice(&frame.bytes);
+            scratch.extend_from_slice(&frame.bytes.0.bytes);
         }
         scratch
     }
@@ -103,6 +184,7 @@ impl Outbox {
         if self.frames.capacity() > KEPT_FRAMES {
             self.frames = VecDeque::new();
         }
+        self.recount();
     }
 
     /// Drops the oldest expendable events that have not begun to be written until at most `bytes_max` remain. Returns
@@ -110,7 +192,7 @@ impl Outbox {
     pub fn drop_oldest_events(&mut self, bytes_max: usize) -> usize {
         let mut dropped = 0;
         let mut index = usize::from(self.written > 0);
-        while self.queued_bytes > bytes_max && index < self.frames.len() {
+        while self.held_bytes() > bytes_max && index < self.frames.len() {
             if self.frames[index].class == Class::Expendable {
                 self.queued_bytes -= self.frames[index].bytes.len();
                 self.frames.remove(index);
@@ -124,7 +206,14 @@ impl Outbox {
 
     /// Forgets everything; the connection is lost. Returns how many events have not been written to their end.
     pub fn clear(&mut self) -> usize {
-        std::mem::take(self).frames.iter().filter(|frame| frame.class.is_event()).count()
+        let empty = Outbox::new(self.account.clone());
+        std::mem::replace(self, empty).frames.iter().filter(|frame| frame.class.is_event()).count()
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.account.change_connected(Connected::Outbox, self.counted, 0);
     }
 }
 
@@ -136,7 +225,8 @@ mod tests {
     use super::*;
 
     fn frame(text: &'static str, class: Class) -> Frame {
-        Frame { bytes: Bytes::from_static(text.as_bytes()), class }
+        let bytes = FrameBytes::new(Bytes::from_static(text.as_bytes()), &Rc::default());
+        Frame { bytes, class }
     }
 
     #[test]
@@ -204,11 +294,32 @@ mod tests {
             outbox.push(frame(text, class));
         }
         outbox.advance(2);
-        assert_eq!(outbox.drop_oldest_events(10), 1);
+        // Three places beside that of the first.
+        assert_eq!(outbox.drop_oldest_events(10 + 3 * size_of::<Frame>()), 1);
         let mut scratch = Vec::new();
         assert_eq!(outbox.next_chunk(&mut scratch, 64), b"lfreplynew");
         assert!(!outbox.holds_only_events());
         assert_eq!(outbox.drop_oldest_events(0), 1);
         assert_eq!(outbox.queued_bytes(), 7);
+    }
+
+    #[test]
+    fn a_frame_counts_once_for_the_node_and_in_full_for_each_receiver() {
+        let account = Rc::new(Account::default());
+        let counted = || account.connected(Connected::Outbox);
+        let mut outboxes: Vec<Outbox> = (0..10).map(|_| Outbox::new(account.clone())).collect();
+        let bytes = FrameBytes::new(Bytes::from(vec![0; 10_000]), &account);
+        for outbox in &mut outboxes {
+            outbox.push(Frame { bytes: bytes.clone(), class: Class::Event });
+        }
+        drop(bytes);
+        assert!((10_000..11_000).contains(&counted()), "{} for ten outboxes", counted());
+        assert!(outboxes.iter().all(|outbox| outbox.held_bytes() == 10_000 && outbox.freed_bytes() < 1_100));
+        outboxes[0].advance(10_000);
+        outboxes[1].clear();
+        outboxes.truncate(3);
+        assert!((10_000..11_000).contains(&counted()), "one has it still");
+        drop(outboxes);
+        assert_eq!((counted(), account.total()), (0, 0));
     }
 }

@@ -8,6 +8,7 @@ mod crowds;
 mod floods;
 mod handshakes;
 mod lengths;
+mod memory;
 mod nesting;
 mod rates;
 mod refused;

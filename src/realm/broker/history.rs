@@ -130,6 +130,11 @@ impl Histories {
                 self.bytes -= history.entries.pop_front().map_or(0, |entry| entry.bytes());
             }
         }
+        self.trim_all(bytes_max);
+    }
+
+    /// Lets the oldest entries of all histories go while they fill more bytes than this.
+    pub(super) fn trim_all(&mut self, bytes_max: usize) {
         while self.bytes > bytes_max {
             let oldest = |history: &&mut History| history.entries.front().map_or(u64::MAX, |entry| entry.number);
             let with_oldest = self.by_place.values_mut().min_by_key(oldest);

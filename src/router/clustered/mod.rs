@@ -94,6 +94,11 @@ impl ClusteredRealm {
         self.realm.ledger_mut().join(account);
     }
 
+    /// See `Realm::trim_history`.
+    pub fn trim_history(&mut self, bytes: usize) {
+        self.realm.trim_history(bytes);
+    }
+
     /// What is kept for the clients of this realm.
     pub fn ledger(&self) -> &Ledger {
         self.realm.ledger()

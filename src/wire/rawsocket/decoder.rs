@@ -70,6 +70,12 @@ impl Decoder {
         self.bytes_max = bytes_max;
     }
 
+    /// The memory that a frame takes which has arrived in part.
+    pub fn partial_bytes(&self) -> usize {
+        let partial = self.partial.as_ref();
+        partial.and_then(|partial| partial.frame.as_ref()).map_or(0, |frame| frame.payload.capacity())
+    }
+
     /// Whether a frame has arrived in part: the peer owes the rest.
     pub fn is_partial(&self) -> bool {
         self.partial.is_some()

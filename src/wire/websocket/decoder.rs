@@ -102,6 +102,12 @@ impl Decoder {
         decoded
     }
 
+    /// The memory that a message takes which has arrived in part.
+    pub fn partial_bytes(&self) -> usize {
+        let partial = self.partial.as_ref();
+        partial.and_then(|partial| partial.message.as_ref()).map_or(0, |message| message.bytes.capacity())
+    }
+
     /// Whether a frame or a message has arrived in part: the peer owes the rest.
     pub fn is_partial(&self) -> bool {
         self.partial.is_some()

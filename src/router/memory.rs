@@ -1,0 +1,65 @@
+//! What happens when more is kept for clients than the node may keep: histories are trimmed, and then the sessions are
+//! ended whose end frees most.
+
+use super::connection::Ending;
+use super::shard::{RealmSlot, Shard};
+use crate::drop::DropReason;
+use crate::kept::{Connected, Kind};
+use crate::wamp::SessionKey;
+use std::time::Duration;
+
+impl Shard {
+    /// Brings what is kept back within `kept_bytes_max`, as far as that depends on histories and sessions.
+    pub(super) fn relieve_memory(&mut self) {
+        let now = self.now();
+        if self.account.excess() == 0 || now.uptime < self.relieved + PAUSE {
+            return;
+        }
+        self.relieved = now.uptime;
+        for slot in self.realms.iter_mut().flatten() {
+            slot.realm.trim_history(self.account.excess());
+        }
+        for (bytes, key) in self.sessions_by_freed_bytes() {
+            if self.account.excess() == 0 {
+                break;
+            }
+            let kept_bytes_max = self.account.bytes_max();
+            let (peer, session) =
+                (self.connections.get(key.0 as usize).map(|c| c.peer.name.clone()), self.session_at(key));
+            tracing::warn!(peer, session, bytes, kept_bytes_max, "a session is ended: the node keeps too much");
+            self.kill(key, DropReason::MemoryFull);
+        }
+    }
+
+    /// What is kept, by realm and kind: by realms what is not nothing, and for connections, which have no realm.
+    pub fn kept(&self) -> Vec<(String, &'static str, u64)> {
+        let of_realm = |slot: &RealmSlot| {
+            let kept = |kind: Kind| (kind, slot.realm.ledger().tally().of(kind) as u64);
+            let kept: Vec<_> = Kind::ALL.iter().copied().map(kept).filter(|(_, bytes)| *bytes > 0).collect();
+            let name = slot.name().to_owned();
+            kept.into_iter().map(move |(kind, bytes)| (name.clone(), kind.name(), bytes))
+        };
+        let connected = [(Kind::Inbound, Connected::Inbound), (Kind::Outboxes, Connected::Outbox)];
+        let connected = connected.map(|(kind, what)| (String::new(), kind.name(), self.account.connected(what) as u64));
+        self.realms.iter().flatten().flat_map(of_realm).chain(connected).collect()
+    }
+
+    /// The connections of clients whose end frees memory, with about how much, the largest first.
+    fn sessions_by_freed_bytes(&self) -> Vec<(usize, SessionKey)> {
+        let clients = self.connections.iter().filter(|(_, c)| !c.is_link() && c.ending != Ending::Dead);
+        let freed = clients.map(|(key, connection)| {
+            let key = SessionKey(key as u32);
+            let slot = connection.realm.and_then(|index| self.realms.get(index.0)?.as_ref());
+            let kept = slot.map_or(0, |slot| slot.realm.ledger().of_session(key));
+            (connection.outbox.freed_bytes() + connection.inbound_bytes + kept, key)
+        });
+        let mut freed: Vec<(usize, SessionKey)> = freed.filter(|(bytes, _)| *bytes >= FREED_BYTES_MIN).collect();
+        freed.sort_unstable_by(|a, b| b.cmp(a));
+        freed
+    }
+}
+
+/// Whose end frees less than an idle session takes is not ended.
+const FREED_BYTES_MIN: usize = 4 << 10;
+/// To look through all connections takes a while; meanwhile the others are served.
+const PAUSE: Duration = Duration::from_millis(10);
