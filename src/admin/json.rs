@@ -34,19 +34,22 @@ pub fn from_payload<T: DeserializeOwned>(payload: &Payload) -> Result<T, String>
     serde_json::from_value(first).map_err(|error| error.to_string())
 }
 
-/// As `from_payload`, of somebody who is not trusted to keep to what is usual: no text is longer than `TEXT_BYTES_MAX`,
-/// no list or table than `ENTRIES_MAX`.
+/// As `from_payload`, of somebody who is not trusted to keep to what is usual: no text is longer than `TEXT_BYTES_MAX`
+/// or has control characters, no list or table is longer than `ENTRIES_MAX`.
 pub fn told<T: DeserializeOwned>(payload: &Payload) -> Result<T, String> {
     let value: serde_json::Value = from_payload(payload)?;
     check(&value, "")?;
     serde_json::from_value(value).map_err(|error| error.to_string())
 }
 
-/// Whether all texts and lists in a value are of a usual size. The error names the one that is not by its key.
+/// Whether all texts and lists in a value are as usual. The error names the one that is not by its key.
 fn check(value: &serde_json::Value, key: &str) -> Result<(), String> {
     match value {
         serde_json::Value::String(text) if text.len() > TEXT_BYTES_MAX => {
             Err(format!("{key} has {} bytes, {TEXT_BYTES_MAX} are allowed", text.len()))
+        }
+        serde_json::Value::String(text) if text.chars().any(char::is_control) => {
+            Err(format!("{key} has control characters"))
         }
         serde_json::Value::Array(items) if items.len() > ENTRIES_MAX => {
             Err(format!("{key} has {} entries, {ENTRIES_MAX} are allowed", items.len()))

@@ -36,10 +36,15 @@ impl Heartbeat {
         if let Some((name, word)) = words.into_iter().find(|(_, word)| word.len() > WORD_BYTES_MAX) {
             return Err(format!("{name} has {} bytes, {WORD_BYTES_MAX} are allowed", word.len()));
         }
-        match status.sessions.max(status.connections) > CONNECTIONS_MAX {
-            true => Err(format!("no node has more than {CONNECTIONS_MAX} sessions or connections")),
-            false => Ok(()),
+        if status.sessions.max(status.connections) > CONNECTIONS_MAX {
+            return Err(format!("no node has more than {CONNECTIONS_MAX} sessions or connections"));
         }
+        let figures = [status.event_delay_ms, self.counters.cpu_seconds];
+        let times = status.mesh.links.iter().flat_map(|link| [link.seconds, link.round_trip_ms.unwrap_or_default()]);
+        if !figures.into_iter().chain(times).all(|told| (0.0..f64::MAX).contains(&told)) {
+            return Err("a time is no number that a node tells".to_owned());
+        }
+        Ok(())
     }
 }
 

@@ -41,7 +41,7 @@ fn rates(before: &Counters, after: &Counters, seconds: f64) -> Rates {
         messages_out: per_second(|counters| counters.messages_out),
         bytes_in: per_second(|counters| counters.bytes_in),
         bytes_out: per_second(|counters| counters.bytes_out),
-        drops: per_second(|counters| counters.drops.values().sum()),
+        drops: per_second(|counters| counters.drops.values().fold(0, |sum, n| sum.saturating_add(*n))),
         cpu: (after.cpu_seconds - before.cpu_seconds).max(0.0) / seconds,
     }
 }
@@ -107,7 +107,7 @@ fn totals(nodes: &[NodeView]) -> Totals {
         sessions: beats().map(|beat| beat.status.sessions).sum(),
         events_out: heard().map(|node| node.rates.events_out).sum::<f64>() + 0.0,
         messages_in: heard().map(|node| node.rates.messages_in).sum::<f64>() + 0.0,
-        outbox_bytes: beats().map(|beat| beat.counters.outbox_bytes).sum(),
+        outbox_bytes: beats().map(|beat| beat.counters.outbox_bytes).fold(0, u64::saturating_add),
     }
 }
 

@@ -224,12 +224,16 @@ impl Shard {
             state.since = now.uptime;
         }
         state.attempts += 1;
-        state.last_error = error;
+        // The peer may have written a part of it.
+        let shown = |c: char| if c.is_control() { ' ' } else { c };
+        state.last_error = error.map(|error| error.chars().map(shown).take(ERROR_CHARS_MAX).collect());
     }
 }
 
 /// A peer that is there answers within milliseconds.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(3);
+/// Of why a link is down.
+const ERROR_CHARS_MAX: usize = 250;
 const RECONNECT_MIN: Duration = Duration::from_millis(100);
 /// A node that returns is linked within this, whatever the length of its absence.
 const RECONNECT_MAX: Duration = Duration::from_secs(1);

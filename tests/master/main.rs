@@ -8,6 +8,7 @@ mod admission;
 mod control;
 mod dashboard;
 mod guessing;
+mod hostile;
 mod reload;
 mod revocation;
 mod states;
