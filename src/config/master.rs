@@ -49,7 +49,8 @@ tables! {
         live id: At<Name>;
         /// The public half of the key with which they use `crossbarctl`.
         live public_key: Option<At<PublicKey>>;
-        /// The ticket (a password) with which they log in at the dashboard, or where it is: `env:NAME` or `file:/path`.
+        /// The ticket (a password) with which they log in at the dashboard, or where it is: `env:NAME`, `file:/path` or
+        /// `credential:NAME`.
         live ticket: Option<At<SecretText>>;
     }
 }

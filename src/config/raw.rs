@@ -173,7 +173,8 @@ tables! {
     }
 
     TicketPrincipal {
-        /// The ticket, or where it is: `env:NAME` or `file:/path`.
+        /// The ticket, or where it is: `env:NAME`, `file:/path` or
+        /// `credential:NAME`.
         live ticket: At<SecretText>;
         /// The role they get.
         live role: At<Text>;
@@ -191,7 +192,8 @@ tables! {
     }
 
     WampcraUser {
-        /// The shared secret, or where it is: `env:NAME` or `file:/path`. With a salt: the derived key in base64.
+        /// The shared secret, or where it is: `env:NAME`, `file:/path` or
+        /// `credential:NAME`. With a salt: the derived key in base64.
         live secret: At<SecretText>;
         /// The role they get.
         live role: At<Text>;

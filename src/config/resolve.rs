@@ -33,6 +33,8 @@ pub(super) fn resolve(file: &mut raw::File, path: &Path, host: &Host, findings: 
         let at = file.limits.place("event_delay_min").or_else(|| file.limits.place("event_delay_max"));
         findings.add(at, sentence);
     }
+    let places = ["message_bytes_max", "outbox_bytes_max"].map(|key| file.limits.place(key));
+    refuse_unsendable(&limits, "[limits]", places, findings);
     let realms: Vec<Option<Realm>> = file.realm.iter().map(|raw| realm(raw, &limits, findings)).collect();
     refuse_duplicates("name", "[[realm]]", file.realm.iter().map(|realm| &realm.name), findings);
     let mesh = mesh(file, findings);
@@ -63,6 +65,19 @@ pub(super) fn resolve(file: &mut raw::File, path: &Path, host: &Host, findings: 
         limits,
         effective: Effective(file.clone(), findings.take_warnings()),
     })
+}
+
+/// A message that a listener takes has to fit into the outbox of whoever receives it. `places` are where either limit
+/// is set in the table.
+pub(super) fn refuse_unsendable(limits: &Limits, table: &str, places: [Option<usize>; 2], findings: &mut Findings<'_>) {
+    let (message, outbox) = (limits.message_bytes_max, limits.outbox_bytes_max);
+    if message > outbox {
+        let sentence = format!(
+            "message_bytes_max = {message} in {table} is more than outbox_bytes_max = {outbox}, but no receiver could \
+             be sent such a message"
+        );
+        findings.add(places.into_iter().flatten().next(), sentence);
+    }
 }
 
 /// The realms with the names of their procedures that decide about others.
@@ -144,7 +159,7 @@ pub(super) fn secret(
 ) -> Option<Secret> {
     let found = match &text.value {
         SecretText::Inline(secret) if secret.expose() == "***" => {
-            Err(format!("{key} in {table} is masked, but it must be the secret itself, \"env:NAME\" or \"file:/path\""))
+            Err(format!("{key} in {table} is masked, but it must be {}", SecretText::forms()))
         }
         SecretText::Inline(secret) => Ok(secret.clone()),
         SecretText::Environment(name) => match (host.environment)(name) {
@@ -158,6 +173,17 @@ pub(super) fn secret(
                 Ok(Ok(_)) => refuse("the file is empty"),
                 Ok(Err(_)) => refuse("the file is not text"),
                 Err(error) => refuse(&error.to_string()),
+            }
+        }
+        SecretText::Credential(name) => {
+            let refuse = |what: &str| Err(format!("{key} = \"credential:{name}\" in {table}{what}"));
+            let directory = (host.environment)("CREDENTIALS_DIRECTORY").filter(|directory| !directory.is_empty());
+            match directory.map(|directory| (host.read)(&Path::new(&directory).join(name)).map(String::from_utf8)) {
+                None => refuse(", but systemd has given none: the unit needs LoadCredential="),
+                Some(Ok(Ok(text))) if !text.trim().is_empty() => Ok(Secret::new(text.trim_end_matches(['\r', '\n']))),
+                Some(Ok(Ok(_))) => refuse(": the credential is empty"),
+                Some(Ok(Err(_))) => refuse(": the credential is not text"),
+                Some(Err(error)) => refuse(&format!(": {error}")),
             }
         }
     };

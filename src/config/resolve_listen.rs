@@ -4,6 +4,7 @@ use super::host::Host;
 use super::mistake::Findings;
 use super::origin::Origins;
 use super::raw;
+use super::resolve::refuse_unsendable;
 use super::resolve_auth::{Realms, methods};
 use super::resolve_tls::tls;
 use super::resolved::{Address, Compression, Listener, Purpose, Transport};
@@ -55,6 +56,11 @@ fn listener(
 ) -> Option<Listener> {
     refuse_contradictions(raw, findings);
     refuse_serializers(raw, findings);
+    let own = raw.limits.apply(limits);
+    let places = ["message_bytes_max", "outbox_bytes_max"].map(|key| raw.limits.place(key));
+    if places.iter().any(Option::is_some) {
+        refuse_unsendable(&own, "[listen.limits]", places, findings);
+    }
     let tls = match &raw.tls {
         None => Some(None),
         Some(raw) => tls(raw, host, findings).map(|tls| Some(Arc::new(tls))),
@@ -80,7 +86,7 @@ fn listener(
         echo: *raw.echo,
         backlog: raw.backlog.0 as u32,
         auth: auth?,
-        limits: raw.limits.apply(limits),
+        limits: own,
     })
 }
 

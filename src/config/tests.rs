@@ -203,6 +203,32 @@ name = "user"
 }
 
 #[test]
+fn a_credential_is_what_systemd_hands_to_the_unit() {
+    let host = Host {
+        environment: |name| (name == "CREDENTIALS_DIRECTORY").then(|| "/run/credentials/edge".to_owned()),
+        read: |path| match path.to_str() {
+            Some("/run/credentials/edge/joe") => Ok(b"swordfish\n".to_vec()),
+            _ => Err(io::Error::other("no such file")),
+        },
+        ..Host::EMPTY
+    };
+    let text = |name: &str| {
+        let ticket =
+            format!("[listen.auth.ticket.principals.joe]\nticket = \"credential:{name}\"\nrole = \"anonymous\"\n");
+        MINIMAL.replace("[[realm]]", &(ticket + "[[realm]]"))
+    };
+    let parse = |name: &str| super::parse(&text(name), Path::new("/etc/crossbar/edge-1.toml"), &host);
+    let config = parse("joe").expect("it is there");
+    let admission = config.admission(&config.listeners[0]);
+    let Some(Source::Static(principals)) = &admission.methods.ticket else { panic!("there are tickets") };
+    assert_eq!(principals["joe"].credential.expose(), "swordfish");
+    assert!(config.to_toml().contains("ticket = \"credential:joe\"\n"));
+    let refusal = parse("ann").unwrap_err().to_string();
+    let expected = "ticket = \"credential:ann\" in [listen.auth.ticket.principals.joe]: no such file";
+    assert!(refusal.ends_with(expected), "{refusal}");
+}
+
+#[test]
 fn secrets_are_masked_and_a_mask_is_no_secret() {
     let ticket = "[listen.auth.ticket.principals.joe]\nticket = \"swordfish\"\nrole = \"anonymous\"\n[[realm]]";
     let config = good(&MINIMAL.replace("[[realm]]", ticket));
@@ -211,7 +237,7 @@ fn secrets_are_masked_and_a_mask_is_no_secret() {
     assert!(!format!("{config:?}").contains("swordfish"));
     let refusal = parse(&printed).unwrap_err().to_string();
     let expected = "ticket in [listen.auth.ticket.principals.joe] is masked, but it must be the secret itself, \
-                    \"env:NAME\" or \"file:/path\"";
+                    \"env:NAME\", \"file:/path\" or \"credential:NAME\"";
     assert!(refusal.ends_with(expected), "{refusal}");
 }
 

@@ -63,6 +63,15 @@ pub(super) enum SecretText {
     Inline(Secret),
     Environment(String),
     File(PathBuf),
+    /// A credential that systemd hands to the unit.
+    Credential(String),
+}
+
+impl SecretText {
+    /// How a secret may be written.
+    pub(super) fn forms() -> &'static str {
+        "the secret itself, \"env:NAME\", \"file:/path\" or \"credential:NAME\""
+    }
 }
 
 /// What may be disclosed.
@@ -228,13 +237,14 @@ strings! {
 
 impl Scalar for SecretText {
     fn allowed() -> String {
-        "text that is not empty, \"env:NAME\" or \"file:/path\"".to_owned()
+        "text that is not empty, \"env:NAME\", \"file:/path\" or \"credential:NAME\"".to_owned()
     }
 
     fn parse(value: &DeValue<'_>) -> Option<SecretText> {
         let text = value.as_str()?;
         match text.split_once(':') {
             Some(("env", name)) => is_plain(name).then(|| SecretText::Environment(name.to_owned())),
+            Some(("credential", name)) => is_credential(name).then(|| SecretText::Credential(name.to_owned())),
             Some(("file", path)) => (!path.is_empty()).then(|| SecretText::File(PathBuf::from(path))),
             _ => (!text.is_empty()).then(|| SecretText::Inline(Secret::new(text))),
         }
@@ -245,10 +255,17 @@ impl Scalar for SecretText {
             SecretText::Inline(secret) => secret.to_string(),
             SecretText::Environment(name) => format!("env:{name}"),
             SecretText::File(path) => format!("file:{}", path.display()),
+            SecretText::Credential(name) => format!("credential:{name}"),
         })
     }
 
     const IS_SECRET: bool = true;
+}
+
+/// Whether systemd gives credentials such names: those of files in one directory.
+fn is_credential(name: &str) -> bool {
+    let is_in_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !name.is_empty() && name.len() <= 255 && !name.starts_with('.') && name.chars().all(is_in_name)
 }
 
 /// Enums whose values are words.
@@ -497,6 +514,9 @@ mod tests {
         assert_eq!(printed::<SecretText>("\"swordfish\""), "\"***\"");
         assert_eq!(printed::<SecretText>("\"env:TICKET\""), "\"env:TICKET\"");
         assert_eq!(printed::<SecretText>("\"file:/run/ticket\""), "\"file:/run/ticket\"");
-        assert_eq!(printed::<SecretText>("\"\""), "");
+        assert_eq!(printed::<SecretText>("\"credential:ticket.joe\""), "\"credential:ticket.joe\"");
+        for none in ["", "credential:", "credential:../ticket", "credential:.."] {
+            assert_eq!(printed::<SecretText>(&format!("\"{none}\"")), "", "{none}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::harness::client::{Carrier, Client, Via};
 use crate::harness::io::Io;
-use crate::harness::router::{ALL_ROLES, NO_FEATURES, Router, Setup};
+use crate::harness::router::{ALL_ROLES, NO_FEATURES, Router, Setup, endpoint_of};
 use crossbar_cluster::wire::rawsocket::{FrameKind, write_frame};
 use crossbar_cluster::wire::{Serializer, Value};
 use std::io::{Read, Write};
@@ -185,10 +185,14 @@ fn a_pong_that_its_peer_would_not_take_is_not_sent() {
 
 #[test]
 fn a_message_that_may_not_even_wait_for_its_receiver_costs_nobody_the_connection() {
-    let limits = "message_bytes_max = \"1MiB\"\noutbox_bytes_max = \"64KiB\"";
-    let router = Router::start(&Setup { limits, ..Setup::default() });
+    let limits = "message_bytes_max = \"64KiB\"\noutbox_bytes_max = \"64KiB\"";
+    // Who publishes may send more than others may be sent.
+    let listeners = "[[listen]]\ntype = \"rawsocket\"\naddress = \"127.0.0.1:0\"\n\
+                     limits = { message_bytes_max = \"1MiB\", outbox_bytes_max = \"4MiB\" }\n";
+    let router = Router::start(&Setup { limits, listeners: listeners.to_owned(), ..Setup::default() });
     let large = format!("[\"{}\"]", "x".repeat(100_000));
-    let mut publisher = router.connect_via(JSON);
+    let endpoint = endpoint_of(router.edge.nth_url("rs", 1));
+    let mut publisher = Client::open(endpoint.connect(), JSON, router.scope.clone());
     publisher.hello(ALL_ROLES, "publisher");
     publisher.register("com.echo", "{}", "reg");
     for (n, via) in (1..).zip(Via::all()) {

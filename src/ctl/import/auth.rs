@@ -79,13 +79,16 @@ fn secret(key: &str, user: &mut Section<'_>, lines: &mut Draft, report: &mut Rep
     let Some(item) = user.need(key, report) else { return false };
     let Some(text) = item.text(report) else { return false };
     let variable = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
-    if variable.is_none() && (text == "***" || text.starts_with("env:") || text.starts_with("file:")) {
+    if variable.is_none() && (text == "***" || SOURCES.iter().any(|it| text.starts_with(it))) {
         report.mistake(&item.path, format!("a {key} that begins like this names something else here; change it first"));
         return false;
     }
     lines.set(key, variable.map_or_else(|| text.to_owned(), |name| format!("env:{name}")), &item.path);
     true
 }
+
+/// How a secret begins here that stands somewhere else.
+const SOURCES: [&str; 3] = ["env:", "file:", "credential:"];
 
 /// Salt, rounds and length go together; without a salt Crossbar.io ignores the others too.
 fn salting(user: &mut Section<'_>, lines: &mut Draft, report: &mut Report) -> bool {

@@ -3,6 +3,7 @@
 use super::document::{Item, Report, Section};
 use super::draft::Draft;
 use crate::config::origin::OriginPattern;
+use crate::limits::Limits;
 
 /// What options become.
 #[derive(Debug, Default)]
@@ -69,6 +70,9 @@ impl Options {
             }
             Some(bytes) => {
                 self.limits.set("message_bytes_max", bytes as i64, &item.path);
+                if bytes > Limits::default().outbox_bytes_max as u64 {
+                    self.limits.set("outbox_bytes_max", bytes as i64, &item.path);
+                }
             }
         }
         self.has_message_size = true;
