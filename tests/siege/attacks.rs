@@ -2,6 +2,7 @@
 
 use crate::Force;
 use crate::harness::client::{Carrier, Client, Via, encode};
+use crate::harness::haproxy::Haproxy;
 use crate::harness::http;
 use crate::harness::io::Io;
 use crate::harness::router::{ALL_ROLES, Router, endpoint_of};
@@ -33,7 +34,14 @@ pub(crate) const ATTACKS: &[(&str, &str, Attack)] = &[
     ("calls of a megabyte that nobody answers", "", large_calls),
     ("a receiver that does not read", "", silent_receiver),
     ("half-open connections, slow readers, floods", "", crowd),
+    ("another realm, flooded from many addresses", "", tenant),
+    ("a thousand clients behind one address", "", one_address),
 ];
+
+/// A realm of somebody else's, on the same listeners.
+pub(crate) const TENANT: &str = "[[realm]]\nname = \"tenant\"\n[[realm.role]]\nname = \"anonymous\"\n\
+    [[realm.role.permission]]\nuri = \"\"\nmatch = \"prefix\"\n\
+    allow = [\"call\", \"register\", \"publish\", \"subscribe\"]\n";
 
 const HISTORY: &str = "[[realm.history]]\nuri = \"com.history\"\nentries_max = 100000\n";
 
@@ -279,4 +287,54 @@ fn crowd(router: &mut Router, force: Force) {
         }
     });
     drop((half_open, readers, publishers));
+}
+
+/// The sessions of another realm publish as much as they can to one another.
+fn tenant(router: &mut Router, force: Force) {
+    let endpoint = endpoint_of(router.edge.url("rs"));
+    let join = |n: usize| {
+        let io = endpoint.connect_from([127, 0, 1, (n % 250) as u8 + 1]);
+        let mut client = Client::open(io, CBOR, Default::default());
+        client.send(r#"[1, "tenant", {"roles": {"publisher": {}, "subscriber": {}}}]"#);
+        assert_eq!(client.receive()[0].as_uint(), Some(2));
+        client
+    };
+    let readers: Vec<_> = (0..force.of(5, 50))
+        .map(|n| {
+            let mut reader = join(n);
+            reader.subscribe("com.tenant", "{}", "tenant");
+            drain(reader)
+        })
+        .collect();
+    let mut publishers: Vec<Client> = (0..force.of(20, 200)).map(join).collect();
+    for_a_while(force, || {
+        for publisher in &mut publishers {
+            let messages: Vec<_> = (0..20).map(|_| request(16, publisher, Dict::new(), "com.tenant")).collect();
+            write_all(publisher, messages);
+        }
+    });
+    drop((publishers, readers));
+}
+
+/// No attack, though it looks like one: everybody comes from the address of a load balancer that sends no PROXY
+/// headers, and of which the configuration says nothing. Nobody is refused.
+fn one_address(router: &mut Router, force: Force) {
+    let port = router.edge.url("ws").rsplit_once(':').and_then(|(_, rest)| rest.split('/').next()?.parse().ok());
+    let plain = ("default-server send-proxy-v2 check-send-proxy", "default-server check");
+    // All four servers of the shipped configuration are this edge.
+    let Some(haproxy) = Haproxy::start(&[port.expect("a port"); 4], &[plain]) else { return };
+    let endpoint = haproxy.endpoint();
+    let n = force.of(100, 1_000);
+    let mut clients: Vec<Client> =
+        (0..n).map(|_| Client::open(endpoint.connect(), WEBSOCKET, Default::default())).collect();
+    for client in &mut clients {
+        client.send(r#"[1, "realm1", {"roles": {"caller": {}}}]"#);
+    }
+    for client in &mut clients {
+        assert_eq!(client.receive()[0].as_uint(), Some(2), "it is welcome");
+    }
+    for_a_while(force, || clients.iter_mut().for_each(Client::sync));
+    for reason in ["too_many_from_address", "crowded_out", "too_many_connections", "too_many_handshakes"] {
+        assert_eq!(router.drops(reason), 0, "{reason}");
+    }
 }

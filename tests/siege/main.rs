@@ -47,7 +47,7 @@ fn nothing_that_a_client_does_hurts_the_others() {
     println!("{:<44} {:>6} {:>9} {:>9} {:>9} {:>9}", "attack", "calls", "p50 ms", "p99 ms", "max ms", "MiB more");
     for (name, rules, attack) in ATTACKS {
         let listeners = attacks::COMPRESSED.to_owned();
-        let mut cluster = Cluster::start(2, Setup { rules, listeners, ..Setup::default() });
+        let mut cluster = Cluster::start(2, Setup { rules, listeners, realms: attacks::TENANT, ..Setup::default() });
         if force == Force::Full {
             pin(cluster.node(1).edge.pid());
         }
