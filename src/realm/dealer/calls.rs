@@ -309,7 +309,7 @@ fn remove_from<K: Eq + std::hash::Hash, V>(maps: &mut HashMap<K, BTreeMap<Id, V>
     }
 }
 
-/// A call's place, and those under its request, its invocation, its time and in a queue; the nodes of the trees are
-/// half full, because what comes later is greater.
-const CALL_BYTES: usize = hashed(size_of::<(CallKey, Call)>())
-    + 2 * (size_of::<(Id, CallKey)>() + size_of::<(Id, Work)>() + size_of::<(Duration, CallKey)>());
+/// A call's place, and those under its request and its invocation or in a queue; the nodes of the trees are half full,
+/// because what comes later is greater.
+const CALL_BYTES: usize =
+    hashed(size_of::<(CallKey, Call)>()) + 2 * size_of::<(Id, CallKey)>() + size_of::<(Id, Work)>();
