@@ -10,7 +10,7 @@ use crossbar_cluster::wire::{Dict, Serializer, Value};
 use rand::{RngExt, SeedableRng};
 use std::io::Write;
 
-const SMALL: &str = "outbox_bytes_max = \"256KiB\"";
+const SMALL: &str = "outbox_bytes_max = \"256KiB\"\nmessage_bytes_max = \"256KiB\"";
 const WEBSOCKET: Via = Via::new(Carrier::WebSocket, Serializer::Cbor);
 const RAWSOCKET: Via = Via::new(Carrier::RawSocket, Serializer::MsgPack);
 
