@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 impl Shard {
-    /// A message of so many bytes of this session has been routed.
+    /// A message of so many bytes of this session is about to be routed.
     pub(super) fn charge_rate(&mut self, now: Now, key: SessionKey, bytes: usize) {
         let Some(connection) = self.connections.get_mut(key.0 as usize) else { return };
         let Some(meter) = &mut connection.meter else { return };

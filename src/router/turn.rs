@@ -327,6 +327,8 @@ impl Shard {
             true => LINK_DEPTH_MAX,
             false => connection.listener.limits().message_depth_max,
         };
+        // Before it is handled: the message by which a session is let in is not charged to it.
+        self.charge_rate(now, key, bytes.len());
         let queued_events = self.queued_events;
         match codec::decode(serializer, bytes, depth_max) {
             Ok(message) => {
@@ -338,7 +340,6 @@ impl Shard {
             }
             Err(error) => self.handle_violation(now, key, &error.to_string()),
         }
-        self.charge_rate(now, key, bytes.len());
         self.slice.note(bytes.len(), self.queued_events.saturating_sub(queued_events));
     }
 
