@@ -156,6 +156,8 @@ async def event_history(mesh):
     inbox = await subscribe(near, topic)
     published = [await publish(near, topic, 0, unit="m")]
     for number in (1, 2):
+        # Nodes put events in order by their times, which are told in milliseconds.
+        await asyncio.sleep(0.002)
         published.append(await publish(far, topic, number))
         await inbox.take()
     subscription = await ask(near, "wamp.subscription.lookup", "com.history.", {"match": "prefix"})
