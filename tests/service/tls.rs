@@ -77,7 +77,7 @@ fn certificates_are_read_again_on_sighup() {
     eventually("the new certificate", || endpoint.connect_tls(&new).is_ok());
     assert!(endpoint.connect_tls(&old).is_err(), "the old certificate is shown no more");
     let said = "applied: [[listen]] 127.0.0.1:0: tls (the files have changed)\n";
-    eventually("the log says so", || router.edge.log().ends_with(said));
+    eventually("the log says so", || router.edge.log().contains(said));
     // Who is in stays in.
     a.call("wamp.session.count", "", "[1]");
     // A certificate that cannot be read leaves the last one in place, and all else in the file unapplied.
@@ -90,8 +90,8 @@ fn certificates_are_read_again_on_sighup() {
     router.edge.signal("HUP");
     eventually("the log names the file", || router.edge.log().matches("cert.pem").count() > before);
     let log = router.edge.log();
-    let last = log.lines().last().expect("there are lines");
-    assert!(last.contains("ERROR") && last.contains("the configuration was not reloaded: "), "{last}");
+    let is_said = |line: &str| line.contains("ERROR") && line.contains("the configuration was not reloaded: ");
+    assert!(log.lines().any(is_said), "{log}");
     assert!(endpoint.connect_tls(&new).is_ok());
     a.subscribe("com.topic", "{}", "sub");
 }
