@@ -58,7 +58,8 @@ drop_reasons! {
     CrowdedOut = "crowded_out", "There was no room: of the address with the most connections without a session, the oldest made way for another address.";
     TooManySessions = "too_many_sessions", "The realm already had sessions_max sessions.";
     TooManyOfAuthid = "too_many_of_authid", "The principal already had sessions_per_authid_max sessions in the realm on this node.";
-    OriginRefused = "origin_refused", "The browser's origin is not in allowed_origins.";
+    OriginRefused = "origin_refused", "The browser's origin is not in allowed_origins, or not that of the operators' port itself.";
+    HostRefused = "host_refused", "A port for operators was asked by a name (Host) that is not one of its own and not in allowed_hosts.";
     HelloRefused = "hello_refused", "A HELLO named a realm, a role or a method that is not here, or was no valid one.";
     AuthenticationFailed = "authentication_failed", "The peer could not prove who it is.";
     LoginPenalty = "login_penalty", "Logins of this principal from this address had failed, and the time after which another one is looked at was not over.";

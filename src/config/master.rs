@@ -8,7 +8,7 @@ use super::raw::Log;
 use super::resolve::{refuse_duplicates, secret};
 use super::resolved::{self, Address};
 use super::table::{At, Table, tables};
-use super::value::{Name, NodeId, SecretText};
+use super::value::{HostName, Name, NodeId, SecretText};
 use crate::auth::Secret;
 use crate::auth::cryptosign::{PublicKey, SecretKey};
 use std::path::{Path, PathBuf};
@@ -33,6 +33,9 @@ tables! {
         restart state_dir: At<PathBuf> = "\"/var/lib/crossbar/master\"";
         /// Where the dashboard, the API, the metrics, and WAMP at `/ws` are found.
         restart listen: At<Address> = "\"0.0.0.0:9000\"";
+        /// The names by which the dashboard and the other pages may be asked for, beside addresses, `localhost` and the
+        /// name of this host. Another name in `Host` may be that of a stranger's page.
+        restart allowed_hosts: At<Vec<HostName>> = "[]";
     }
 
     Node {
@@ -63,6 +66,8 @@ pub struct MasterConfig {
     pub id: String,
     pub state_dir: PathBuf,
     pub listen: Address,
+    /// See `transport::askers::Names`.
+    pub allowed_hosts: Vec<String>,
     pub log: resolved::Log,
     pub nodes: Vec<resolved::Peer>,
     pub operators: Vec<OperatorConfig>,
@@ -152,6 +157,7 @@ fn resolve(file: &mut File, path: &Path, host: &Host, findings: &mut Findings<'_
         id: id.value.0.clone(),
         state_dir: file.master.state_dir.value.clone(),
         listen: file.master.listen.value.clone(),
+        allowed_hosts: file.master.allowed_hosts.value.iter().map(|name| name.0.clone()).collect(),
         log: resolved::Log { level: file.log.level.0.clone(), format: *file.log.format },
         nodes: file
             .node

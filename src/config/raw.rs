@@ -6,7 +6,9 @@ use super::limit_table::{ListenerLimits, NodeLimits, RealmLimits};
 use super::origin::OriginPattern;
 use super::resolved::{Address, LogFormat, ProxyProtocol, Purpose, SlowConsumer, Transport};
 use super::table::{At, tables};
-use super::value::{Disclose, HttpPath, Int, LogLevel, Mode, NodeId, SecretText, Size, Span, Text, WebSocketUrl};
+use super::value::{
+    Disclose, HostName, HttpPath, Int, LogLevel, Mode, NodeId, SecretText, Size, Span, Text, WebSocketUrl,
+};
 use crate::auth::cryptosign::PublicKey;
 use crate::realm::Action;
 use crate::session::admission::RequestIds;
@@ -65,6 +67,9 @@ tables! {
         restart listen: Option<At<Address>>;
         /// Answers HAProxy's agent check here.
         restart agent_listen: Option<At<Address>>;
+        /// The names by which the port may be asked with a browser or for its pages, beside addresses, `localhost` and
+        /// the name of this host. Another name in `Host` may be that of a stranger's page.
+        restart allowed_hosts: At<Vec<HostName>> = "[]";
     }
 
     Listen by address {

@@ -56,6 +56,7 @@ pub(super) fn resolve(file: &mut raw::File, path: &Path, host: &Host, findings: 
         admin: Admin {
             listen: file.admin.listen.as_ref().map(|address| address.value.clone()),
             agent_listen: file.admin.agent_listen.as_ref().map(|address| address.value.clone()),
+            allowed_hosts: file.admin.allowed_hosts.value.iter().map(|name| name.0.clone()).collect(),
         },
         log: Log { level: file.log.level.0.clone(), format: *file.log.format },
         realms,

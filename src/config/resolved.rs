@@ -64,6 +64,8 @@ pub struct Node {
 pub struct Admin {
     pub listen: Option<Address>,
     pub agent_listen: Option<Address>,
+    /// See `transport::askers::Names`.
+    pub allowed_hosts: Vec<String>,
 }
 
 /// `[log]`: what is logged, and how it looks.

@@ -41,6 +41,10 @@ pub(super) struct NodeId(pub(super) String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Name(pub(super) String);
 
+/// A name of a host, as `Host` of an HTTP request has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct HostName(pub(super) String);
+
 /// The path of an HTTP request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct HttpPath(pub(super) String);
@@ -224,6 +228,9 @@ strings! {
     OriginPattern: "an origin such as \"https://*.example.com\", or \"*\"",
         |text| OriginPattern::parse(text),
         |origin| origin.as_str();
+    HostName: "the name of a host such as \"cluster.example.com\"",
+        |text| is_plain(text).then(|| HostName(text.to_owned())),
+        |name| name.0;
     WebSocketUrl: "a URL such as \"ws://host:9000/ws\" or \"wss://host/ws\"",
         |text| is_websocket_url(text).then(|| WebSocketUrl(text.to_owned())),
         |url| url.0;

@@ -19,6 +19,7 @@ use crate::router::listen::{bind, bind_or_adopt, listener_state, run_listener};
 use crate::router::node::{NodeInfo, hostname};
 use crate::router::service;
 use crate::router::shard::{ListenerState, Shard};
+use crate::transport::askers::Names;
 use crate::transport::handover::{Handover, Inherited};
 use crate::transport::listener::Listener;
 use crate::wamp::{SessionKey, error};
@@ -241,11 +242,11 @@ fn serve_operators(
         shard.serve_realm(realm, "crossbar.")
     };
     tokio::task::spawn_local(control.clone().run(served));
-    // Tools name no origin; a browser, which does, has no business here.
-    let allows_origin = Box::new(|origin: Option<&str>| origin.is_none());
+    // No page is served here that would open a WebSocket.
+    let names = Names::new(config.admin.allowed_hosts.iter().cloned().chain([hostname()]), false);
     let admission = control::admission(config, key);
     let pages = faces::admin_pages(shard.clone());
-    let state = Rc::new(faces::control_state(&config.limits, admission, &listener, pages, allows_origin));
+    let state = Rc::new(faces::control_state(&config.limits, admission, &listener, pages, names));
     shard.borrow_mut().admin = Some(state.name.clone());
     tokio::task::spawn_local(run_listener(shard.clone(), state.clone(), listener));
     state

@@ -17,6 +17,7 @@ use crate::router::housekeeping::run_housekeeping;
 use crate::router::listen::{bind, run_listener};
 use crate::router::node::{NodeInfo, hostname};
 use crate::router::shard::Shard;
+use crate::transport::askers::Names;
 use crate::transport::http::{Page, Pages};
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
@@ -103,8 +104,8 @@ fn start(config: &MasterConfig, descriptors_max: u64) -> Result<Rc<Steward>, Str
             None => Page { status: 503, ..Page::new("text/plain", "starting\n") },
         })
     };
-    let own_origin = Box::new(|_: Option<&str>| true);
-    let state = Rc::new(control_state(&Limits::default(), admission, &listener, pages, own_origin));
+    let names = Names::new(config.allowed_hosts.iter().cloned().chain([hostname()]), true);
+    let state = Rc::new(control_state(&Limits::default(), admission, &listener, pages, names));
     shard.borrow_mut().admin = Some(state.name.clone());
     let served = shard.borrow_mut().serve_realm(realm, MASTER_PREFIX);
     let steward = Rc::new(Steward::new(shard.clone(), realm, state.clone(), store, access, cluster)?);

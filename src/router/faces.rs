@@ -7,7 +7,8 @@ use crate::limits::Limits;
 use crate::metrics::{self, NodeFacts, Process, Snapshot};
 use crate::session::admission::Admission;
 use crate::transport::accept::{Accepting, ProxyMode};
-use crate::transport::http::{HttpSettings, OriginCheck, Page, PageRequest, Pages};
+use crate::transport::askers::{Askers, Names};
+use crate::transport::http::{HttpSettings, Page, PageRequest, Pages};
 use crate::transport::listener::Listener;
 use crate::wamp::SessionKey;
 use crate::wire::Serializer;
@@ -60,7 +61,7 @@ pub fn control_state(
     admission: Admission,
     bound: &Listener,
     pages: Pages,
-    allows_origin: OriginCheck,
+    names: Names,
 ) -> ListenerState {
     let http = HttpSettings {
         websocket_path: Some(CONTROL_PATH.to_owned()),
@@ -68,7 +69,7 @@ pub fn control_state(
         batched: false,
         require_subprotocol: true,
         echo: false,
-        allows_origin,
+        askers: Askers::Operators(names),
         deflate: None,
         pages,
     };

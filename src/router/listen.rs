@@ -12,6 +12,7 @@ use crate::config::resolved::{self, Address, Peer, ProxyProtocol, Purpose};
 use crate::drop::DropReason;
 use crate::session::admission::{Admission, Grant, Methods, Mutual, Principal, Program};
 use crate::transport::accept::{self, Accepting, ProxyMode};
+use crate::transport::askers::Askers;
 use crate::transport::handover::{Handover, Inherited};
 use crate::transport::http::{HttpSettings, Pages};
 use crate::transport::listener::{Endpoint, Listener};
@@ -136,7 +137,7 @@ fn http_settings(settings: &resolved::Listener, pages: Pages) -> HttpSettings {
         batched: settings.batched,
         require_subprotocol: settings.require_subprotocol,
         echo: settings.echo,
-        allows_origin: Box::new(move |origin| origins.allows(origin)),
+        askers: Askers::Clients(Box::new(move |origin| origins.allows(origin))),
         deflate: settings.compression.as_ref().map(|compression| DeflateConfig {
             server_window_bits_max: compression.server_window_bits_max,
             client_window_bits_max: compression.client_window_bits_max,

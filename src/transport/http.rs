@@ -1,6 +1,7 @@
 //! The HTTP face of a port: pages for people and programs, and the upgrade to WebSocket.
 
 use super::accept::{Accepted, Established, HandshakeError, Plumbing};
+use super::askers::{self, Askers};
 use super::framing::{Wrapping, websocket_framing};
 use super::peer::Peer;
 use super::rewind::Rewind;
@@ -22,9 +23,6 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response;
 
 /// Answers a request that is not an upgrade. The page is made from what is known at that moment.
 pub type Pages = Rc<dyn Fn(&PageRequest<'_>) -> Page>;
-
-/// Judges the value of the `Origin` header, None where there is none.
-pub type OriginCheck = Box<dyn Fn(Option<&str>) -> bool>;
 
 /// What a page may depend on.
 pub struct PageRequest<'r> {
@@ -61,8 +59,8 @@ pub struct HttpSettings {
     pub require_subprotocol: bool,
     /// An Autobahn testee: messages are sent back, no subprotocol is needed.
     pub echo: bool,
-    /// Whether a page with this `Origin` header may connect; browsers send one, other clients do not.
-    pub allows_origin: OriginCheck,
+    /// Whose requests are answered.
+    pub askers: Askers,
     /// None: permessage-deflate is not offered.
     pub deflate: Option<DeflateConfig>,
     pub pages: Pages,
@@ -90,6 +88,10 @@ impl Refusal {
         Refusal { status, sentence: sentence.into(), reason: DropReason::TransportViolation }
     }
 
+    fn forbidden((reason, sentence): askers::Refused) -> Refusal {
+        Refusal { status: StatusCode::FORBIDDEN, sentence, reason }
+    }
+
     fn answer(&self) -> Answer {
         let mut response = Response::new(Full::new(Bytes::from(format!("{}\n", self.sentence))));
         *response.status_mut() = self.status;
@@ -112,22 +114,22 @@ pub async fn accept(
     let refused: RefCell<Option<Refusal>> = RefCell::new(None);
     let is_served = Cell::new(false);
     let service = service_fn(|mut request: Request<Incoming>| {
-        let mut answer = if wants_websocket(request.headers()) {
-            match negotiate(settings, &request) {
-                Ok((answer, negotiated)) => {
-                    *upgrade.borrow_mut() = Some((hyper::upgrade::on(&mut request), negotiated));
-                    answer
-                }
-                Err(refusal) => {
-                    let answer = refusal.answer();
-                    *refused.borrow_mut() = Some(refusal);
-                    answer
-                }
-            }
+        let answered = if wants_websocket(request.headers()) {
+            negotiate(settings, &request).map(|(answer, negotiated)| {
+                *upgrade.borrow_mut() = Some((hyper::upgrade::on(&mut request), negotiated));
+                answer
+            })
         } else {
-            is_served.set(true);
-            serve_page(settings, &request, &peer)
+            may_see(settings, &request).map(|()| {
+                is_served.set(true);
+                serve_page(settings, &request, &peer)
+            })
         };
+        let mut answer = answered.unwrap_or_else(|refusal| {
+            let answer = refusal.answer();
+            *refused.borrow_mut() = Some(refusal);
+            answer
+        });
         // Not hyper's own `keep_alive(false)`: that says `connection: upgrade, close` to an upgrade, which some clients
         // do not take for one.
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -181,6 +183,15 @@ fn wants_websocket(headers: &HeaderMap) -> bool {
     offers.flat_map(|value| value.split(',')).any(|offer| offer.trim().eq_ignore_ascii_case(WEBSOCKET))
 }
 
+/// Whether a page is for whoever asks. Health is for everybody: it tells nothing, and balancers call hosts what they
+/// like.
+fn may_see(settings: &HttpSettings, request: &Request<Incoming>) -> Result<(), Refusal> {
+    match request.uri().path() {
+        "/healthz" | "/readyz" => Ok(()),
+        _ => settings.askers.judge_page(request.headers()).map_err(Refusal::forbidden),
+    }
+}
+
 fn serve_page(settings: &HttpSettings, request: &Request<Incoming>, peer: &Peer) -> Answer {
     if request.method() == Method::OPTIONS {
         // What HAProxy's plain `option httpchk` asks.
@@ -223,12 +234,7 @@ fn negotiate(settings: &HttpSettings, request: &Request<Incoming>) -> Result<(An
         Some(expected) => return not_found(format!("WAMP is spoken at {expected}, not at {path}")),
         None => return not_found("no WebSocket is spoken here".to_owned()),
     }
-    // An origin that is no text is no origin that could be allowed.
-    let origin = request.headers().get(header::ORIGIN).map(|value| value.to_str().unwrap_or(":"));
-    if !(settings.allows_origin)(origin) {
-        let sentence = "this origin is not allowed".to_owned();
-        return Err(Refusal { status: StatusCode::FORBIDDEN, sentence, reason: DropReason::OriginRefused });
-    }
+    settings.askers.judge_upgrade(request.headers()).map_err(Refusal::forbidden)?;
     let mut head = Request::new(());
     *head.method_mut() = request.method().clone();
     *head.version_mut() = request.version();

@@ -2,6 +2,7 @@
 //! read and written without waiting. What the bytes mean is `wire`'s business; what the messages mean is the edge's.
 
 pub mod accept;
+pub mod askers;
 pub mod connect;
 pub mod conversation;
 pub mod framing;

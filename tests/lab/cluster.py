@@ -79,7 +79,7 @@ def page(host, port, path):
     """The body of a page, or None when there is none. Asked on the lab's network, by bash."""
     script = (
         f"exec 3<>/dev/tcp/{lab.HOSTS[host]}/{port} || exit 1; "
-        f"printf 'GET {path} HTTP/1.0\\r\\nHost: lab\\r\\nAccept: application/json\\r\\n\\r\\n' >&3; cat <&3"
+        f"printf 'GET {path} HTTP/1.0\\r\\nHost: {lab.HOSTS[host]}\\r\\nAccept: application/json\\r\\n\\r\\n' >&3; cat <&3"
     )
     try:
         done = subprocess.run(lab.within("bash", "-c", script), capture_output=True, text=True, check=False, timeout=5)

@@ -9,6 +9,7 @@ mod control;
 mod dashboard;
 mod guessing;
 mod hostile;
+mod names;
 mod reload;
 mod revocation;
 mod states;

@@ -19,10 +19,11 @@ const KEY: &str = "b45d9693346a5327f2b7f59b9fc04f2822b18c2be970938ea53564003aa20
 const OTHER_KEY: &str = "3a88bcd446482d38dd492b9a4b285a560659abffed3ec73920b277767e802f6c";
 
 /// A key of the file, another value, and how the log names it.
-const KEYS: [(&str, &str, &str, &str); 11] = [
+const KEYS: [(&str, &str, &str, &str); 12] = [
     ("master", "id", "\"other\"", "[master] id"),
     ("master", "state_dir", "\"/nowhere\"", "[master] state_dir"),
     ("master", "listen", "\"127.0.0.1:1\"", "[master] listen"),
+    ("master", "allowed_hosts", "[\"other.example\"]", "[master] allowed_hosts"),
     ("log", "level", "\"debug\"", "[log] level"),
     ("log", "format", "\"json\"", "[log] format"),
     ("node", "id", "\"edge8\"", "[[node]]"),

@@ -148,6 +148,7 @@ impl Scene {
         BTreeMap::from([
             ("info", self.info()),
             ("agent", self.agent()),
+            ("hosts", self.hosts()),
             ("pages", self.pages()),
             ("upgrades", self.upgrades()),
             ("anonymous", self.anonymous()),
@@ -165,6 +166,13 @@ impl Scene {
     fn agent(&self) -> String {
         let line = tcp(self.ports.agent).connect().read_to_close();
         String::from_utf8_lossy(&line).contains("up").to_string()
+    }
+
+    /// Whether the admin port answers to another name.
+    fn hosts(&self) -> String {
+        let mut io = tcp(self.ports.admin).connect();
+        io.write_all(b"GET /info HTTP/1.1\r\nHost: other.example\r\nConnection: close\r\n\r\n").expect("open");
+        String::from_utf8_lossy(&io.read_to_close()).lines().next().unwrap_or("nothing").to_owned()
     }
 
     fn info(&self) -> String {
@@ -518,6 +526,7 @@ fn cases(scene: &Scene) -> Vec<Case> {
         ("log", "format", "\"json\""),
         ("admin", "listen", "\"127.0.0.1:OTHER\""),
         ("admin", "agent_listen", "\"127.0.0.1:OTHER\""),
+        ("admin", "allowed_hosts", "[\"other.example\"]"),
         ("mesh", "advertise", "\"127.0.0.1:2\""),
     ] {
         let value = value.replace("OTHER", &scene.ports.other.to_string());

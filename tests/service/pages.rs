@@ -73,12 +73,12 @@ fn what_is_not_there_is_not_found_and_only_get_is_answered() {
         assert_eq!(page.status, 404);
         assert!(page.text().contains("/no/such&amp;page"), "what was asked for is escaped: {}", page.text());
         let mut io = endpoint.connect();
-        io.write_all(b"POST /info HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody")
+        io.write_all(b"POST /info HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody")
             .expect("open");
         let refusal = http::read_head(&mut io).expect("an answer");
         assert_eq!((refusal.status, refusal.header("allow")), (405, Some("GET, HEAD, OPTIONS")));
         let mut io = endpoint.connect();
-        io.write_all(b"HEAD /info HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("open");
+        io.write_all(b"HEAD /info HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("open");
         let head = http::read_head(&mut io).expect("an answer");
         assert_eq!(head.status, 200);
         assert!(head.body.is_empty() && io.read_to_close().is_empty(), "HEAD has no body");
@@ -91,7 +91,7 @@ fn options_are_answered_on_every_face() {
     let router = Router::start(&Setup::default());
     for scheme in ["ws", "http"] {
         let endpoint = endpoint_of(router.edge.url(scheme));
-        for request in ["OPTIONS / HTTP/1.0\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"] {
+        for request in ["OPTIONS / HTTP/1.0\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n"] {
             let mut io = endpoint.connect();
             io.write_all(request.as_bytes()).expect("open");
             let answer = http::read_head(&mut io).expect("an answer");

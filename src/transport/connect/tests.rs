@@ -3,6 +3,7 @@
 use super::*;
 use crate::transport::Peer;
 use crate::transport::accept::{self, Accepted, Accepting, Established, HandshakeError, ProxyMode};
+use crate::transport::askers::Askers;
 use crate::transport::framing::Incoming;
 use crate::transport::http::{HttpSettings, Page};
 use crate::transport::listener::{Endpoint, Listener};
@@ -29,7 +30,7 @@ fn serve(endpoint: Endpoint) -> (Listener, Accepting) {
         batched: false,
         require_subprotocol: true,
         echo: false,
-        allows_origin: Box::new(|_| true),
+        askers: Askers::Clients(Box::new(|_| true)),
         deflate: None,
         pages: Rc::new(|_| Page { status: 404, ..Page::new("text/plain", "") }),
     };
