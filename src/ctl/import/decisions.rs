@@ -132,8 +132,8 @@ impl Names<'_> {
         for rule in live.iter().map(|index| &self.rules[*index]) {
             let Some(given) = rule.get(depth).filter(|given| !given.is_empty()) else { continue };
             components.insert((*given).to_owned());
-            if depth + 1 == rule.len() {
-                // A prefix may end within a component.
+            if rule.get(depth + 1).is_none_or(|next| next.is_empty()) {
+                // A prefix may end within a component, and so may what stands before a wildcard.
                 components.insert(format!("{given}{UNKNOWN}"));
             }
         }
@@ -189,6 +189,8 @@ mod tests {
             (vec![("com..x", Wildcard, true), ("com..y", Wildcard, true)], Some(0), None, "com.zz9.x"),
             // The same text under another policy is another rule here.
             (vec![("com.a", Prefix, true), ("com.a", Exact, false)], Some(0), None, "com.azz9"),
+            // The one that is looked at is found by the text before its wildcard, which may end within a component.
+            (vec![("a..x", Wildcard, false), ("..x", Wildcard, true)], Some(1), None, "azz9.zz9.x"),
             // Capital letters make no pattern.
             (vec![("Com..x", Wildcard, true)], Some(0), None, "Com.zz9.x"),
         ] {
