@@ -14,7 +14,7 @@ use crate::router::serve::{Answer, Served, refusal};
 use crate::router::shard::Shard;
 use crate::session::admission::{self, Admission, Grant, Methods, Mutual, Principal, Program, RequestIds};
 use crate::wamp::error;
-use crate::wamp::uri::{Match, UriCheck};
+use crate::wamp::uri::UriCheck;
 use crate::wire::Payload;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -120,16 +120,7 @@ impl Control {
 
 /// The realm of the admin port.
 pub(super) fn realm(config: &Config) -> Realm {
-    let everything = Permission {
-        uri: String::new(),
-        policy: Match::Prefix,
-        call: true,
-        register: false,
-        publish: false,
-        subscribe: true,
-        disclose_caller: false,
-        disclose_publisher: false,
-    };
+    let everything = Permission { call: true, subscribe: true, ..Permission::none("") };
     let role = Role { name: OPERATOR_ROLE.to_owned(), permissions: vec![everything], authorizer: None };
     let core = RealmConfig {
         name: NODE_REALM.to_owned(),

@@ -10,7 +10,7 @@ use crate::config::resolved::{Realm, SlowConsumer};
 use crate::limits::Limits;
 use crate::realm::{Permission, RealmConfig, Role};
 use crate::session::admission::{self, Admission, Grant, Methods, Mutual, Principal, Program, RequestIds, Source};
-use crate::wamp::uri::{Match, UriCheck};
+use crate::wamp::uri::UriCheck;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -34,12 +34,12 @@ impl Access {
     /// The realm with the roles of these nodes.
     pub(super) fn realm(&self, membership: &Membership) -> Realm {
         let nodes = membership.members.iter().map(|member| {
-            let own = Permission { register: true, ..rule(&node_prefix(&member.id)) };
-            let master = Permission { call: true, subscribe: true, ..rule(MASTER_PREFIX) };
+            let own = Permission { register: true, ..Permission::none(&node_prefix(&member.id)) };
+            let master = Permission { call: true, subscribe: true, ..Permission::none(MASTER_PREFIX) };
             Role { name: node_role(&member.id), permissions: vec![own, master], authorizer: None }
         });
         // Nodes are told which operator asks, and log it.
-        let everything = Permission { call: true, subscribe: true, disclose_caller: true, ..rule("") };
+        let everything = Permission { call: true, subscribe: true, disclose_caller: true, ..Permission::none("") };
         let operator = Role { name: OPERATOR_ROLE.to_owned(), permissions: vec![everything], authorizer: None };
         let core = RealmConfig {
             name: MASTER_REALM.to_owned(),
@@ -96,18 +96,4 @@ impl Access {
 
 fn program(key: PublicKey, purpose: Purpose) -> Program {
     Program { keys: vec![key], purpose }
-}
-
-/// A rule for all that begins so, which allows nothing yet.
-fn rule(prefix: &str) -> Permission {
-    Permission {
-        uri: prefix.to_owned(),
-        policy: Match::Prefix,
-        call: false,
-        register: false,
-        publish: false,
-        subscribe: false,
-        disclose_caller: false,
-        disclose_publisher: false,
-    }
 }

@@ -38,6 +38,22 @@ pub struct Permission {
     pub disclose_publisher: bool,
 }
 
+impl Permission {
+    /// A rule for all URIs that begin so, which allows nothing.
+    pub fn none(prefix: &str) -> Permission {
+        Permission {
+            uri: prefix.to_owned(),
+            policy: Match::Prefix,
+            call: false,
+            register: false,
+            publish: false,
+            subscribe: false,
+            disclose_caller: false,
+            disclose_publisher: false,
+        }
+    }
+}
+
 /// A role of a realm. Without a rule that covers the URI, and without an authorizer, nothing is allowed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Role {

@@ -13,7 +13,7 @@ pub(super) fn source_of(listener: &ListenerState, peer: &Peer) -> Option<Source>
     peer.address().filter(|address| !listener.accepting.is_proxy(*address)).map(Source::of)
 }
 
-/// Where there is none.
+/// What there is no room in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Full {
     /// The listener has `handshakes_max`, or `connections_max`, some of which may be handshakes.
@@ -26,7 +26,7 @@ impl Shard {
     /// Makes room for one more connection from `source` if need be.
     ///
     /// # Errors
-    /// There is none, and nobody who has to make way.
+    /// There is no room, and no connection that has to make way for this one.
     pub(super) fn make_room(&mut self, listener: &Rc<ListenerState>, source: Option<Source>) -> Result<(), DropReason> {
         let Some(full) = self.is_full(listener) else { return Ok(()) };
         let reason = match full {
@@ -52,13 +52,13 @@ impl Shard {
 
     fn is_full(&self, listener: &ListenerState) -> Option<Full> {
         let (limits, crowd) = (listener.limits(), listener.crowd.borrow());
-        let is_for_clients = listener.id.is_some() && !listener.is_mesh;
         if crowd.n_connections() >= limits.connections_max {
             Some(Full::Listener(DropReason::TooManyConnections))
         } else if crowd.n_handshakes() >= limits.handshakes_max {
             Some(Full::Listener(DropReason::TooManyHandshakes))
         } else {
-            (is_for_clients && self.n_client_connections() >= self.clients_max()).then_some(Full::Descriptors)
+            (listener.is_for_clients() && self.n_client_connections() >= self.clients_max())
+                .then_some(Full::Descriptors)
         }
     }
 
@@ -69,9 +69,9 @@ impl Shard {
         if crowd.is_over_limit(source, &limits) || is_over_share(source, crowd.n_connections_of(source), n_free) {
             return true;
         }
-        let is_for_clients = listener.id.is_some() && !listener.is_mesh;
         let n: usize = self.client_listeners().map(|at| at.crowd.borrow().n_connections_of(source)).sum();
-        is_for_clients && is_over_share(source, n, self.clients_max().saturating_sub(self.n_client_connections()))
+        listener.is_for_clients()
+            && is_over_share(source, n, self.clients_max().saturating_sub(self.n_client_connections()))
     }
 
     /// Connections that clients may have on all listeners together, as far as the descriptors go.

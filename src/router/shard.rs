@@ -81,6 +81,11 @@ impl ListenerState {
         }
     }
 
+    /// Whether clients connect to it, rather than nodes or operators.
+    pub fn is_for_clients(&self) -> bool {
+        self.id.is_some() && !self.is_mesh
+    }
+
     /// Takes over what a reload may change of any port: its bounds.
     pub fn set_limits(&self, limits: &Limits) {
         self.accepting.limits.borrow_mut().clone_from(limits);

@@ -1,6 +1,8 @@
 //! URIs: what is well-formed, strictly or loosely, as a name and as a pattern. The regexes of the specification, as
 //! scans.
 
+use crate::wire::Dict;
+
 /// How a subscription or registration matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Match {
@@ -22,6 +24,12 @@ impl Match {
 
     pub fn from_name(name: &str) -> Option<Match> {
         Match::ALL.into_iter().find(|m| m.name() == name)
+    }
+
+    /// The policy that the options of a SUBSCRIBE or REGISTER name; other words than the three have not passed the
+    /// codec.
+    pub fn of(options: &Dict) -> Match {
+        options.str("match").and_then(Match::from_name).unwrap_or(Match::Exact)
     }
 
     /// Whether `pattern` with this policy covers `uri`. A prefix is a prefix of the string, not of the components; an

@@ -5,7 +5,7 @@ use crossbar_cluster::limits::Limits;
 use crossbar_cluster::realm::{Effect, MemberKind, Permission, Realm, RealmConfig, Role};
 use crossbar_cluster::time::Now;
 use crossbar_cluster::wamp::feature::Features;
-use crossbar_cluster::wamp::uri::{Match, UriCheck};
+use crossbar_cluster::wamp::uri::UriCheck;
 use crossbar_cluster::wamp::{Identity, Message, SessionKey, codec};
 use crossbar_cluster::wire::{Dict, Serializer};
 
@@ -78,17 +78,14 @@ fn identity(key: SessionKey, authid: &str) -> Identity {
 }
 
 fn config() -> RealmConfig {
-    let permission = |uri: &str| Permission {
-        uri: uri.to_owned(),
-        policy: Match::Prefix,
+    let permissions = ["", "wamp."].map(|prefix| Permission {
         call: true,
         register: true,
         publish: true,
         subscribe: true,
-        disclose_caller: false,
-        disclose_publisher: false,
-    };
-    let permissions = vec![permission(""), permission("wamp.")];
+        ..Permission::none(prefix)
+    });
+    let permissions = permissions.to_vec();
     RealmConfig {
         name: "realm1".to_owned(),
         uri_check: UriCheck::Loose,

@@ -556,16 +556,7 @@ pub(crate) fn identity(session: Id, authid: &str, authrole: &str) -> Identity {
 }
 
 fn config() -> RealmConfig {
-    let everything = Permission {
-        uri: String::new(),
-        policy: Match::Prefix,
-        call: true,
-        register: true,
-        publish: true,
-        subscribe: true,
-        disclose_caller: false,
-        disclose_publisher: false,
-    };
+    let everything = Permission { call: true, register: true, publish: true, subscribe: true, ..Permission::none("") };
     let disclosing = Permission { disclose_caller: true, disclose_publisher: true, ..everything.clone() };
     let meta = Permission { uri: "wamp.".to_owned(), ..everything.clone() };
     let role =

@@ -39,16 +39,7 @@ pub(super) fn admission(role: &str) -> Admission {
 }
 
 pub(super) fn config() -> RealmConfig {
-    let everything = Permission {
-        uri: String::new(),
-        policy: Match::Prefix,
-        call: true,
-        register: true,
-        publish: true,
-        subscribe: true,
-        disclose_caller: false,
-        disclose_publisher: false,
-    };
+    let everything = Permission { call: true, register: true, publish: true, subscribe: true, ..Permission::none("") };
     let meta = Permission { uri: "wamp.".to_owned(), ..everything.clone() };
     let role = |name: &str, authorizer: Option<&str>| Role {
         name: name.to_owned(),

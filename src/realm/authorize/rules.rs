@@ -172,16 +172,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn rule(uri: &str, policy: Match, subscribe: bool) -> Permission {
-        Permission {
-            uri: uri.to_owned(),
-            policy,
-            call: false,
-            register: false,
-            publish: false,
-            subscribe,
-            disclose_caller: false,
-            disclose_publisher: false,
-        }
+        Permission { policy, subscribe, ..Permission::none(uri) }
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl Broker {
         topic: &str,
         asked: Asked,
     ) {
-        let policy = options.str("match").and_then(Match::from_name).unwrap_or(Match::Exact);
+        let policy = Match::of(options);
         let Some(member) = cx.members.member(key) else { return };
         let kind = member.kind;
         let held = self.held.get(&key);
@@ -296,7 +296,7 @@ impl Broker {
     }
 }
 
-/// What a subscription of this pattern would take that nobody else had.
+/// The memory that a subscription would take if its pattern were new.
 fn bytes_alone(uri: &str, policy: Match) -> usize {
     SUBSCRIPTION_BYTES + HELD_BYTES + allocated(uri.len()) + PatternTable::<usize>::bytes_alone(uri, policy)
 }
@@ -304,9 +304,9 @@ fn bytes_alone(uri: &str, policy: Match) -> usize {
 /// A subscription's place, that of its id, and a first receiver.
 const SUBSCRIPTION_BYTES: usize =
     size_of::<Subscription>() * 3 / 2 + hashed(size_of::<(Id, usize)>()) + allocated(4 * size_of::<SessionKey>());
-/// That one member has one subscription.
+/// One entry of the map in which a member's subscriptions are found.
 const HELD_BYTES: usize = 2 * size_of::<(usize, usize)>();
-/// That a member has any: the map of them, and the first node of it.
+/// A member's place in the table of members, with the first node of its map.
 const HOLDER_BYTES: usize =
     hashed(size_of::<(SessionKey, BTreeMap<usize, usize>)>()) + 12 * size_of::<(usize, usize)>();
 

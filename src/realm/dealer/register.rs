@@ -311,10 +311,9 @@ fn announce_revocation(cx: &mut Context, registration: Id, session: SessionKey, 
 
 /// What REGISTER.Options ask for: the match policy, how to choose, and whether whoever has it is to lose it.
 fn terms(options: &Dict) -> (Match, Invoke, bool) {
-    // Other words than these have not passed the codec.
-    let policy = options.str("match").and_then(Match::from_name).unwrap_or(Match::Exact);
+    // Other words than the six have not passed the codec.
     let invoke = options.str("invoke").and_then(Invoke::from_name).unwrap_or_default();
-    (policy, invoke, options.bool("force_reregister") == Some(true))
+    (Match::of(options), invoke, options.bool("force_reregister") == Some(true))
 }
 
 fn latest(kind: MemberKind, options: &Dict, since: Duration) -> Duration {

@@ -45,16 +45,8 @@ struct World {
 
 impl World {
     fn new() -> World {
-        let everything = Permission {
-            uri: String::new(),
-            policy: Match::Prefix,
-            call: true,
-            register: true,
-            publish: true,
-            subscribe: true,
-            disclose_caller: false,
-            disclose_publisher: false,
-        };
+        let everything =
+            Permission { call: true, register: true, publish: true, subscribe: true, ..Permission::none("") };
         let meta = Permission { uri: "wamp.".to_owned(), ..everything.clone() };
         let config = RealmConfig {
             name: "realm1".to_owned(),

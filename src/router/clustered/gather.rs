@@ -42,7 +42,7 @@ struct Gather {
     parts: BTreeMap<SessionKey, Vec<Value>>,
     waiting: BTreeSet<SessionKey>,
     deadline: Duration,
-    /// What is counted for it.
+    /// The bytes that the ledger has charged its session with for this gathering.
     charged: usize,
 }
 
@@ -77,6 +77,11 @@ impl Merge {
             Merge::Sum | Merge::List | Merge::Policies | Merge::ListOrNull | Merge::Events => true,
             Merge::NotNull | Merge::Any | Merge::Oldest => false,
         }
+    }
+
+    /// Whether what this node knows itself goes before what it is told.
+    const fn prefers_own(self) -> bool {
+        matches!(self, Merge::Oldest | Merge::Events)
     }
 }
 
@@ -333,7 +338,8 @@ impl Gather {
             let refusal = Payload::from_values(vec!["an answer did not come to its end in time".into()], Dict::new());
             answers.insert(String::new(), Err((error::NETWORK_FAILURE.to_owned(), refusal)));
         }
-        let own = answers.get(&node).and_then(|own| own.as_ref().ok()).cloned().unwrap_or_default();
+        let own = answers.get(&node).and_then(|own| own.as_ref().ok()).filter(|_| how.prefers_own());
+        let own = own.cloned().unwrap_or_default();
         let (good, mut bad): (Vec<Answer>, Vec<Answer>) = answers.into_values().partition(Result::is_ok);
         if let Some(index) = bad.iter().position(is_missing).filter(|_| how.joins()) {
             // What could not be brought here is part of the answer, which must not look as if it were whole.
@@ -361,8 +367,7 @@ fn is_missing(answer: &Answer) -> bool {
     matches!(answer, Err((error, _)) if error == error::PAYLOAD_SIZE_EXCEEDED || error == error::NETWORK_FAILURE)
 }
 
-/// The answers of nodes, in the order of their names, as one. What this node knows itself, `own`, goes before what it
-/// is told.
+/// The answers of nodes, in the order of their names, as one. `own` is the answer of this node, where it is preferred.
 fn merge(how: Merge, own: &[Value], answers: Vec<Vec<Value>>, payload: &Payload) -> Vec<Value> {
     let firsts = || answers.iter().filter_map(|answer| answer.first());
     match how {
@@ -407,8 +412,8 @@ fn joined<'a>(lists: impl Iterator<Item = &'a Value>) -> Vec<Value> {
 }
 
 /// The events that any node has kept, by the time of the first that has, as the arguments of the call want them. Of
-/// those of one millisecond the order is that of the first node that has both, whichever node is asked.
-/// What an event is, says this node if it has it.
+/// those of one millisecond the order is that of the first node that has both, whichever node is asked. The content of
+/// an event is taken from this node where this node has kept it.
 fn events(own: &[Value], answers: Vec<Vec<Value>>, payload: &Payload) -> Vec<Value> {
     let arguments = payload.kwargs().unwrap_or_default();
     let is_reversed = arguments.bool("reverse") == Some(true);
@@ -453,7 +458,7 @@ fn events(own: &[Value], answers: Vec<Vec<Value>>, payload: &Payload) -> Vec<Val
     events.into_iter().take(limit).map(|(_, event)| event.into()).collect()
 }
 
-/// Whether two times of one event may both be right.
+/// Whether the times at which two nodes have kept one event are as near as clocks and links may have them.
 fn is_near(one: &str, other: &str) -> bool {
     let times = timestamp::from_text(one).zip(timestamp::from_text(other));
     times.is_some_and(|(one, other)| one.abs_diff(other) <= HISTORY_SKEW_MAX)

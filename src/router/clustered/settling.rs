@@ -338,8 +338,7 @@ fn pattern_of(message: &Message) -> Option<Pattern> {
         Message::Register { options, procedure, .. } => (Kind::Procedure, options, procedure),
         _ => return None,
     };
-    let policy = options.str("match").and_then(Match::from_name).unwrap_or(Match::Exact);
-    Some(Pattern { kind, policy, uri: uri.clone() })
+    Some(Pattern { kind, policy: Match::of(options), uri: uri.clone() })
 }
 
 fn request_of(message: &Message) -> Id {
