@@ -98,8 +98,8 @@ pub enum NodeCommand {
     Shed { sessions: usize, seconds: f64 },
     /// Ends a session. Answers whether there was one.
     Kick { session: u64, reason: Option<String> },
-    /// Forgets answers of authorizers that are kept, and asks them again about what rests on these. Answers about how
-    /// many subscriptions and registrations that is.
+    /// Forgets answers of authorizers that are kept, and asks them again about the subscriptions and registrations that
+    /// rest on these. Answers the number of those.
     ForgetAnswers(ForgetAnswers),
     /// Changes what is logged, until the next start. Answers what is logged now.
     LogLevel { level: Option<String> },

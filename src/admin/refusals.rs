@@ -17,7 +17,7 @@ use std::time::Duration;
 pub enum Cause {
     Session(u64),
     Address(IpAddr),
-    /// Where neither is known, and all whom the table has no room for.
+    /// Whoever is not known, and all for whom the table of causes has no room.
     Others,
 }
 
@@ -26,7 +26,7 @@ pub enum Cause {
 pub struct RefusalLog {
     kept: VecDeque<RefusalRow>,
     kept_bytes: usize,
-    /// Of the last entry. They go on after a restart, because they begin with the time.
+    /// The number of the last entry. Numbers grow over a restart, too, because they begin with the time.
     number: u64,
     counts: HashMap<Cause, Count>,
     n_written: u32,
@@ -59,8 +59,8 @@ impl RefusalLog {
         }
     }
 
-    /// Something was refused or lost, for which these answer: a session, say, and its address. What it was is made only
-    /// if it is to be written.
+    /// Something was refused or lost. `causes` are whose fault it is, such as a session and its address; `describe` is
+    /// called only if the entry is to be written.
     pub fn note(&mut self, uptime: Duration, causes: &[Cause], describe: impl FnOnce() -> RefusalRow) {
         self.handle_tick(uptime);
         match self.exhausted(causes) {
@@ -75,7 +75,8 @@ impl RefusalLog {
         }
     }
 
-    /// Counts one more of these. Gives the one that has had enough, if there is one.
+    /// Counts one more refusal of these causes. Gives the cause that has already written all that it may, if there is
+    /// one.
     fn exhausted(&mut self, causes: &[Cause]) -> Option<Cause> {
         let mut known = [Cause::Others; 2];
         for (place, cause) in known.iter_mut().zip(causes) {

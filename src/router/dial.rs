@@ -232,7 +232,7 @@ impl Shard {
 
 /// A peer that is there answers within milliseconds.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(3);
-/// Of why a link is down.
+/// What is kept of the sentence that says why a link is down.
 const ERROR_CHARS_MAX: usize = 250;
 const RECONNECT_MIN: Duration = Duration::from_millis(100);
 /// A node that returns is linked within this, whatever the length of its absence.

@@ -34,7 +34,8 @@ impl Shard {
         self.wake_flusher();
     }
 
-    /// Forgets answers of authorizers, see `Realm::forget_answers`. Gives how much they are asked about again.
+    /// Forgets answers of authorizers, see `Realm::forget_answers`. Gives the number of subscriptions and
+    /// registrations about which authorizers are asked again.
     pub fn forget_answers(&mut self, command: &ForgetAnswers) -> usize {
         let ForgetAnswers { realm, session, authid, authrole, uri } = command.clone();
         let which = Forgetting { session, authid, authrole, uri };

@@ -110,7 +110,8 @@ impl Shard {
         }
     }
 
-    /// Of an INVOCATION its caller is refused; what it called, and who could not take it, is told with it.
+    /// An INVOCATION that its callee cannot take is told to the operator as a refusal of the caller, with the procedure
+    /// and the callee.
     fn note_loss(&mut self, key: SessionKey, message: &Message, loss: Loss) {
         let refused = Refused::new(loss.reason(), format!("{}: {}", message.name(), loss.sentence()));
         if let Message::Invocation { request, .. } = message

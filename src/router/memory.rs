@@ -31,7 +31,7 @@ impl Shard {
         }
     }
 
-    /// What is kept, by realm and kind: by realms what is not nothing, and for connections, which have no realm.
+    /// The bytes that are kept, by realm and kind, without zeros; those for connections have the empty name as realm.
     pub fn kept(&self) -> Vec<(String, &'static str, u64)> {
         let of_realm = |slot: &RealmSlot| {
             let kept = |kind: Kind| (kind, slot.realm.ledger().tally().of(kind) as u64);
@@ -59,7 +59,7 @@ impl Shard {
     }
 }
 
-/// Whose end frees less than an idle session takes is not ended.
+/// A session whose end frees less than this, about what an idle session takes, is not ended.
 const FREED_BYTES_MIN: usize = 4 << 10;
-/// To look through all connections takes a while; meanwhile the others are served.
+/// The time between two looks through all connections, in which connections are served.
 const PAUSE: Duration = Duration::from_millis(10);

@@ -53,7 +53,7 @@ pub(super) struct Introduction {
 }
 
 impl Proof {
-    /// Whether somebody who tries often enough may be right one day. Nobody guesses the key of a known principal.
+    /// Whether an answer to this challenge can be guessed: a ticket or a secret, but not the key of a known principal.
     pub(super) fn can_be_guessed(&self, grant: Option<&Grant>) -> bool {
         match self {
             Proof::Ticket(_) | Proof::TicketAt(_) | Proof::Wampcra { .. } => true,

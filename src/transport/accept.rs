@@ -113,8 +113,8 @@ impl From<io::Error> for HandshakeError {
     }
 }
 
-/// Who it is that has connected: reads the PROXY header where one is expected, which is not read again from what is
-/// returned. None when the peer goes without a byte.
+/// Finds out who has connected, by the PROXY header where one is expected. The socket that is returned stands behind
+/// the header. None when the peer goes without a byte.
 pub async fn identify(
     accepting: &Accepting,
     mut socket: Socket,

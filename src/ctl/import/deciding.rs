@@ -14,7 +14,7 @@ pub(super) struct Deciding<'d> {
 }
 
 impl<'d> Deciding<'d> {
-    /// Those of a whole configuration, wherever in its workers they stand.
+    /// Looks for the authenticators in all workers of a configuration.
     pub(super) fn of(tree: &'d Value) -> Deciding<'d> {
         let mut deciding = Deciding::default();
         let mut left = vec![tree];

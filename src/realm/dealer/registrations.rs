@@ -332,7 +332,7 @@ pub(super) struct Removed {
     pub(super) deleted: Option<Registration>,
 }
 
-/// What a registration of this pattern would take that nobody else had.
+/// The memory that a registration would take if its pattern were new.
 pub(super) fn bytes_alone(uri: &str, policy: Match) -> usize {
     let pattern = PatternTable::<Id>::bytes_alone(uri, policy);
     REGISTRATION_BYTES + HELD_BYTES + allocated(uri.len()) + allocated(size_of::<Callee>()) + pattern
@@ -340,7 +340,7 @@ pub(super) fn bytes_alone(uri: &str, policy: Match) -> usize {
 
 /// A registration's place in the table, of which the nodes are two thirds full.
 const REGISTRATION_BYTES: usize = size_of::<(Id, Registration)>() * 3 / 2;
-/// That one member has one registration.
+/// One entry of the set in which a member's registrations are found.
 const HELD_BYTES: usize = 2 * size_of::<Id>();
-/// That a member has any.
+/// A member's place in the table of members, with the first node of its set.
 const HOLDER_BYTES: usize = hashed(size_of::<(SessionKey, BTreeSet<Id>)>()) + 12 * size_of::<Id>();

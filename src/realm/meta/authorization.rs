@@ -4,7 +4,7 @@ use super::{Answer, Arguments, MetaCall};
 use crate::realm::Forgetting;
 use crate::wire::Value;
 
-/// Answers about how many subscriptions and registrations the authorizers are asked again.
+/// Answers the number of subscriptions and registrations about which authorizers are asked again.
 pub(super) fn forget(call: &mut MetaCall, arguments: &Arguments) -> Answer {
     let text = |name: &str| arguments.keyword(name, "string", Value::as_str).map(|text| text.map(str::to_owned));
     let which = Forgetting {

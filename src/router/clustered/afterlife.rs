@@ -365,11 +365,11 @@ impl ClusteredRealm {
 /// How far a node may speak for a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claim {
-    /// It has told of it.
+    /// The node has told of the session.
     Own,
-    /// It has not told of it, and may not have come to that yet.
+    /// The node has not told of the session, but its notices are not complete yet.
     Open,
-    /// It has not told of it, and would have.
+    /// The node has not told of the session, and its notices are complete.
     Unknown,
     /// The session is another node's, or called otherwise.
     False,
