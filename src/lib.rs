@@ -19,6 +19,8 @@ pub mod mesh;
 pub mod realm;
 pub mod session;
 
+pub mod federation;
+
 pub mod config;
 pub mod metrics;
 pub mod transport;

@@ -12,7 +12,7 @@ const LAYERS: &[(u32, &[&str])] = &[
     (10, &["wire"]),
     (20, &["wamp", "auth"]),
     (30, &["session", "realm", "mesh", "cluster"]),
-    (31, &["router/clustered"]),
+    (31, &["federation"]),
     (32, &["transport", "config", "metrics"]),
     (40, &["admin"]),
     (45, &["router"]),
@@ -21,20 +21,8 @@ const LAYERS: &[(u32, &[&str])] = &[
 ];
 
 /// Rooms that know no sockets, no clock and no runtime: time is passed in, effects come out.
-const PURE: &[&str] = &[
-    "limits",
-    "drop",
-    "kept",
-    "time",
-    "wire",
-    "wamp",
-    "auth",
-    "session",
-    "realm",
-    "mesh",
-    "cluster",
-    "router/clustered",
-];
+const PURE: &[&str] =
+    &["limits", "drop", "kept", "time", "wire", "wamp", "auth", "session", "realm", "mesh", "cluster", "federation"];
 
 /// What pure rooms may not say, and why.
 const IMPURE: &[(&str, &str)] = &[
@@ -120,10 +108,10 @@ fn what_breaks_a_rule_is_found() {
         ("src/realm/mod.rs", "use crate::{\n    wire::Dict,\n    transport::Outbox,\n};", true),
         ("src/realm/mod.rs", "fn f() -> crate::router::shard::Shard {}", true),
         ("src/auth/mod.rs", "use crate::wamp::Id;", true),
-        ("src/router/clustered/mod.rs", "use crate::mesh::Uplink;", false),
-        ("src/router/clustered/mod.rs", "use crate::router::shard::Shard;", true),
-        ("src/router/clustered/mod.rs", "use crate::transport::Outbox;", true),
-        ("src/router/shard.rs", "use crate::router::clustered::ClusteredRealm;", false),
+        ("src/federation/mod.rs", "use crate::mesh::Uplink;", false),
+        ("src/federation/mod.rs", "use crate::router::shard::Shard;", true),
+        ("src/federation/mod.rs", "use crate::transport::Outbox;", true),
+        ("src/router/shard.rs", "use crate::federation::ClusteredRealm;", false),
         ("src/realm/tests.rs", "use crate::edge::X;", false),
         ("src/realm/dealer/tests/random.rs", "use crate::edge::X;", false),
         ("src/bin/crossbar-edge.rs", "use crossbar_cluster::edge::run;", false),
@@ -133,7 +121,7 @@ fn what_breaks_a_rule_is_found() {
     for (word, _) in IMPURE {
         let line = format!("use {word}X;");
         assert!(!impurities(&planted("src/session/mod.rs", &line)).is_empty(), "{word}");
-        assert!(!impurities(&planted("src/router/clustered/mod.rs", &line)).is_empty(), "{word}");
+        assert!(!impurities(&planted("src/federation/mod.rs", &line)).is_empty(), "{word}");
         assert!(impurities(&planted("src/router/shard.rs", &line)).is_empty(), "{word}");
     }
     let denial = format!("#![cfg_attr(not(test), deny({}))]", PANICS.join(", "));
@@ -142,7 +130,7 @@ fn what_breaks_a_rule_is_found() {
     assert!(rooms_that_may_panic(&planted("src/router/mod.rs", "")).is_empty(), "it is not pure");
     for lint in PANICS {
         let without = denial.replace(lint, "");
-        assert!(!rooms_that_may_panic(&planted("src/router/clustered/mod.rs", &without)).is_empty(), "{lint}");
+        assert!(!rooms_that_may_panic(&planted("src/federation/mod.rs", &without)).is_empty(), "{lint}");
         assert!(!rooms_that_may_panic(&planted("src/time.rs", &without)).is_empty(), "{lint}");
         let allowed = format!("#[allow({lint})]");
         assert!(!rooms_that_may_panic(&planted("src/realm/ids.rs", &allowed)).is_empty(), "{lint}");
@@ -327,13 +315,9 @@ fn sources(directory: &str) -> Vec<Source> {
     found
 }
 
-/// `src/realm/broker.rs` and `src/realm.rs` are both in the room `realm`. `router/clustered` is a room of its own, to
-/// be lifted out.
+/// `src/realm/broker.rs` and `src/realm.rs` are both in the room `realm`.
 fn room_of(path: &Path) -> String {
     let inside = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).expect("it lies in src");
-    if inside.starts_with("router/clustered") {
-        return "router/clustered".to_owned();
-    }
     let first = inside.components().next().expect("it has a name").as_os_str().to_string_lossy();
     first.trim_end_matches(".rs").to_owned()
 }
@@ -342,9 +326,8 @@ fn room_of(path: &Path) -> String {
 fn rooms_named_in(code: &str) -> Vec<String> {
     let room = |path: &str| {
         let path = path.trim_start();
-        let is_clustered = path.starts_with("router::clustered");
         let end = path.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(path.len());
-        if is_clustered { "router/clustered".to_owned() } else { path[..end].to_owned() }
+        path[..end].to_owned()
     };
     let rooms = |rest: &str| match rest.strip_prefix('{') {
         Some(group) => first_names(group).into_iter().map(room).collect(),

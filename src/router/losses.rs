@@ -1,8 +1,8 @@
 //! What becomes of messages that cannot be queued: nothing is lost silently that somebody waits for.
 
-use super::clustered::ClusteredRealm;
 use super::shard::Shard;
 use crate::drop::{DropReason, Refused};
+use crate::federation::ClusteredRealm;
 use crate::mesh::frames;
 use crate::realm::Effect;
 use crate::time::Now;

@@ -2,7 +2,6 @@
 //! (an edge, a master) is assembled one layer above.
 
 pub mod balancer;
-pub mod clustered;
 pub mod connection;
 pub mod crowd;
 pub mod daemon;

@@ -1,11 +1,11 @@
 //! Messages to session and realm, and the work that comes of it, carried out in order.
 
-use super::clustered::ClusteredRealm;
 use super::connection::Connection;
 use super::questions::{Asked, Asking};
 use super::rounds::Source;
 use super::shard::{RealmIndex, Shard, Work};
 use crate::drop::DropReason;
+use crate::federation::ClusteredRealm;
 use crate::limits::Limits;
 use crate::realm::{CallError, Effect, MemberKind};
 use crate::session::admission::Authenticator;

@@ -4,7 +4,6 @@
 //! `route` lets session and realm decide, `deliver` encodes and queues, `flush` writes at the end of the turn.
 
 use super::balancer::Balancer;
-use super::clustered::ClusteredRealm;
 use super::connection::{Connection, Ending, Stalls};
 use super::crowd::{Crowd, Entry, Holder};
 use super::dial::{LinkName, LinkState};
@@ -17,6 +16,7 @@ use super::trace::Tracer;
 use super::turn::Slice;
 use crate::admin::refusals::RefusalLog;
 use crate::config::{ListenerId, Realm as RealmSettings};
+use crate::federation::ClusteredRealm;
 use crate::kept::Account;
 use crate::limits::Limits;
 use crate::metrics::Stats;

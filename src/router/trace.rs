@@ -1,10 +1,10 @@
 //! Messages as they pass, for an operator who looks at one session, topic or procedure. Bounded in lines and time, and
 //! off by itself; while nobody looks it costs one comparison per message.
 
-use super::clustered::ClusteredRealm;
 use super::shard::Shard;
 use crate::admin::command::TraceRequest;
 use crate::admin::report::{TraceLine, TraceLines, TraceStarted};
+use crate::federation::ClusteredRealm;
 use crate::time::Now;
 use crate::wamp::message::code;
 use crate::wamp::{Id, Message, SessionKey, codec};

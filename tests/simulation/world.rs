@@ -3,11 +3,11 @@
 
 use crate::client::Client;
 use crossbar_cluster::drop::DropReason;
+use crossbar_cluster::federation::ClusteredRealm;
 use crossbar_cluster::limits::Limits;
 use crossbar_cluster::realm::dealer::Farewell;
 use crossbar_cluster::realm::permission::HistoryRule;
 use crossbar_cluster::realm::{Effect, MemberKind, Permission, RealmConfig, Role};
-use crossbar_cluster::router::clustered::ClusteredRealm;
 use crossbar_cluster::time::Now;
 use crossbar_cluster::wamp::feature::Features;
 use crossbar_cluster::wamp::uri::{Match, UriCheck};
