@@ -11,8 +11,8 @@ use super::ClusteredRealm;
 use super::holdings::RemoteHoldings;
 use super::page::Page;
 use super::remote::{RemoteSession, RemoteSessions};
-use super::upkeep::Token;
 use crate::limits::Limits;
+use crate::mesh::LinkCall;
 use crate::realm::broker::Publisher;
 use crate::realm::holdings::Holding;
 use crate::realm::meta::session_summary;
@@ -233,8 +233,8 @@ impl ClusteredRealm {
         if let Some(uplink) = self.uplinks.get(&key) {
             let has_clients = self.realm.n_sessions() > 0;
             self.afterlife.handle_up(&uplink.node, has_clients);
-            self.ask_peer(key, Token::Sessions, Vec::new(), out);
-            self.ask_peer(key, Token::Holdings, Vec::new(), out);
+            self.ask_peer(key, LinkCall::Sessions, Vec::new(), out);
+            self.ask_peer(key, LinkCall::Holdings, Vec::new(), out);
         }
     }
 
@@ -248,17 +248,17 @@ impl ClusteredRealm {
 
     /// A peer could not send a page. What was fetched so far proves nothing; it is tried again when the digests are
     /// compared next.
-    pub(super) fn handle_failed_page(&mut self, key: SessionKey, token: Option<Token>) {
+    pub(super) fn handle_failed_page(&mut self, key: SessionKey, call: LinkCall) {
         let Some(uplink) = self.uplinks.get_mut(&key) else { return };
-        match token {
-            Some(Token::Sessions | Token::Holdings) => {
+        match call {
+            LinkCall::Sessions | LinkCall::Holdings => {
                 if let Some(remote) = self.afterlife.by_node.get_mut(&uplink.node) {
                     remote.stop_fetching();
                     remote.is_stale = true;
                 }
             }
-            Some(Token::Retained) => uplink.retained_fetched = None,
-            Some(Token::Digest | Token::Reset | Token::Replayed) | None => {}
+            LinkCall::Retained => uplink.retained_fetched = None,
+            LinkCall::Digest | LinkCall::Reset | LinkCall::Replayed => {}
         }
     }
 
@@ -306,7 +306,7 @@ impl ClusteredRealm {
             }
         }
         if let Some(Value::List(more)) = args.into_iter().nth(1) {
-            return self.ask_peer(key, Token::Sessions, more, out);
+            return self.ask_peer(key, LinkCall::Sessions, more, out);
         }
         if self.end_if_excessive(now, key, out) {
             return;

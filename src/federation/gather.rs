@@ -5,6 +5,7 @@
 
 use super::{ClusteredRealm, parts};
 use crate::kept::Kind;
+use crate::mesh::CallOwner;
 use crate::realm::ledger::Ledger;
 use crate::realm::{Effect, timestamp};
 use crate::time::Now;
@@ -114,8 +115,6 @@ const PROCEDURES: &[(&str, Merge)] = &[
 
 /// How long peers may take. What needs longer is not answered by a healthy node.
 const GATHER_TIMEOUT: Duration = Duration::from_secs(1);
-/// Tokens below are for the links' own calls.
-pub(super) const FIRST_TOKEN: u64 = 1 << 8;
 
 /// What all nodes together may answer to one call. A list of the sessions of a large cluster has a few MiB.
 const ANSWERS_BYTES_MAX: usize = 64 << 20;
@@ -185,11 +184,11 @@ impl ClusteredRealm {
                 .into()
         });
         let options = Dict::new().with("forward_for", Value::List(hop.into_iter().collect()));
-        let token = FIRST_TOKEN + self.gathering.n_begun;
+        let token = self.gathering.n_begun;
         self.gathering.n_begun += 1;
         let mut waiting = BTreeSet::new();
         for (to, uplink) in &mut self.uplinks {
-            let message = uplink.call(token, procedure, options.clone(), payload.clone());
+            let message = uplink.call(CallOwner::Meta(token), procedure, options.clone(), payload.clone());
             out.push(Effect::Send { to: *to, message });
             waiting.insert(*to);
         }

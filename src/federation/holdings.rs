@@ -8,8 +8,7 @@
 use super::ClusteredRealm;
 use super::page::Page;
 use super::trust::FORGED;
-use super::upkeep::Token;
-use crate::mesh::frames;
+use crate::mesh::{LinkCall, frames};
 use crate::realm::Effect;
 use crate::realm::holdings::Holding;
 use crate::realm::ids::IdKind;
@@ -152,7 +151,7 @@ impl ClusteredRealm {
             return;
         }
         if let Some(Value::List(more)) = args.get(1) {
-            return self.ask_peer(key, Token::Holdings, more.clone(), out);
+            return self.ask_peer(key, LinkCall::Holdings, more.clone(), out);
         }
         let Some(held) = self.afterlife.held_mut(&node) else { return };
         let gone = held.unconfirmed.take().unwrap_or_default();

@@ -32,7 +32,7 @@ mod upkeep;
 
 use crate::drop::DropReason;
 use crate::kept::{Account, Kind as Bytes};
-use crate::mesh::{Input, Kind, Pattern, Uplink, Want, frames};
+use crate::mesh::{CallOwner, Input, Kind, Pattern, Uplink, Want, frames};
 use crate::realm::broker::Broker;
 use crate::realm::dealer::{Dealer, Farewell};
 use crate::realm::ids::IdKind;
@@ -45,7 +45,7 @@ use crate::wamp::{Id, Identity, Message, SessionKey, error};
 use crate::wire::{Payload, Value};
 use afterlife::Afterlife;
 use burial::Burials;
-use gather::{FIRST_TOKEN, Gathering};
+use gather::Gathering;
 pub use replay::Heard;
 use settling::Settling;
 use std::collections::{BTreeMap, BTreeSet};
@@ -482,11 +482,17 @@ impl ClusteredRealm {
             Some(Input::Refused { pattern, said, error, payload }) => {
                 self.handle_refusal(now, pattern, said, &error, payload, out);
             }
-            Some(Input::Answer { token, result }) if token < FIRST_TOKEN => {
-                self.handle_peer_answer(now, key, token, result, out);
+            Some(Input::Answer { owner: CallOwner::Link(call), result }) => {
+                self.handle_peer_answer(now, key, call, result, out);
             }
-            Some(Input::Answer { token, result }) => self.handle_gathered(token, key, result, out),
-            Some(Input::Part { token, payload }) => self.handle_gathered_part(token, key, &payload, out),
+            Some(Input::Answer { owner: CallOwner::Meta(token), result }) => {
+                self.handle_gathered(token, key, result, out);
+            }
+            Some(Input::Part { owner: CallOwner::Meta(token), payload }) => {
+                self.handle_gathered_part(token, key, &payload, out);
+            }
+            // A link is answered in pages, not in parts.
+            Some(Input::Part { owner: CallOwner::Link(_), .. }) => {}
             Some(Input::Notice { topic, payload }) => self.handle_notice(now, key, &topic, &payload, out),
             None => {}
         }

@@ -5,8 +5,7 @@
 //! the marks of its peers before it lets clients in: from then on it knows what to send them.
 
 use super::ClusteredRealm;
-use super::upkeep::Token;
-use crate::mesh::{Kind, Pattern};
+use crate::mesh::{Kind, LinkCall, Pattern};
 use crate::realm::Effect;
 use crate::wamp::SessionKey;
 
@@ -42,7 +41,7 @@ impl ClusteredRealm {
         {
             let Some(pattern) = unsaid.pop_front() else {
                 uplink.unsaid = None;
-                return self.ask_peer(key, Token::Replayed, Vec::new(), out);
+                return self.ask_peer(key, LinkCall::Replayed, Vec::new(), out);
             };
             let want = self.want(&pattern);
             let said = self.uplinks.get_mut(&key).and_then(|uplink| uplink.want(&pattern, want));

@@ -4,7 +4,7 @@
 use super::ClusteredRealm;
 use super::afterlife::{read_payload, write_payload};
 use super::page::Page;
-use crate::mesh::{Kind, Pattern, frames, interest};
+use crate::mesh::{CallOwner, Kind, LinkCall, Pattern, frames, interest};
 use crate::realm::Effect;
 use crate::realm::broker::{RetainedForPeers, RetainedPlace, micros};
 use crate::time::Now;
@@ -13,37 +13,6 @@ use crate::wamp::{Id, Message, SessionKey, error};
 use crate::wire::{Dict, Payload, Value};
 use std::time::Duration;
 
-/// The calls of a link; `Gathering` has the tokens above.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Token {
-    Sessions = 1,
-    Retained = 2,
-    Digest = 3,
-    Reset = 4,
-    Holdings = 5,
-    Replayed = 6,
-}
-
-impl Token {
-    const ALL: [Token; 6] =
-        [Token::Sessions, Token::Retained, Token::Digest, Token::Reset, Token::Holdings, Token::Replayed];
-
-    const fn procedure(self) -> &'static str {
-        match self {
-            Token::Sessions => frames::SESSIONS,
-            Token::Retained => frames::RETAINED,
-            Token::Digest => frames::DIGEST,
-            Token::Reset => frames::RESET,
-            Token::Holdings => frames::HOLDINGS,
-            Token::Replayed => frames::REPLAYED,
-        }
-    }
-
-    fn from_number(number: u64) -> Option<Token> {
-        Token::ALL.into_iter().find(|token| *token as u64 == number)
-    }
-}
-
 impl ClusteredRealm {
     /// A link that we have dialed has come up.
     pub(super) fn begin_upkeep(&mut self, now: Now, key: SessionKey, out: &mut Vec<Effect>) {
@@ -51,13 +20,13 @@ impl ClusteredRealm {
             uplink.digest_at = now.uptime + DIGEST_PERIOD;
         }
         self.fetch_sessions(key, out);
-        self.ask_peer(key, Token::Retained, Vec::new(), out);
+        self.ask_peer(key, LinkCall::Retained, Vec::new(), out);
     }
 
-    pub(super) fn ask_peer(&mut self, key: SessionKey, token: Token, args: Vec<Value>, out: &mut Vec<Effect>) {
+    pub(super) fn ask_peer(&mut self, key: SessionKey, call: LinkCall, args: Vec<Value>, out: &mut Vec<Effect>) {
         if let Some(uplink) = self.uplinks.get_mut(&key) {
             let payload = Payload::from_values(args, Dict::new());
-            let message = uplink.call(token as u64, token.procedure(), Dict::new(), payload);
+            let message = uplink.call(CallOwner::Link(call), call.procedure(), Dict::new(), payload);
             out.push(Effect::Send { to: key, message });
         }
     }
@@ -77,7 +46,7 @@ impl ClusteredRealm {
             .collect();
         for key in due {
             self.fetch_if_stale(key, out);
-            self.ask_peer(key, Token::Digest, Vec::new(), out);
+            self.ask_peer(key, LinkCall::Digest, Vec::new(), out);
         }
     }
 
@@ -121,32 +90,32 @@ impl ClusteredRealm {
         &mut self,
         now: Now,
         key: SessionKey,
-        number: u64,
+        call: LinkCall,
         result: Result<Payload, (String, Payload)>,
         out: &mut Vec<Effect>,
     ) {
         let payload = match result {
             Ok(payload) => payload,
-            Err(_) => return self.handle_failed_page(key, Token::from_number(number)),
+            Err(_) => return self.handle_failed_page(key, call),
         };
         let args = payload.args().unwrap_or_default();
-        match Token::from_number(number) {
-            Some(Token::Sessions) => self.handle_sessions_page(now, key, args, out),
-            Some(Token::Holdings) => self.handle_holdings_page(now, key, args, out),
-            Some(Token::Retained) => self.handle_retained_page(now, key, args, out),
-            Some(Token::Digest) => {
+        match call {
+            LinkCall::Sessions => self.handle_sessions_page(now, key, args, out),
+            LinkCall::Holdings => self.handle_holdings_page(now, key, args, out),
+            LinkCall::Retained => self.handle_retained_page(now, key, args, out),
+            LinkCall::Digest => {
                 self.compare_retained(key, args.get(1).and_then(Value::as_uint).unwrap_or_default(), out);
                 let Some(uplink) = self.uplinks.get_mut(&key) else { return };
                 let ours = uplink.digest_asked.take();
                 if ours.is_some() && ours != args.first().and_then(Value::as_uint) {
-                    self.ask_peer(key, Token::Reset, Vec::new(), out);
+                    self.ask_peer(key, LinkCall::Reset, Vec::new(), out);
                     if let Some(uplink) = self.uplinks.get_mut(&key) {
                         uplink.forget_mirror();
                     }
                     self.begin_replay(key, out);
                 }
             }
-            Some(Token::Reset | Token::Replayed) | None => {}
+            LinkCall::Reset | LinkCall::Replayed => {}
         }
     }
 
@@ -178,7 +147,7 @@ impl ClusteredRealm {
             self.realm.merge_retained(now, &topic, &options, payload, out);
         }
         if let Some(Value::List(more)) = args.into_iter().nth(1) {
-            self.ask_peer(key, Token::Retained, more, out);
+            self.ask_peer(key, LinkCall::Retained, more, out);
         }
     }
 
@@ -191,7 +160,7 @@ impl ClusteredRealm {
         let before = std::mem::replace(&mut uplink.retained, now);
         // Where it has been fetched and the two still differ, one node refuses what the other retains.
         if ours != theirs && before == now && uplink.retained_fetched.replace(now) != Some(now) {
-            self.ask_peer(key, Token::Retained, Vec::new(), out);
+            self.ask_peer(key, LinkCall::Retained, Vec::new(), out);
         }
     }
 

@@ -55,6 +55,31 @@ pub const REPLAYED: &str = "wamp.link.replayed";
 /// CALL: B forgets all that A has on it, which A is about to say again.
 pub const RESET: &str = "wamp.link.reset";
 
+/// What a link asks of its peer on its own account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkCall {
+    Sessions,
+    Retained,
+    Digest,
+    Reset,
+    Holdings,
+    Replayed,
+}
+
+impl LinkCall {
+    /// The procedure that is called.
+    pub const fn procedure(self) -> &'static str {
+        match self {
+            LinkCall::Sessions => SESSIONS,
+            LinkCall::Retained => RETAINED,
+            LinkCall::Digest => DIGEST,
+            LinkCall::Reset => RESET,
+            LinkCall::Holdings => HOLDINGS,
+            LinkCall::Replayed => REPLAYED,
+        }
+    }
+}
+
 /// What a node says about its callees of one procedure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offer {

@@ -1,7 +1,7 @@
 //! The dialing end of one link: what is mirrored, which requests wait for an answer, and what the peer's messages mean
 //! for this node.
 
-use super::frames::{NAMESPACE, call_options, publish_options};
+use super::frames::{LinkCall, NAMESPACE, call_options, publish_options};
 use super::interest::Answered;
 use super::{Mirror, Pattern, Want};
 use crate::wamp::message::code;
@@ -39,8 +39,17 @@ pub struct Uplink {
 #[derive(Debug)]
 enum Request {
     Mirror(Pattern),
-    /// A CALL of ours, and what it is called by those who wait for it.
-    Call(u64),
+    /// A CALL of ours, and who waits for its answer.
+    Call(CallOwner),
+}
+
+/// Who waits for the answer to a CALL on a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallOwner {
+    /// The link itself.
+    Link(LinkCall),
+    /// A call of the meta API that is put to all peers, by its number.
+    Meta(u64),
 }
 
 /// What a message of the peer asks of this node.
@@ -55,9 +64,9 @@ pub enum Input {
     /// The peer does not agree to what was last said about a pattern.
     Refused { pattern: Pattern, said: Want, error: String, payload: Payload },
     /// The answer to a call of ours; an error is told by its URI.
-    Answer { token: u64, result: Result<Payload, (String, Payload)> },
+    Answer { owner: CallOwner, result: Result<Payload, (String, Payload)> },
     /// A part of it, more of which comes.
-    Part { token: u64, payload: Payload },
+    Part { owner: CallOwner, payload: Payload },
 }
 
 impl Uplink {
@@ -104,10 +113,10 @@ impl Uplink {
         self.taken.contains(pattern)
     }
 
-    /// Calls a procedure of the peer itself. The answer comes with `token`.
-    pub fn call(&mut self, token: u64, procedure: &str, options: Dict, payload: Payload) -> Message {
+    /// Calls a procedure of the peer itself. The answer comes with `owner`.
+    pub fn call(&mut self, owner: CallOwner, procedure: &str, options: Dict, payload: Payload) -> Message {
         let request = counter(&mut self.n_requests)();
-        self.requests.insert(request, Request::Call(token));
+        self.requests.insert(request, Request::Call(owner));
         Message::Call { request, options, procedure: procedure.to_owned(), payload }
     }
 
@@ -155,7 +164,7 @@ impl Uplink {
             }
             Message::Result { request, details, payload } if details.bool("progress") == Some(true) => {
                 let part = match self.requests.get(&request) {
-                    Some(Request::Call(token)) => Some(Input::Part { token: *token, payload }),
+                    Some(Request::Call(owner)) => Some(Input::Part { owner: *owner, payload }),
                     Some(Request::Mirror(_)) | None => None,
                 };
                 (part, None)
@@ -177,7 +186,7 @@ impl Uplink {
 
     fn answer(&mut self, request: Id, result: Result<Payload, (String, Payload)>) -> Option<Input> {
         match self.requests.remove(&request)? {
-            Request::Call(token) => Some(Input::Answer { token, result }),
+            Request::Call(owner) => Some(Input::Answer { owner, result }),
             Request::Mirror(_) => None,
         }
     }

@@ -23,7 +23,7 @@ pub mod interest;
 pub mod link;
 pub mod remote_client;
 
-pub use frames::Offer;
+pub use frames::{LinkCall, Offer};
 pub use interest::{Kind, Mirror, Pattern, Want};
-pub use link::{Input, Uplink};
+pub use link::{CallOwner, Input, Uplink};
 pub use remote_client::RemoteClient;

@@ -117,13 +117,9 @@ impl Authority {
         self.questions.ask(question)
     }
 
-    /// The token of a call to an authorizer about something that is under review; to be closed when it is answered.
+    /// The token of a call to an authorizer about something that is under review.
     pub(super) fn token(&mut self) -> u64 {
-        self.questions.open()
-    }
-
-    pub(super) fn close(&mut self) {
-        self.questions.close();
+        self.questions.token()
     }
 
     /// Whether an authorizer decides about those of this role.
@@ -138,19 +134,9 @@ impl Authority {
         self.questions.doubt();
     }
 
-    /// Whether `token` is that of a call to an authorizer.
-    pub fn owns(token: u64) -> bool {
-        Questions::owns(token)
-    }
-
     /// Whether a message of this session waits for an answer.
     pub fn is_asking(&self, session: SessionKey) -> bool {
         self.questions.is_asking(session)
-    }
-
-    /// Whether answers of authorizers may come.
-    pub fn is_waiting(&self) -> bool {
-        self.questions.is_waiting()
     }
 
     /// Takes the answer to a question and gives what was waiting for it, unless its session has left.

@@ -5,7 +5,7 @@
 //! rules.
 
 use super::authorize::{Demand, Question, Verdict};
-use super::dealer::Caller;
+use super::dealer::{Answer, Caller, send_answer};
 use super::effect::CallError;
 use super::ids::Asked;
 use super::{Action, Context, Desks, Effect, MemberKind, meta};
@@ -58,29 +58,26 @@ impl Desks {
         }
     }
 
-    /// A call of the router itself, with its answer in `Effect::Answer`.
+    /// A call of the router itself: of the program or of the authority.
     pub(super) fn handle_router_call(
         &mut self,
         cx: &mut Context,
-        token: u64,
+        caller: Caller,
         procedure: &str,
         payload: Payload,
         timeout: Duration,
     ) {
         if is_reserved(procedure) {
             let result = meta::answer(self, cx, meta::Asker::Router, procedure, &payload, false);
-            let result = match result {
-                Ok(args) => Ok(Payload::from_values(args, Dict::new())),
-                Err(refusal) => {
-                    let payload = Payload::from_values(vec![refusal.sentence.into()], Dict::new());
-                    Err(CallError { error: refusal.error.to_owned(), payload })
-                }
+            let answer = match result {
+                Ok(args) => Answer::result(args),
+                Err(refusal) => Answer::error(refusal.error, &refusal.sentence),
             };
-            cx.out.push(Effect::Answer { token, result });
+            send_answer(cx, caller, 1, answer);
         } else {
             let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
             let options = Dict::new().with("timeout", timeout_ms);
-            self.dealer.handle_call(cx, Caller::Router(token), 1, options, procedure.to_owned(), payload, false);
+            self.dealer.handle_call(cx, caller, 1, options, procedure.to_owned(), payload, false);
         }
     }
 
@@ -248,7 +245,8 @@ impl Desks {
         }
         let token = self.authority.ask(cx.ledger, question);
         let timeout = cx.config.limits.authorizer_timeout;
-        self.handle_router_call(cx, token, &procedure, Payload::from_values(args, Dict::new()), timeout);
+        let payload = Payload::from_values(args, Dict::new());
+        self.handle_router_call(cx, Caller::Authority(token), &procedure, payload, timeout);
     }
 
     /// Does what was asked. All checks have been passed.

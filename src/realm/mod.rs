@@ -51,13 +51,13 @@ use crate::wamp::{Id, Identity, Message, SessionKey};
 use crate::wire::{Dict, Payload, Value};
 use authorize::Authority;
 use broker::{Broker, Publisher};
-use dealer::{Dealer, Farewell};
+use dealer::{Caller, Dealer, Farewell};
 use holdings::{Holding, Holdings};
 use ids::{Asked, IdKind};
 use ledger::Ledger;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 use testament::{Scope, SessionTestaments, Testament, TestamentChange, Testaments};
 
@@ -67,6 +67,8 @@ pub struct Realm {
     config: RealmConfig,
     members: Members,
     rng: ChaCha8Rng,
+    /// What authorizers have answered to messages that are to go on; empty between two calls.
+    answers: VecDeque<(u64, Result<Payload, CallError>)>,
     /// What has happened and is not published yet; empty between two calls.
     meta: Vec<MetaEvent>,
     holdings: Holdings,
@@ -103,6 +105,8 @@ pub struct Context<'a> {
     pub rng: &'a mut ChaCha8Rng,
     /// What has to be done, in order.
     pub out: &'a mut Vec<Effect>,
+    /// What authorizers have answered, by the token of `Caller::Authority`.
+    pub answers: &'a mut VecDeque<(u64, Result<Payload, CallError>)>,
     /// What happened, to be published as meta events once the message is done.
     pub meta: &'a mut Vec<MetaEvent>,
     pub holdings: &'a mut Holdings,
@@ -117,6 +121,7 @@ impl Realm {
             config: config.clone(),
             members: Members::default(),
             rng: ChaCha8Rng::from_seed(seed),
+            answers: VecDeque::new(),
             meta: Vec::new(),
             holdings: Holdings::default(),
             ledger: Ledger::default(),
@@ -142,7 +147,7 @@ impl Realm {
         }
         self.ledger.recount(Kind::Sessions, Some(key), 0, identity.bytes());
         self.members.insert(key, kind, identity);
-        self.settle(now, out, out.len());
+        self.settle(now, out);
     }
 
     /// A session has ended, for whatever reason: what it held is given up, what it left behind is published.
@@ -150,7 +155,6 @@ impl Realm {
         let Some(member) = self.members.member(key) else { return };
         let (kind, ending, identity) = (member.kind, member.ending, member.identity.clone());
         let identity_bytes = member.identity.bytes();
-        let first = out.len();
         let (mut cx, desks) = self.enter(now, out);
         desks.authority.handle_leave(cx.ledger, key);
         desks.reviews.forget(key);
@@ -170,15 +174,14 @@ impl Realm {
             let args = vec![identity.session.into(), identity.authid.into(), identity.authrole.into()];
             self.meta.push(MetaEvent { topic: "wamp.session.on_leave", args });
         }
-        self.settle(now, out, first);
+        self.settle(now, out);
     }
 
     /// A message of a session that has joined. While the session is suspended (`Effect::Suspend`) there must be none.
     pub fn handle_message(&mut self, now: Now, key: SessionKey, message: Message, out: &mut Vec<Effect>) {
-        let first = out.len();
         let (mut cx, desks) = self.enter(now, out);
         desks.handle_message(&mut cx, key, message);
-        self.settle(now, out, first);
+        self.settle(now, out);
     }
 
     /// See `Dealer::refuse_answer`.
@@ -191,10 +194,9 @@ impl Realm {
         sentence: &str,
         out: &mut Vec<Effect>,
     ) {
-        let first = out.len();
         let (mut cx, desks) = self.enter(now, out);
         desks.dealer.refuse_answer(&mut cx, caller, request, error, sentence);
-        self.settle(now, out, first);
+        self.settle(now, out);
     }
 
     /// See `Dealer::refuse_invocation`.
@@ -207,10 +209,9 @@ impl Realm {
         sentence: &str,
         out: &mut Vec<Effect>,
     ) {
-        let first = out.len();
         let (mut cx, desks) = self.enter(now, out);
         desks.dealer.refuse_invocation(&mut cx, callee, id, error, sentence);
-        self.settle(now, out, first);
+        self.settle(now, out);
     }
 
     /// Carries out a message of `Effect::Settle`, unless its session has left or was told to go. `asked` says when
@@ -219,10 +220,9 @@ impl Realm {
         if self.members.member(key).is_none_or(|member| member.ending.is_some()) {
             return;
         }
-        let first = out.len();
         let (mut cx, desks) = self.enter(now, out);
         desks.settle(&mut cx, key, message, asked);
-        self.settle(now, out, first);
+        self.settle(now, out);
     }
 
     /// What this node has to say to a call of the meta API that `Effect::Gather` tells of.
@@ -234,10 +234,9 @@ impl Realm {
         payload: &Payload,
         out: &mut Vec<Effect>,
     ) -> meta::Answer {
-        let first = out.len();
         let (mut cx, desks) = self.enter(now, out);
         let answer = meta::answer(desks, &mut cx, meta::Asker::Session(caller, None), procedure, payload, false);
-        self.settle(now, out, first);
+        self.settle(now, out);
         answer
     }
 
@@ -249,21 +248,19 @@ impl Realm {
     /// Publishes, to our own clients, what a session of another node has left behind that is gone together with its
     /// node.
     pub fn publish_testament(&mut self, now: Now, session: &Publisher, testament: Testament, out: &mut Vec<Effect>) {
-        let first = out.len();
         let (mut cx, desks) = self.enter(now, out);
         let scope = testament.scope;
         SessionTestaments(vec![testament]).publish(scope, &mut cx, &mut desks.broker, session, Origin::Node);
-        self.settle(now, out, first);
+        self.settle(now, out);
     }
 
     /// A session of another node is gone together with its node: our own clients are told that it has left. What it
     /// held has been told to `handle_elsewhere`, what it left behind to `publish_testament`.
     pub fn bury(&mut self, now: Now, session: Publisher, out: &mut Vec<Effect>) {
-        let first = out.len();
         let (mut cx, desks) = self.enter(now, out);
         let args = vec![session.session.into(), session.authid.into(), session.authrole.into()];
         desks.broker.publish_meta(&mut cx, MetaEvent { topic: "wamp.session.on_leave", args }, Origin::Node);
-        self.settle(now, out, first);
+        self.settle(now, out);
     }
 
     /// A session of another node that our clients do not know of, or take for gone, is there: it is what `summary`
@@ -277,7 +274,6 @@ impl Realm {
     /// A client of another node has begun or ceased to hold something, of which our own clients are told unless the
     /// session went silently.
     pub fn handle_elsewhere(&mut self, now: Now, holding: &Holding, is_silent: bool, out: &mut Vec<Effect>) {
-        let first = out.len();
         let is_only = !self.is_held(holding.kind, holding.id);
         if holding.details.is_none() {
             self.holdings.count(holding);
@@ -288,7 +284,7 @@ impl Realm {
         if holding.details.is_some() {
             self.holdings.count(holding);
         }
-        self.settle(now, out, first);
+        self.settle(now, out);
     }
 
     /// How many clients of other nodes hold a subscription or registration, as far as is known here.
@@ -321,19 +317,17 @@ impl Realm {
 
     /// Forgets all that a link has here, but not the link.
     pub fn reset_link(&mut self, now: Now, key: SessionKey, out: &mut Vec<Effect>) {
-        let first = out.len();
         let (mut cx, desks) = self.enter(now, out);
         desks.broker.handle_leave(&mut cx, key);
         desks.dealer.remove_callees_of(&mut cx, key);
-        self.settle(now, out, first);
+        self.settle(now, out);
     }
 
     /// Takes a registration away from all of its clients, because it is another node's.
     pub fn revoke_registration(&mut self, now: Now, registration: Id, reason: &str, out: &mut Vec<Effect>) {
-        let first = out.len();
         let (mut cx, desks) = self.enter(now, out);
         desks.dealer.revoke_all(&mut cx, registration, reason);
-        self.settle(now, out, first);
+        self.settle(now, out);
     }
 
     /// What has changed since this was last asked: the patterns that clients listen to or answer, and what they hold.
@@ -348,10 +342,9 @@ impl Realm {
 
     /// Does what is due at this time.
     pub fn handle_timeout(&mut self, now: Now, out: &mut Vec<Effect>) {
-        let first = out.len();
         let (mut cx, desks) = self.enter(now, out);
         desks.dealer.handle_timeout(&mut cx);
-        self.settle(now, out, first);
+        self.settle(now, out);
     }
 
     /// The uptime at which `handle_timeout` has something to do.
@@ -360,7 +353,7 @@ impl Realm {
     }
 
     /// A call that the router itself makes, without any check. It is answered by exactly one `Effect::Answer` with
-    /// `token`, which is below 2^63, after `timeout` at the latest.
+    /// `token`, after `timeout` at the latest.
     pub fn call(
         &mut self,
         now: Now,
@@ -370,11 +363,9 @@ impl Realm {
         timeout: Duration,
         out: &mut Vec<Effect>,
     ) {
-        debug_assert!(!Authority::owns(token), "tokens from 2^63 on are the realm's own");
-        let first = out.len();
         let (mut cx, desks) = self.enter(now, out);
-        desks.handle_router_call(&mut cx, token, procedure, payload, timeout);
-        self.settle(now, out, first);
+        desks.handle_router_call(&mut cx, Caller::Program(token), procedure, payload, timeout);
+        self.settle(now, out);
     }
 
     /// See `Dealer::set_leaving`.
@@ -384,17 +375,15 @@ impl Realm {
 
     /// See `Dealer::depart`.
     pub fn depart(&mut self, now: Now, key: SessionKey, farewell: Farewell, out: &mut Vec<Effect>) {
-        let first = out.len();
         let (mut cx, desks) = self.enter(now, out);
         desks.dealer.depart(&mut cx, key, farewell);
-        self.settle(now, out, first);
+        self.settle(now, out);
     }
 
     /// Publishes an event of the router itself to all who listen.
     pub fn publish(&mut self, now: Now, topic: &'static str, args: Vec<Value>, out: &mut Vec<Effect>) {
-        let first = out.len();
         self.meta.push(MetaEvent { topic, args });
-        self.settle(now, out, first);
+        self.settle(now, out);
     }
 
     /// Lets the oldest events of all histories go, so many bytes of them.
@@ -466,25 +455,16 @@ impl Realm {
     }
 
     fn enter<'a>(&'a mut self, now: Now, out: &'a mut Vec<Effect>) -> (Context<'a>, &'a mut Desks) {
-        let Realm { config, members, rng, meta, holdings, ledger, desks } = self;
-        (Context { now, config, members, rng, out, meta, holdings, ledger }, desks)
+        let Realm { config, members, rng, answers, meta, holdings, ledger, desks } = self;
+        (Context { now, config, members, rng, out, answers, meta, holdings, ledger }, desks)
     }
 
-    /// Completes what the effects from `first` on have begun: messages that waited for an authorizer go on, sessions
-    /// whose last call has ended are let go, and what has happened is published.
-    fn settle(&mut self, now: Now, out: &mut Vec<Effect>, first: usize) {
-        while self.desks.authority.is_waiting() {
-            let own = |effect: &mut Effect| matches!(effect, Effect::Answer { token, .. } if Authority::owns(*token));
-            let answers: Vec<Effect> = out.extract_if(first.., own).collect();
-            if answers.is_empty() {
-                break;
-            }
+    /// Completes what has begun: messages that waited for an authorizer go on, sessions whose last call has ended are
+    /// let go, and what has happened is published.
+    fn settle(&mut self, now: Now, out: &mut Vec<Effect>) {
+        while let Some((token, result)) = self.answers.pop_front() {
             let (mut cx, desks) = self.enter(now, out);
-            for answer in answers {
-                if let Effect::Answer { token, result } = answer {
-                    desks.handle_authorizer_answer(&mut cx, token, result);
-                }
-            }
+            desks.handle_authorizer_answer(&mut cx, token, result);
         }
         let (mut cx, desks) = self.enter(now, out);
         desks.dealer.let_go(&mut cx);

@@ -3,6 +3,7 @@
 //! is what they do not answer about: who forgets answers wants rights to end.
 
 use super::authorize::{Demand, Verdict};
+use super::dealer::Caller;
 use super::effect::CallError;
 use super::{Action, Context, Desks, Effect, Member, MemberKind, Realm, meta};
 use crate::time::Now;
@@ -72,10 +73,9 @@ impl Realm {
     /// Forgets answers of authorizers, and asks them again about what rests on these. Gives how many subscriptions and
     /// registrations of clients that is.
     pub fn forget_answers(&mut self, now: Now, which: &Forgetting, out: &mut Vec<Effect>) -> usize {
-        let first = out.len();
         let (mut cx, desks) = self.enter(now, out);
         let n = desks.forget_answers(&mut cx, which);
-        self.settle(now, out, first);
+        self.settle(now, out);
         n
     }
 }
@@ -173,7 +173,8 @@ impl Desks {
         let token = self.authority.token();
         self.reviews.asked.insert(token, (review, demand));
         let timeout = cx.config.limits.authorizer_timeout;
-        self.handle_router_call(cx, token, procedure, Payload::from_values(args, Dict::new()), timeout);
+        let payload = Payload::from_values(args, Dict::new());
+        self.handle_router_call(cx, Caller::Authority(token), procedure, payload, timeout);
     }
 
     /// Takes the answer about what is under review. Gives it back where it is about something else.
@@ -184,7 +185,6 @@ impl Desks {
         result: Result<Payload, CallError>,
     ) -> Option<Result<Payload, CallError>> {
         let Some((review, demand)) = self.reviews.asked.remove(&token) else { return Some(result) };
-        self.authority.close();
         let member = cx.members.member(review.session);
         // What waits again was asked about before answers were forgotten once more.
         if let Some(member) = member.filter(|_| !self.reviews.waiting.contains(&review)) {

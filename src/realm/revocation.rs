@@ -10,10 +10,9 @@ impl Realm {
     /// Takes the subscriptions and registrations away that their clients might not make any more under the rules as
     /// they are now. What an authorizer has permitted stays: it can only be asked about what is new.
     pub fn revoke_unpermitted(&mut self, now: Now, out: &mut Vec<Effect>) {
-        let first = out.len();
         let (mut cx, desks) = self.enter(now, out);
         desks.revoke_unpermitted(&mut cx);
-        self.settle(now, out, first);
+        self.settle(now, out);
     }
 }
 

@@ -43,9 +43,7 @@ pub(super) struct Questions {
     by_session: BTreeSet<(SessionKey, u64)>,
     /// Those of which the answer is not to be believed: it may have been given before answers were forgotten.
     doubtful: BTreeSet<u64>,
-    /// Calls that have not been answered, those included whose question is no longer of interest.
-    calls_open: usize,
-    number_next: u64,
+    n_tokens: u64,
 }
 
 /// What an authorizer has answered.
@@ -58,23 +56,16 @@ pub(super) struct Answer {
 
 impl Questions {
     pub(super) fn ask(&mut self, question: Question) -> u64 {
-        let token = self.open();
+        let token = self.token();
         self.by_session.insert((question.session, token));
         self.by_token.insert(token, question);
         token
     }
 
-    /// A call about which nothing more is kept here. Gives its token.
-    pub(super) fn open(&mut self) -> u64 {
-        let token = self.number_next | OWN_TOKEN;
-        self.number_next += 1;
-        self.calls_open += 1;
-        token
-    }
-
-    /// Such a call is answered.
-    pub(super) fn close(&mut self) {
-        self.calls_open = self.calls_open.saturating_sub(1);
+    /// The token of a call about which nothing more is kept here.
+    pub(super) fn token(&mut self) -> u64 {
+        self.n_tokens += 1;
+        self.n_tokens
     }
 
     /// Whatever is answered to what has been asked so far is not to be believed.
@@ -82,21 +73,12 @@ impl Questions {
         self.doubtful = self.by_token.keys().copied().collect();
     }
 
-    pub(super) fn owns(token: u64) -> bool {
-        token & OWN_TOKEN != 0
-    }
-
     pub(super) fn is_asking(&self, session: SessionKey) -> bool {
         self.tokens_of(session).next().is_some()
     }
 
-    pub(super) fn is_waiting(&self) -> bool {
-        self.calls_open > 0
-    }
-
     /// Takes the question that is answered, and whether the answer is in doubt.
     pub(super) fn take(&mut self, token: u64) -> Option<(Question, bool)> {
-        self.close();
         let is_doubtful = self.doubtful.remove(&token);
         let question = self.by_token.remove(&token)?;
         self.by_session.remove(&(question.session, token));
@@ -142,6 +124,3 @@ impl Answer {
         }
     }
 }
-
-/// Marks the tokens of our own calls among those of `Realm::call`.
-const OWN_TOKEN: u64 = 1 << 63;

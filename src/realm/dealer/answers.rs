@@ -11,10 +11,10 @@ use crate::realm::{Context, Effect, MemberKind};
 use crate::wamp::message::code;
 use crate::wamp::options::is_passthru;
 use crate::wamp::{Id, Message, SessionKey, error};
-use crate::wire::{Dict, Payload};
+use crate::wire::{Dict, Payload, Value};
 
 /// What a caller is told in the end.
-pub(super) enum Answer {
+pub(in crate::realm) enum Answer {
     Result { details: Dict, payload: Payload },
     Error { details: Dict, error: String, payload: Payload },
 }
@@ -147,7 +147,7 @@ impl Dealer {
             Some(Caller::Session(caller)) => {
                 cx.members.member(caller).is_some_and(|member| member.identity.features.caller_passthru)
             }
-            Some(Caller::Router(_)) | None => false,
+            Some(Caller::Program(_) | Caller::Authority(_)) | None => false,
         }
     }
 
@@ -226,26 +226,39 @@ impl Dealer {
 }
 
 impl Answer {
-    pub(super) fn error(error: &str, sentence: &str) -> Answer {
+    pub(in crate::realm) fn result(args: Vec<Value>) -> Answer {
+        Answer::Result { details: Dict::new(), payload: Payload::from_values(args, Dict::new()) }
+    }
+
+    pub(in crate::realm) fn error(error: &str, sentence: &str) -> Answer {
         let payload = Payload::from_values(vec![sentence.into()], Dict::new());
         Answer::Error { details: Dict::new(), error: error.to_owned(), payload }
+    }
+
+    fn into_message(self, request: Id) -> Message {
+        match self {
+            Answer::Result { details, payload } => Message::Result { request, details, payload },
+            Answer::Error { details, error, payload } => {
+                Message::Error { request_type: code::CALL, request, details, error, payload }
+            }
+        }
+    }
+
+    fn into_result(self) -> Result<Payload, CallError> {
+        match self {
+            Answer::Result { payload, .. } => Ok(payload),
+            Answer::Error { error, payload, .. } => Err(CallError { error, payload }),
+        }
     }
 }
 
 /// Gives a caller the final answer. To be called by `finish`, and for calls that never were in the tables.
-pub(super) fn send_answer(cx: &mut Context, caller: Caller, request: Id, answer: Answer) {
-    cx.out.push(match (caller, answer) {
-        (Caller::Session(to), Answer::Result { details, payload }) => {
-            Effect::Send { to, message: Message::Result { request, details, payload } }
-        }
-        (Caller::Session(to), Answer::Error { details, error, payload }) => {
-            Effect::Send { to, message: Message::Error { request_type: code::CALL, request, details, error, payload } }
-        }
-        (Caller::Router(token), Answer::Result { payload, .. }) => Effect::Answer { token, result: Ok(payload) },
-        (Caller::Router(token), Answer::Error { error, payload, .. }) => {
-            Effect::Answer { token, result: Err(CallError { error, payload }) }
-        }
-    });
+pub(in crate::realm) fn send_answer(cx: &mut Context, caller: Caller, request: Id, answer: Answer) {
+    match caller {
+        Caller::Session(to) => cx.out.push(Effect::Send { to, message: answer.into_message(request) }),
+        Caller::Program(token) => cx.out.push(Effect::Answer { token, result: answer.into_result() }),
+        Caller::Authority(token) => cx.answers.push_back((token, answer.into_result())),
+    }
 }
 
 fn interrupt(cx: &mut Context, invocation: &mut Invocation, mode: &str, reason: &str) {

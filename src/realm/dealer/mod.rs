@@ -18,6 +18,7 @@ mod undelivered;
 #[cfg(test)]
 mod tests;
 
+pub(super) use answers::{Answer, send_answer};
 pub use departures::Farewell;
 pub use registrations::{Invoke, LocalCallees, Registration};
 
@@ -59,8 +60,10 @@ pub struct Dealer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Caller {
     Session(SessionKey),
-    /// The router itself; the final answer is `Effect::Answer` with this token.
-    Router(u64),
+    /// The program that runs the router; the final answer is `Effect::Answer` with this token.
+    Program(u64),
+    /// The realm itself, which asks a dynamic authorizer; the final answer goes to `Context::answers` with this token.
+    Authority(u64),
 }
 
 impl Dealer {

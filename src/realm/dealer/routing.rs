@@ -419,7 +419,7 @@ pub(super) fn end(cx: &Context) -> Option<Duration> {
 /// Where a call comes from: links carry calls of other nodes.
 fn origin(cx: &Context, caller: Caller) -> Origin {
     let kind = match caller {
-        Caller::Router(_) => MemberKind::Client,
+        Caller::Program(_) | Caller::Authority(_) => MemberKind::Client,
         Caller::Session(key) => cx.members.member(key).map_or(MemberKind::Client, |member| member.kind),
     };
     match kind {

@@ -21,6 +21,7 @@ use crate::wamp::{Id, Identity, Message, SessionKey, codec};
 use crate::wire::{Dict, Payload, Serializer, Value};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// A client asks now.
@@ -95,6 +96,7 @@ impl World {
             members: &mut self.members,
             rng: &mut self.rng,
             out: &mut out,
+            answers: &mut VecDeque::new(),
             meta: &mut self.meta,
             holdings: &mut self.holdings,
             ledger: &mut self.ledger,
@@ -148,7 +150,7 @@ impl World {
     fn call_by_router(&mut self, token: u64, procedure: &str, options: Dict) -> Vec<String> {
         let effects = self.step(|dealer, cx| {
             let payload = Payload::from_values(vec![Value::from("a")], Dict::new());
-            dealer.handle_call(cx, Caller::Router(token), 0, options, procedure.to_owned(), payload, false);
+            dealer.handle_call(cx, Caller::Program(token), 0, options, procedure.to_owned(), payload, false);
         });
         self.tell(effects)
     }
