@@ -3,11 +3,14 @@
 //!
 //! What one session asks fills no link: from a number of questions on, the next messages of the session wait.
 
+use super::merge::{merge, most_telling};
 use super::{ClusteredRealm, parts};
 use crate::kept::Kind;
 use crate::mesh::CallOwner;
+use crate::realm::Effect;
+use crate::realm::effect::SharedCall;
 use crate::realm::ledger::Ledger;
-use crate::realm::{Effect, timestamp};
+use crate::realm::meta::Merge;
 use crate::time::Now;
 use crate::wamp::message::code;
 use crate::wamp::{Id, Message, SessionKey, error};
@@ -48,79 +51,13 @@ struct Gather {
 }
 
 /// The arguments of a RESULT, or the error and its arguments.
-type Answer = Result<Vec<Value>, (String, Payload)>;
-
-/// How the answers of nodes make one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Merge {
-    /// Numbers are added.
-    Sum,
-    /// Lists are joined.
-    List,
-    /// Lists by match policy are joined.
-    Policies,
-    /// Lists are joined; none is null.
-    ListOrNull,
-    /// The first that is not null.
-    NotNull,
-    /// The one that could do it.
-    Any,
-    /// The one that has it for the longest time.
-    Oldest,
-    /// Events are sorted by time, each once.
-    Events,
-}
-
-impl Merge {
-    /// Whether what every node says is part of the answer.
-    const fn joins(self) -> bool {
-        match self {
-            Merge::Sum | Merge::List | Merge::Policies | Merge::ListOrNull | Merge::Events => true,
-            Merge::NotNull | Merge::Any | Merge::Oldest => false,
-        }
-    }
-
-    /// Whether what this node knows itself goes before what it is told.
-    const fn prefers_own(self) -> bool {
-        matches!(self, Merge::Oldest | Merge::Events)
-    }
-}
-
-/// Every procedure that is more than the business of one node.
-const PROCEDURES: &[(&str, Merge)] = &[
-    ("wamp.session.count", Merge::Sum),
-    ("wamp.session.list", Merge::List),
-    ("wamp.session.get", Merge::Any),
-    ("wamp.session.kill", Merge::Any),
-    ("wamp.session.kill_by_authid", Merge::List),
-    ("wamp.session.kill_by_authrole", Merge::Sum),
-    ("wamp.session.kill_all", Merge::Sum),
-    ("wamp.authorization.forget", Merge::Sum),
-    ("wamp.registration.list", Merge::Policies),
-    ("wamp.registration.lookup", Merge::NotNull),
-    ("wamp.registration.match", Merge::NotNull),
-    ("wamp.registration.get", Merge::Oldest),
-    ("wamp.registration.list_callees", Merge::List),
-    ("wamp.registration.count_callees", Merge::Sum),
-    ("wamp.registration.remove_callee", Merge::Any),
-    ("wamp.subscription.list", Merge::Policies),
-    ("wamp.subscription.lookup", Merge::NotNull),
-    ("wamp.subscription.match", Merge::ListOrNull),
-    ("wamp.subscription.get", Merge::Oldest),
-    ("wamp.subscription.list_subscribers", Merge::List),
-    ("wamp.subscription.count_subscribers", Merge::Sum),
-    ("wamp.subscription.remove_subscriber", Merge::Any),
-    ("wamp.subscription.get_events", Merge::Events),
-];
+pub(super) type Answer = Result<Vec<Value>, (String, Payload)>;
 
 /// How long peers may take. What needs longer is not answered by a healthy node.
 const GATHER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What all nodes together may answer to one call. A list of the sessions of a large cluster has a few MiB.
 const ANSWERS_BYTES_MAX: usize = 64 << 20;
-/// How far apart nodes may have kept the same event: their clocks differ, and links are slow or were down.
-const HISTORY_SKEW_MAX: Duration = Duration::from_secs(10);
-
 /// How many calls a session may have open before its next messages wait.
 const GATHERS_PER_SESSION_MAX: usize = 16;
 
@@ -157,25 +94,16 @@ impl Gathering {
 
 impl ClusteredRealm {
     /// Answers a call of the meta API that a client may make.
-    pub(super) fn begin_gather(
-        &mut self,
-        now: Now,
-        session: SessionKey,
-        request: Id,
-        procedure: &str,
-        payload: Payload,
-        out: &mut Vec<Effect>,
-    ) {
+    pub(super) fn begin_gather(&mut self, now: Now, call: SharedCall, out: &mut Vec<Effect>) {
+        let SharedCall { session, request, procedure, payload, how } = call;
         let caller = self.members().member(session).map(|member| member.identity.clone());
-        let own = self.realm.answer_meta(now, session, procedure, &payload, out);
+        let own = self.realm.answer_meta(now, session, &procedure, &payload, out);
         let own = own.map_err(|refusal| {
             (refusal.error.to_owned(), Payload::from_values(vec![refusal.sentence.into()], Dict::new()))
         });
-        let how = PROCEDURES.iter().find(|(name, _)| *name == procedure).map(|(_, how)| *how);
-        let is_done = how == Some(Merge::Any) && own.is_ok();
-        let Some(how) = how.filter(|_| !is_done) else {
+        if how == Merge::Any && own.is_ok() {
             return answer(session, request, own, out);
-        };
+        }
         let hop = caller.map(|caller| {
             Dict::new()
                 .with("session", caller.session)
@@ -188,14 +116,14 @@ impl ClusteredRealm {
         self.gathering.n_begun += 1;
         let mut waiting = BTreeSet::new();
         for (to, uplink) in &mut self.uplinks {
-            let message = uplink.call(CallOwner::Meta(token), procedure, options.clone(), payload.clone());
+            let message = uplink.call(CallOwner::Meta(token), &procedure, options.clone(), payload.clone());
             out.push(Effect::Send { to: *to, message });
             waiting.insert(*to);
         }
         let deadline = now.uptime + GATHER_TIMEOUT;
         let (node, parts) = (self.node.clone(), BTreeMap::new());
         let answers = BTreeMap::from([(node.clone(), own)]);
-        let owner = session_in_question(procedure, &payload).and_then(|id| self.afterlife.owner(id));
+        let owner = session_in_question(&procedure, &payload).and_then(|id| self.afterlife.owner(id));
         let owner = owner.map(str::to_owned);
         let bytes = GATHER_BYTES + payload.heap_bytes() + answers.values().map(answer_bytes).sum::<usize>();
         let (told_bytes, charged) = (0, 0);
@@ -366,103 +294,6 @@ fn is_missing(answer: &Answer) -> bool {
     matches!(answer, Err((error, _)) if error == error::PAYLOAD_SIZE_EXCEEDED || error == error::NETWORK_FAILURE)
 }
 
-/// The answers of nodes, in the order of their names, as one. `own` is the answer of this node, where it is preferred.
-fn merge(how: Merge, own: &[Value], answers: Vec<Vec<Value>>, payload: &Payload) -> Vec<Value> {
-    let firsts = || answers.iter().filter_map(|answer| answer.first());
-    match how {
-        Merge::Sum => vec![firsts().filter_map(Value::as_uint).fold(0, u64::saturating_add).into()],
-        Merge::List => vec![joined(firsts()).into()],
-        Merge::ListOrNull => match joined(firsts()) {
-            list if list.is_empty() => vec![Value::Null],
-            list => vec![list.into()],
-        },
-        Merge::Policies => {
-            let mut policies = Dict::new();
-            for (policy, _) in firsts().filter_map(Value::as_dict).flat_map(Dict::iter) {
-                let lists = firsts().filter_map(|answer| answer.as_dict()?.get(policy));
-                policies.set(policy, joined(lists));
-            }
-            vec![policies.into()]
-        }
-        Merge::NotNull => vec![firsts().find(|first| **first != Value::Null).cloned().unwrap_or(Value::Null)],
-        Merge::Any => answers.into_iter().next().unwrap_or_default(),
-        Merge::Oldest => {
-            // RFC 3339 in UTC and with equal precision: the order of the texts is that of the times.
-            let created = |answer: &Vec<Value>| {
-                let created = answer.first().and_then(Value::as_dict).and_then(|details| details.str("created"));
-                created.unwrap_or_default().to_owned()
-            };
-            let what = |answer: &[Value]| {
-                let details = answer.first().and_then(Value::as_dict);
-                details.map(|details| ["id", "uri", "match"].map(|key| details.get(key).cloned()))
-            };
-            // An answer about another object than the one that is known here is none.
-            let is_it = |answer: &Vec<Value>| own.is_empty() || what(answer) == what(own);
-            answers.into_iter().filter(is_it).min_by_key(created).unwrap_or_default()
-        }
-        Merge::Events => events(own, answers, payload),
-    }
-}
-
-/// The ids of several lists, each once, in order.
-fn joined<'a>(lists: impl Iterator<Item = &'a Value>) -> Vec<Value> {
-    let ids: BTreeSet<u64> = lists.filter_map(Value::as_list).flatten().filter_map(Value::as_uint).collect();
-    ids.into_iter().map(Value::from).collect()
-}
-
-/// The events that any node has kept, by the time of the first that has, as the arguments of the call want them. Of
-/// those of one millisecond the order is that of the first node that has both, whichever node is asked. The content of
-/// an event is taken from this node where this node has kept it.
-fn events(own: &[Value], answers: Vec<Vec<Value>>, payload: &Payload) -> Vec<Value> {
-    let arguments = payload.kwargs().unwrap_or_default();
-    let is_reversed = arguments.bool("reverse") == Some(true);
-    let mut places: BTreeMap<u64, usize> = BTreeMap::new();
-    let mut events: Vec<(String, Dict)> = Vec::new();
-    for mut answer in answers {
-        if is_reversed {
-            answer.reverse();
-        }
-        for event in answer {
-            let Value::Dict(event) = event else { continue };
-            let Some(publication) = event.uint("publication") else { continue };
-            let time = event.str("timestamp").unwrap_or_default().to_owned();
-            match places.get(&publication).and_then(|place| events.get_mut(*place)) {
-                Some(known) if time < known.0 && is_near(&time, &known.0) => known.0 = time,
-                Some(_) => {}
-                None => {
-                    places.insert(publication, events.len());
-                    events.push((time, event));
-                }
-            }
-        }
-    }
-    for event in own.iter().filter_map(Value::as_dict) {
-        let place = event.uint("publication").and_then(|publication| places.get(&publication));
-        if let Some((time, told)) = place.and_then(|place| events.get_mut(*place)) {
-            let kept = event.str("timestamp").unwrap_or_default();
-            if !is_near(time, kept) {
-                *time = kept.to_owned();
-            }
-            *told = event.clone();
-        }
-    }
-    for (time, event) in &mut events {
-        event.set("timestamp", time.as_str());
-    }
-    events.sort_by(|(a, _), (b, _)| a.cmp(b));
-    if is_reversed {
-        events.reverse();
-    }
-    let limit = arguments.uint("limit").map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    events.into_iter().take(limit).map(|(_, event)| event.into()).collect()
-}
-
-/// Whether the times at which two nodes have kept one event are as near as clocks and links may have them.
-fn is_near(one: &str, other: &str) -> bool {
-    let times = timestamp::from_text(one).zip(timestamp::from_text(other));
-    times.is_some_and(|(one, other)| one.abs_diff(other) <= HISTORY_SKEW_MAX)
-}
-
 /// The session that a call is about.
 fn session_in_question(procedure: &str, payload: &Payload) -> Option<Id> {
     let place = match procedure {
@@ -471,19 +302,6 @@ fn session_in_question(procedure: &str, payload: &Payload) -> Option<Id> {
         _ => return None,
     };
     payload.args().ok()?.get(place)?.as_uint()
-}
-
-/// Of several refusals the one that knew more than that there is no such thing.
-fn most_telling(refusals: Vec<Answer>) -> (String, Payload) {
-    let refusals = refusals.into_iter().filter_map(Result::err);
-    let ignorance = |error: &str| match error {
-        error::NO_SUCH_REGISTRATION | error::NO_SUCH_SUBSCRIPTION => 2,
-        // The client's own node has permitted it; a peer that does not may have nothing to tell either.
-        error::NOT_AUTHORIZED => 1,
-        _ => 0,
-    };
-    let nothing = || (error::NETWORK_FAILURE.to_owned(), Payload::empty());
-    refusals.min_by_key(|(error, _)| ignorance(error)).unwrap_or_else(nothing)
 }
 
 fn answer(to: SessionKey, request: Id, answer: Answer, out: &mut Vec<Effect>) {
@@ -521,13 +339,6 @@ mod tests {
         gather.finish(&mut out);
         let Some(Effect::Send { message, .. }) = out.pop() else { panic!("a caller is answered") };
         message
-    }
-
-    #[test]
-    fn what_no_node_can_have_counted_is_added_all_the_same() {
-        let count = |n: u64| Ok(vec![n.into()]);
-        let counts = [count(u64::MAX), count(2)].into_iter().flat_map(|answer: Answer| answer);
-        assert_eq!(merge(Merge::Sum, &[], counts.collect(), &Payload::empty()), [u64::MAX.into()]);
     }
 
     #[test]

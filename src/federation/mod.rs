@@ -20,6 +20,7 @@ mod afterlife;
 mod burial;
 mod gather;
 mod holdings;
+mod merge;
 mod notices;
 mod page;
 mod parts;
@@ -376,7 +377,7 @@ impl ClusteredRealm {
         loop {
             let uplinks = &self.uplinks;
             let own = |effect: &mut Effect| match effect {
-                Effect::Settle { .. } | Effect::Gather { .. } => true,
+                Effect::Settle { .. } | Effect::Gather(_) => true,
                 Effect::Send { to, message } if uplinks.contains_key(to) => {
                     !is_of_link(message) && !frames::translate(message)
                 }
@@ -390,9 +391,7 @@ impl ClusteredRealm {
             for effect in asked {
                 match effect {
                     Effect::Settle { session, message } => self.begin_settling(now, session, message, out),
-                    Effect::Gather { session, request, procedure, payload } => {
-                        self.begin_gather(now, session, request, &procedure, payload, out);
-                    }
+                    Effect::Gather(call) => self.begin_gather(now, call, out),
                     _ => {}
                 }
             }

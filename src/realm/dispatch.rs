@@ -6,9 +6,10 @@
 
 use super::authorize::{Demand, Question, Verdict};
 use super::dealer::{Answer, Caller, send_answer};
-use super::effect::CallError;
+use super::effect::{CallError, SharedCall};
 use super::ids::Asked;
-use super::{Action, Context, Desks, Effect, MemberKind, meta};
+use super::meta::{self, Reply};
+use super::{Action, Context, Desks, Effect, MemberKind};
 use crate::wamp::message::code;
 use crate::wamp::uri::{Match, is_reserved, n_components};
 use crate::wamp::{Identity, Message, SessionKey, error, options};
@@ -68,7 +69,7 @@ impl Desks {
         timeout: Duration,
     ) {
         if is_reserved(procedure) {
-            let result = meta::answer(self, cx, meta::Asker::Router, procedure, &payload, false);
+            let result = meta::answer(self, cx, meta::Asker::default(), procedure, &payload);
             let answer = match result {
                 Ok(args) => Answer::result(args),
                 Err(refusal) => Answer::error(refusal.error, &refusal.sentence),
@@ -265,24 +266,21 @@ impl Desks {
             Message::Subscribe { .. } | Message::Register { .. } => {
                 self.settle(cx, key, message, Asked { wall: cx.now.wall, generation: None });
             }
-            Message::Call { request, procedure, payload, .. }
-                if is_reserved(&procedure) && !meta::is_own_business(&procedure) && must_settle(cx, key) =>
-            {
-                cx.out.push(Effect::Gather { session: key, request, procedure, payload });
-            }
             Message::Call { request, options, procedure, payload } if is_reserved(&procedure) => {
-                let caller = meta::Asker::Session(key, on_behalf_of(cx, key, &options));
-                let message = match meta::answer(self, cx, caller, &procedure, &payload, disclosed) {
-                    Ok(args) => {
-                        let payload = Payload::from_values(args, Dict::new());
-                        Message::Result { request, details: Dict::new(), payload }
-                    }
-                    Err(meta::Refusal { error, sentence }) => {
+                let asker =
+                    meta::Asker { session: Some(key), on_behalf_of: on_behalf_of(cx, key, &options), disclosed };
+                let is_shared = must_settle(cx, key);
+                match meta::reply(self, cx, asker, &procedure, &payload, is_shared) {
+                    Reply::Now(Ok(args)) => send_answer(cx, Caller::Session(key), request, Answer::result(args)),
+                    Reply::Now(Err(meta::Refusal { error, sentence })) => {
                         cx.out.extend(Effect::refused(key, "call", &procedure, error, &sentence));
-                        Message::error(code::CALL, request, error, sentence)
+                        send_answer(cx, Caller::Session(key), request, Answer::error(error, &sentence));
                     }
-                };
-                cx.out.push(Effect::Send { to: key, message });
+                    Reply::Later(how) => {
+                        let call = SharedCall { session: key, request, procedure, payload, how };
+                        cx.out.push(Effect::Gather(call));
+                    }
+                }
             }
             Message::Call { request, options, procedure, payload } => {
                 let caller = Caller::Session(key);

@@ -1,5 +1,6 @@
 //! What a realm wants done. Effects are carried out in order; the order is what gives WAMP its guarantees.
 
+use super::meta::Merge;
 use crate::drop::{DropReason, Refused};
 use crate::wamp::{Id, Message, SessionKey, error};
 use crate::wire::{Payload, Value};
@@ -63,12 +64,7 @@ pub enum Effect {
     },
     /// A call of the meta API that may be made, in a realm that is linked to other nodes: what `Realm::answer_meta`
     /// says is to be put together with what they say.
-    Gather {
-        session: SessionKey,
-        request: Id,
-        procedure: String,
-        payload: Payload,
-    },
+    Gather(SharedCall),
     /// Something was not delivered, and who sent it is not there any more.
     Drop {
         reason: DropReason,
@@ -112,6 +108,18 @@ fn reason_of(error: &str) -> Option<DropReason> {
         error::INVALID_URI | error::INVALID_ARGUMENT => DropReason::InvalidRequest,
         _ => return None,
     })
+}
+
+/// A call of the meta API in the answer of which other nodes have a share.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SharedCall {
+    /// Who calls.
+    pub session: SessionKey,
+    pub request: Id,
+    pub procedure: String,
+    pub payload: Payload,
+    /// How the answers of the nodes make one.
+    pub how: Merge,
 }
 
 /// Why a call failed: the error's URI and what came with it.

@@ -235,7 +235,8 @@ impl Realm {
         out: &mut Vec<Effect>,
     ) -> meta::Answer {
         let (mut cx, desks) = self.enter(now, out);
-        let answer = meta::answer(desks, &mut cx, meta::Asker::Session(caller, None), procedure, payload, false);
+        let asker = meta::Asker { session: Some(caller), ..meta::Asker::default() };
+        let answer = meta::answer(desks, &mut cx, asker, procedure, payload);
         self.settle(now, out);
         answer
     }

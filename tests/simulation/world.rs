@@ -452,7 +452,7 @@ impl World {
                 Effect::Abort { session, reason, sentence } => {
                     panic!("node {node} aborts {session:?} ({:?}): {reason}, {sentence}", self.who(node, session));
                 }
-                Effect::Settle { .. } | Effect::Gather { .. } => panic!("{effect:?} is for the clustered realm itself"),
+                Effect::Settle { .. } | Effect::Gather(_) => panic!("{effect:?} is for the clustered realm itself"),
                 Effect::Suspend { .. } | Effect::Resume { .. } | Effect::Answer { .. } | Effect::Drop { .. } => {}
                 Effect::Refused { .. } => {}
             }

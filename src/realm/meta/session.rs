@@ -24,7 +24,7 @@ pub(super) fn kill(call: &mut MetaCall, arguments: &Arguments) -> Answer {
     let order = Order::read(call, arguments, Ending::Announced)?;
     let session = arguments.id(0, "session")?;
     let key = visible(call, session)?;
-    if call.caller == Some(key) {
+    if call.asker.session == Some(key) {
         return Err(no_such_session(session));
     }
     order.carry_out(call, key);
@@ -93,7 +93,7 @@ impl Order {
     /// Makes all go whom `condition` names, except the caller. Gives their session ids.
     fn carry_out_on(&self, call: &mut MetaCall, condition: impl Fn(&Member) -> bool) -> Vec<u64> {
         let visible = call.cx.members.visible();
-        let named = visible.into_iter().filter(|(key, member)| call.caller != Some(*key) && condition(member));
+        let named = visible.into_iter().filter(|(key, member)| call.asker.session != Some(*key) && condition(member));
         let (keys, sessions): (Vec<_>, Vec<_>) = named.map(|(key, member)| (key, member.identity.session)).unzip();
         for key in keys {
             self.carry_out(call, key);

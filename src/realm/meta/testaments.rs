@@ -34,7 +34,8 @@ pub(super) fn add(call: &mut MetaCall, arguments: &Arguments) -> Answer {
     }
     let session = call.cx.members.member(key).map_or(1, |member| member.identity.session);
     let options = Payload::from_values(Vec::new(), options);
-    let testament = Testament { publication: 1, serial: 0, scope, topic, options, payload, disclosed: call.disclosed };
+    let testament =
+        Testament { publication: 1, serial: 0, scope, topic, options, payload, disclosed: call.asker.disclosed };
     match call.desks.testaments.add(call.cx.ledger, limits, key, session, testament) {
         Ok(()) => Ok(Vec::new()),
         Err(sentence) => Err(refusal(error::LIMIT_EXCEEDED, sentence)),
@@ -49,7 +50,7 @@ pub(super) fn flush(call: &mut MetaCall, arguments: &Arguments) -> Answer {
 }
 
 fn caller(call: &MetaCall) -> Result<SessionKey, Refusal> {
-    call.caller.ok_or_else(|| refusal(error::NO_SUCH_SESSION, "the router has no testaments"))
+    call.asker.session.ok_or_else(|| refusal(error::NO_SUCH_SESSION, "the router has no testaments"))
 }
 
 fn scope(arguments: &Arguments) -> Result<Scope, Refusal> {

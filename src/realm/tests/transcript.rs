@@ -18,6 +18,7 @@
 
 use super::identity;
 use crate::limits::Limits;
+use crate::realm::effect::SharedCall;
 use crate::realm::permission::HistoryRule;
 use crate::realm::{Effect, MemberKind, Permission, Realm, RealmConfig, Role};
 use crate::time::Now;
@@ -203,7 +204,7 @@ impl Case {
             }
             Effect::Drop { reason } => format!("drop {reason}"),
             Effect::Refused { session, refused } => format!("note {}: {}", name(session), refused.reason),
-            Effect::Gather { session, request, procedure, .. } => {
+            Effect::Gather(SharedCall { session, request, procedure, .. }) => {
                 format!("gather {}: {request} {procedure}", name(session))
             }
             Effect::Settle { session, message } => format!("settle {}: {}", name(session), json(message)),
