@@ -53,9 +53,9 @@ drop_reasons! {
     InvalidUtf8 = "invalid_utf8", "A text frame was not valid UTF-8.";
     InflateLimit = "inflate_limit", "A compressed message would inflate to more than message_bytes_max.";
     TooManyConnections = "too_many_connections", "The listener already had connections_max connections, or clients all that the descriptors allow.";
-    TooManyHandshakes = "too_many_handshakes", "The listener already had handshakes_max connections without a session, none of which could make room.";
+    TooManyHandshakes = "too_many_handshakes", "The listener already had handshakes_max connections without a session, none of which could make way.";
     TooManyFromAddress = "too_many_from_address", "The address had connections_per_address_max connections, handshakes_per_address_max without a session, or more than its share of what is free.";
-    CrowdedOut = "crowded_out", "There was no room: of the address with the most connections without a session, the oldest made way for another address.";
+    CrowdedOut = "crowded_out", "There was no room: of the addresses with the most connections without a session, the oldest such connection made way for a newer one.";
     TooManySessions = "too_many_sessions", "The realm already had sessions_max sessions.";
     TooManyOfAuthid = "too_many_of_authid", "The principal already had sessions_per_authid_max sessions in the realm on this node.";
     OriginRefused = "origin_refused", "The browser's origin is not in allowed_origins, or not that of the operators' port itself.";

@@ -131,8 +131,8 @@ limits! {
     event_delay_min: Node Time = 0, 0, SECOND;
     /// Open connections per listener.
     connections_max: Listener Count = 100_000, 1, 10_000_000;
-    /// Connections per listener that have no session yet, from accept to WELCOME. When there are so many, one from
-    /// another address takes the place of the longest handshake of the address that has the most of them.
+    /// Connections per listener that have no session yet, from accept to WELCOME. When there are so many, a newcomer
+    /// takes the place of the longest handshake of the address that has the most of them, or of all that have as many.
     handshakes_max: Listener Count = 20_000, 1, 10_000_000;
     /// Open connections of one address (IPv6: of one /64) per listener, zero for no such bound: one address then has at
     /// most nine times what it leaves free. Does not hold for `proxies`.
@@ -231,6 +231,9 @@ pub const PENALTY_MEMORY: Duration = Duration::from_secs(600);
 pub const PENALTIES_MAX: usize = 16_384;
 /// What one address may hold, as a multiple of what it leaves free: of room for a hundred connections it gets ninety.
 pub const SHARE_OF_FREE_MAX: usize = 9;
+/// Where every address has as few handshakes as the newcomer's would have, the oldest of all makes way, unless there
+/// are more connections than so many for each handshake: then it is not handshakes that take up the room.
+pub const CONNECTIONS_PER_HANDSHAKE_MAX: usize = 10;
 /// How much of `kept_bytes_max` realms may keep, in percent. The rest is for what waits to be written and to be routed.
 pub const KEPT_BY_REALMS_PERCENT: usize = 75;
 /// A receiver stalls those who feed it when its outbox is this full, in percent of `outbox_bytes_max`.
@@ -247,6 +250,8 @@ pub const SLICE_MAX: Duration = Duration::from_millis(1);
 /// How long connections are served before what they queued is written, and new connections, timers and pages are seen
 /// to.
 pub const TURN_MAX: Duration = Duration::from_millis(5);
+/// How long what was queued is written before connections are served again: what still waits then is written next.
+pub const WRITE_MAX: Duration = Duration::from_millis(3);
 /// Bytes that are read at a time when very many connections wait to be read.
 pub const READ_BYTES_MIN: usize = 4 << 10;
 /// Bytes that one turn reads from one connection before the others have their turn.

@@ -2,13 +2,15 @@
 //! yet. Those cost nobody anything, so they are what a listener is filled with by whoever wants to keep others out.
 //!
 //! While there is room, one source may take nearly all of it. When there is none, a newcomer takes the place of the
-//! longest handshake of the source that has the most of them. So however many one source has under way, the others come
-//! in, and a thousand clients behind one address notice nothing while nobody else is in need.
+//! longest handshake of the source that has the most of them, and among sources that have as many, of the longest of
+//! all. So however many handshakes one source has under way, and from however many sources they come, the others come
+//! in; and a thousand clients behind one address notice nothing while nobody else is in need.
 
 use super::rounds::Source;
-use crate::limits::{Limits, SHARE_OF_FREE_MAX};
+use crate::limits::{CONNECTIONS_PER_HANDSHAKE_MAX, Limits, SHARE_OF_FREE_MAX};
 use crate::wamp::SessionKey;
 use std::cell::RefCell;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use tokio::task::AbortHandle;
@@ -17,8 +19,8 @@ use tokio::task::AbortHandle;
 #[derive(Debug, Default)]
 pub struct Crowd {
     held: HashMap<Source, Held>,
-    /// The sources with open handshakes, the one that has the most of them last.
-    by_handshakes: BTreeSet<(usize, Source)>,
+    /// The sources with open handshakes, the one that makes way first last.
+    by_handshakes: BTreeSet<Rank>,
     n_connections: usize,
     n_handshakes: usize,
     number_next: u64,
@@ -32,12 +34,24 @@ struct Held {
     handshakes: BTreeMap<u64, Option<Holder>>,
 }
 
+/// Which source makes way first: the one that has the most handshakes, and of those that have as many the one that has
+/// the oldest.
+type Rank = (usize, Reverse<u64>, Source);
+
 /// What has to end for a connection to end.
 #[derive(Clone, Debug)]
 pub enum Holder {
     /// Its transport handshake.
     Task(AbortHandle),
     Connection(SessionKey),
+}
+
+impl Held {
+    /// Its place among the sources with open handshakes; none where it has none.
+    fn rank(&self, source: Source) -> Option<Rank> {
+        let (oldest, _) = self.handshakes.first_key_value()?;
+        Some((self.handshakes.len(), Reverse(*oldest), source))
+    }
 }
 
 impl Crowd {
@@ -61,16 +75,21 @@ impl Crowd {
         self.held.get(&source).map_or(0, |held| held.handshakes.len())
     }
 
-    /// The source that has the most open handshakes, and how many.
+    /// The source that makes way first, with its number of open handshakes.
     pub fn busiest(&self) -> Option<(usize, Source)> {
-        self.by_handshakes.last().copied()
+        self.by_handshakes.last().map(|(n, _, source)| (*n, *source))
     }
 
-    /// Takes out the longest handshake of the busiest source, for a newcomer whose source has `n_own` open. None where
-    /// no source has so many that it would still have as many as the newcomer's then. It is no handshake any more, and
-    /// stays a connection until it has ended.
-    pub fn crowd_out(&mut self, n_own: usize) -> Option<Holder> {
-        let (_, source) = self.busiest().filter(|(n, _)| *n > n_own + 1)?;
+    /// Takes out the longest handshake of the busiest source, for a newcomer from another one. None where that would
+    /// leave the newcomer's source with more than the busiest. It is no handshake any more, and stays a connection
+    /// until it has ended.
+    pub fn crowd_out(&mut self, newcomer: Option<Source>) -> Option<Holder> {
+        let n_own = newcomer.map_or(0, |source| self.n_handshakes_of(source));
+        let (n, source) = self.busiest()?;
+        let is_equal = n == n_own + 1;
+        if n <= n_own || is_equal && self.n_handshakes < self.n_connections / CONNECTIONS_PER_HANDSHAKE_MAX {
+            return None;
+        }
         let (number, holder) = self.held.get(&source)?.handshakes.first_key_value()?;
         let (number, holder) = (*number, holder.clone()?);
         self.end_handshake(source, number);
@@ -94,10 +113,15 @@ impl Crowd {
         self.n_handshakes += 1;
         let Some(source) = ticket.source else { return };
         let Some(held) = self.held.get_mut(&source) else { return };
-        let n = held.handshakes.len();
+        let before = held.rank(source);
         held.handshakes.insert(ticket.number, holder);
-        self.by_handshakes.remove(&(n, source));
-        self.by_handshakes.insert((n + 1, source));
+        let after = held.rank(source);
+        self.rank(before, after);
+    }
+
+    fn rank(&mut self, before: Option<Rank>, after: Option<Rank>) {
+        before.map(|before| self.by_handshakes.remove(&before));
+        self.by_handshakes.extend(after);
     }
 
     fn holder(&self, ticket: &Ticket) -> Option<Holder> {
@@ -134,15 +158,13 @@ impl Crowd {
 
     fn end_handshake(&mut self, source: Source, number: u64) {
         let Some(held) = self.held.get_mut(&source) else { return };
-        let n = held.handshakes.len();
+        let before = held.rank(source);
         if held.handshakes.remove(&number).is_none() {
             return;
         }
+        let after = held.rank(source);
         self.n_handshakes -= 1;
-        self.by_handshakes.remove(&(n, source));
-        if n > 1 {
-            self.by_handshakes.insert((n - 1, source));
-        }
+        self.rank(before, after);
     }
 
     /// Whether a source has more than the configuration allows it.
@@ -245,8 +267,9 @@ mod tests {
         addresses.iter().enumerate().map(enter).collect()
     }
 
-    fn crowd_out(crowd: &Rc<RefCell<Crowd>>, n_own: usize) -> Option<u32> {
-        match crowd.borrow_mut().crowd_out(n_own)? {
+    /// Whose place a newcomer from this address takes.
+    fn crowd_out(crowd: &Rc<RefCell<Crowd>>, newcomer: u8) -> Option<u32> {
+        match crowd.borrow_mut().crowd_out(address(newcomer))? {
             Holder::Connection(key) => Some(key.0),
             Holder::Task(_) => None,
         }
@@ -257,19 +280,46 @@ mod tests {
         let crowd = Rc::default();
         let mut entries = enter(&crowd, &[1, 2, 2, 2, 1, 3]);
         assert_eq!(crowd.borrow().busiest(), Some((3, address(2).unwrap())));
-        assert_eq!(crowd_out(&crowd, 0), Some(1));
-        // Two addresses have two each now: one of them for whoever has none, and for nobody who has one.
-        assert_eq!(crowd_out(&crowd, 1), None);
-        assert_eq!(crowd_out(&crowd, 0), Some(2));
-        assert_eq!((crowd.borrow().n_connections(), crowd.borrow().n_handshakes()), (6, 4));
+        assert_eq!(crowd_out(&crowd, 9), Some(1));
+        // Two addresses have two each now, and the first of them is there for longer.
+        assert_eq!(crowd_out(&crowd, 3), Some(0));
+        assert_eq!(crowd_out(&crowd, 2), None, "no address has more than its own");
+        assert_eq!(crowd_out(&crowd, 9), Some(2));
+        assert_eq!((crowd.borrow().n_connections(), crowd.borrow().n_handshakes()), (6, 3));
         // Whose session is open does not make way.
-        entries[0].open();
-        assert_eq!(crowd_out(&crowd, 0), None);
-        entries[0].reopen(Holder::Connection(SessionKey(0)));
-        assert_eq!(crowd_out(&crowd, 0), Some(4), "one that waits for another HELLO is younger");
+        entries[3].open();
+        assert_eq!(crowd_out(&crowd, 9), Some(4));
+        entries[3].reopen(Holder::Connection(SessionKey(3)));
+        assert_eq!(crowd_out(&crowd, 9), Some(5));
+        assert_eq!(crowd_out(&crowd, 9), Some(3), "one that waits for another HELLO is younger");
+        assert_eq!(crowd_out(&crowd, 9), None, "there is none any more");
         drop(entries);
         assert_eq!((crowd.borrow().n_connections(), crowd.borrow().n_handshakes()), (0, 0));
         assert!(crowd.borrow().held.is_empty() && crowd.borrow().by_handshakes.is_empty());
+    }
+
+    /// Of a crowd that comes from very many addresses, the oldest makes way, and no newcomer is refused.
+    #[test]
+    fn the_oldest_of_all_makes_way_where_each_address_has_one() {
+        let crowd = Rc::default();
+        let mut entries = enter(&crowd, &[5, 4, 3, 2]);
+        for n in 0..4 {
+            assert_eq!(crowd_out(&crowd, 9), Some(n));
+            entries.extend(enter(&crowd, &[10 + n as u8]));
+        }
+        assert_eq!(crowd.borrow().n_handshakes(), 4);
+    }
+
+    /// Where nearly all connections have their session, the last places are for those who are about to have it.
+    #[test]
+    fn the_last_places_are_not_taken_from_one_another() {
+        let crowd = Rc::default();
+        let mut entries = enter(&crowd, &[1; 30]);
+        entries.iter_mut().for_each(Entry::open);
+        entries.extend(enter(&crowd, &[2, 3]));
+        assert_eq!(crowd_out(&crowd, 9), None);
+        entries.extend(enter(&crowd, &[4]));
+        assert_eq!(crowd_out(&crowd, 9), Some(0));
     }
 
     #[test]
@@ -292,7 +342,7 @@ mod tests {
     fn nothing_is_counted_twice() {
         let crowd = Rc::default();
         let mut entries = enter(&crowd, &[1, 2, 1, 2, 1, 1, 1]);
-        assert_eq!(crowd_out(&crowd, 0), Some(0));
+        assert_eq!(crowd_out(&crowd, 9), Some(0));
         entries[0].open();
         entries[0].reopen(Holder::Connection(SessionKey(0)));
         entries[0].identify(address(2));

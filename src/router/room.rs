@@ -38,8 +38,7 @@ impl Shard {
             Full::Descriptors => self.client_listeners().max_by_key(|at| at.crowd.borrow().busiest()).cloned(),
         };
         let crowded = crowded.ok_or(reason)?;
-        let n_own = source.map_or(0, |source| crowded.crowd.borrow().n_handshakes_of(source));
-        let holder = crowded.crowd.borrow_mut().crowd_out(n_own).ok_or(reason)?;
+        let holder = crowded.crowd.borrow_mut().crowd_out(source).ok_or(reason)?;
         match holder {
             Holder::Task(task) => {
                 self.note_in(None, DropReason::CrowdedOut);

@@ -73,6 +73,27 @@ fn one_address_that_says_nothing_keeps_nobody_out() {
     neighbours.stop();
 }
 
+/// The same crowd, each from an address of its own: more than there is room for, and all who say HELLO get in.
+#[test]
+fn very_many_addresses_that_say_nothing_keep_nobody_out() {
+    let limits = "handshakes_max = 200\nhandshake_timeout = \"1m\"\nhello_timeout = \"1m\"";
+    let router = Router::start(&Setup { limits, ..Setup::default() });
+    let neighbours = Neighbours::start(&router);
+    let silent: Vec<Io> = (0..300u16)
+        .map(|n| {
+            let [high, low] = n.to_be_bytes();
+            dial_from(&router, [127, 1, high, low], "ws")
+        })
+        .collect();
+    router.await_drops("crowded_out", 100);
+    let mut honest: Vec<Client> = (0..100).map(|n| connect_from(&router, [127, 2, 0, n + 1], WEBSOCKET)).collect();
+    honest.iter_mut().for_each(|client| client.hello(ALL_ROLES, "honest"));
+    honest.iter_mut().for_each(Client::sync);
+    assert_eq!((router.drops("too_many_handshakes"), router.drops("crowded_out")), (0, 200));
+    drop(silent);
+    neighbours.stop();
+}
+
 /// A connection counts as a handshake until WELCOME, and again after GOODBYE.
 #[test]
 fn a_handshake_lasts_until_welcome() {
