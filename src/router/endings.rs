@@ -6,14 +6,15 @@ use super::shard::{ListenerState, Shard, Work};
 use crate::admin::command::ForgetAnswers;
 use crate::drop::DropReason;
 use crate::kept::Connected;
+use crate::limits::SLICE_MAX;
 use crate::realm::Forgetting;
 use crate::realm::dealer::Farewell;
-use crate::session::Step;
 use crate::session::admission::Admission;
 use crate::transport::{Class, Frame, FrameBytes};
 use crate::wamp::{SessionKey, error};
 use bytes::Bytes;
 use std::rc::Rc;
+use std::time::Instant;
 
 impl Shard {
     /// Ends a session in order, for a reason that its client is told.
@@ -87,11 +88,30 @@ impl Shard {
         }
     }
 
-    /// The same from within a delivery: its realm is told when the work at hand is done.
+    /// The same from within a delivery, which may end thousands at a time: nothing is queued for them any more, and
+    /// their realms are told one after the other.
     pub(super) fn kill_later(&mut self, key: SessionKey, reason: DropReason) {
-        if self.bury(key).is_some() {
-            self.note_reason(key, reason);
-            self.work.push_back(Work::Step(key, Step::Leave));
+        let Some(connection) = self.connection(key).filter(|connection| connection.ending != Ending::Dead) else {
+            return;
+        };
+        connection.ending = Ending::Dead;
+        self.note_reason(key, reason);
+        self.ended.push_back(key);
+        self.wake_flusher();
+    }
+
+    /// Has the realms forget those who were ended from within a delivery, one after the other for a slice of time.
+    pub(super) fn leave_ended(&mut self) {
+        let ends = Instant::now() + SLICE_MAX;
+        while let Some(key) = self.ended.pop_front() {
+            // Its task may have removed it, and another connection may be at its place.
+            if self.connection(key).is_some_and(|connection| connection.ending == Ending::Dead) {
+                self.forget_outbox(key);
+                self.leave(key);
+            }
+            if Instant::now() >= ends {
+                return;
+            }
         }
     }
 
@@ -111,7 +131,12 @@ impl Shard {
     fn bury(&mut self, key: SessionKey) -> Option<&mut Connection> {
         let connection = self.connection(key).filter(|connection| connection.ending != Ending::Dead)?;
         connection.ending = Ending::Dead;
-        let n_unsent = connection.outbox.clear();
+        self.forget_outbox(key)
+    }
+
+    /// Lets go of what a dead connection was to be sent, and wakes its task.
+    fn forget_outbox(&mut self, key: SessionKey) -> Option<&mut Connection> {
+        let n_unsent = self.connection(key)?.outbox.clear();
         self.note_events(key, DropReason::EventUnsent, n_unsent);
         let connection = self.connection(key)?;
         connection.wake();
@@ -159,6 +184,7 @@ impl Shard {
 
     /// Forgets a dead connection. Its key may be used again at once.
     pub(super) fn remove(&mut self, key: SessionKey) {
+        self.forget_outbox(key);
         self.leave(key);
         let connection = self.connections.remove(key.0 as usize);
         self.account.change_connected(Connected::Inbound, connection.inbound_bytes, 0);

@@ -3,6 +3,7 @@
 
 use super::connection::Ending;
 use super::shard::{Shard, WRITE_CHUNK_BYTES};
+use crate::limits::WRITE_MAX;
 use crate::wamp::SessionKey;
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -18,7 +19,7 @@ pub async fn run_flusher(shard: Rc<RefCell<Shard>>) {
         let deadline = shard.borrow().next_deadline();
         let woken = poll_fn(|cx| {
             let mut shard = shard.borrow_mut();
-            let has_work = !shard.rounds.is_empty() || shard.turn_started.is_some() || !shard.touched.is_empty();
+            let has_work = shard.turn_started.is_some() || shard.is_busy();
             if has_work || shard.deadlines_changed {
                 shard.deadlines_changed = false;
                 return Poll::Ready(());
@@ -41,7 +42,7 @@ pub async fn run_flusher(shard: Rc<RefCell<Shard>>) {
             let mut shard = shard.borrow_mut();
             shard.serve_rounds();
             shard.end_turn();
-            !shard.rounds.is_empty()
+            shard.is_busy()
         };
         if is_waiting {
             // Everybody else first: new connections, sockets that have become ready, timers, pages.
@@ -78,40 +79,73 @@ impl Shard {
         }
     }
 
+    /// Whether there is something to do that waits for nothing.
+    fn is_busy(&self) -> bool {
+        !self.rounds.is_empty() || !self.touched.is_empty() || !self.ended.is_empty() || self.has_due
+    }
+
     /// Writes what has to be written, lets go of whom a deadline held, and lets the realms see the time.
     pub(super) fn end_turn(&mut self) {
         let now = self.now();
         self.handle_realm_timeouts(now);
         self.unstall(now.uptime);
         self.unthrottle(now.uptime);
+        let ends = Instant::now() + WRITE_MAX;
+        self.flush_touched(now.uptime, ends);
+        self.flush_held(now.uptime, ends);
+        self.leave_ended();
+        self.relieve_memory();
+        if let Some(started) = self.turn_started.take() {
+            self.stats.count_turn(started.elapsed());
+        }
+    }
+
+    /// Writes to whom something was queued. Events may wait for company, and where there are many connections, until
+    /// those have been written to that wait for an answer.
+    fn flush_touched(&mut self, uptime: Duration, ends: Instant) {
         let delay = self.event_delay;
-        let due = now.uptime + delay;
+        let due = uptime + delay;
         let mut touched = std::mem::take(&mut self.touched);
-        for key in touched.drain(..) {
+        let is_crowd = touched.len() > CROWD;
+        let mut n_seen = 0;
+        for &key in &touched {
+            n_seen += 1;
             let Some(connection) = self.connection(key) else { continue };
             connection.is_touched = false;
-            if delay.is_zero() || !connection.outbox.holds_only_events() {
+            if connection.wants_write {
+                // The socket has no room; its task writes when there is some.
+                continue;
+            }
+            if !connection.outbox.holds_only_events() || (delay.is_zero() && !is_crowd) {
                 self.flush(key);
-            } else if !connection.is_held && !connection.wants_write {
+                if is_crowd && Instant::now() >= ends {
+                    break;
+                }
+            } else if !connection.is_held {
                 connection.is_held = true;
                 self.held.push_back((due, key));
             }
         }
+        touched.drain(..n_seen);
         // Routing within the flush (a connection that turns out lost) may have touched others.
-        if self.touched.is_empty() {
-            self.touched = touched;
-        }
+        touched.append(&mut self.touched);
+        self.touched = touched;
+    }
+
+    /// Writes to those whose events have waited long enough.
+    fn flush_held(&mut self, uptime: Duration, ends: Instant) {
+        self.has_due = false;
         while let Some(&(at, key)) = self.held.front()
-            && at <= now.uptime
+            && at <= uptime
         {
+            if Instant::now() >= ends {
+                self.has_due = true;
+                return;
+            }
             self.held.pop_front();
             if self.connection(key).is_some_and(|connection| connection.is_held) {
                 self.flush(key);
             }
-        }
-        self.relieve_memory();
-        if let Some(started) = self.turn_started.take() {
-            self.stats.count_turn(started.elapsed());
         }
     }
 
@@ -193,3 +227,6 @@ impl Shard {
         }
     }
 }
+
+/// As many connections are written at once, whatever they are sent.
+const CROWD: usize = 16;

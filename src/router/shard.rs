@@ -175,6 +175,10 @@ pub struct Shard {
     pub(super) write_buffer: Vec<u8>,
     pub(super) touched: Vec<SessionKey>,
     pub(super) held: VecDeque<(Duration, SessionKey)>,
+    /// Some of these are due, and there was no time to write to them.
+    pub(super) has_due: bool,
+    /// Connections that were ended while something was delivered, and whose realms have yet to hear of it.
+    pub(super) ended: VecDeque<SessionKey>,
     pub(super) stalled: VecDeque<(Duration, SessionKey)>,
     /// Who has sent more than its role may, and when it is read again; the first to be so on top.
     pub(super) throttled: BinaryHeap<Reverse<(Duration, SessionKey)>>,
@@ -240,6 +244,8 @@ impl Shard {
             write_buffer: Vec::with_capacity(WRITE_CHUNK_BYTES),
             touched: Vec::new(),
             held: VecDeque::new(),
+            has_due: false,
+            ended: VecDeque::new(),
             stalled: VecDeque::new(),
             throttled: BinaryHeap::new(),
             turn_started: None,

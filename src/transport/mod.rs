@@ -5,6 +5,7 @@ pub mod accept;
 pub mod askers;
 pub mod connect;
 pub mod conversation;
+mod frames;
 pub mod framing;
 pub mod handover;
 pub mod http;

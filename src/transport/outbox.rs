@@ -1,10 +1,10 @@
 //! What waits to be written to one connection: frames that are shared with other receivers, in order, bounded in bytes
 //! by whoever fills it.
 
+use super::frames::Frames;
 use crate::kept::{Account, Connected};
 use crate::wire::allocated;
 use bytes::Bytes;
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 /// One encoded and framed message.
@@ -83,7 +83,7 @@ impl Class {
 /// Frames in the order in which they must be written.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    frames: VecDeque<Frame>,
+    frames: Frames,
     /// How much of the first frame has been written.
     written: usize,
     queued_bytes: usize,
@@ -108,14 +108,19 @@ impl Outbox {
         self.queued_bytes + self.frames.len().saturating_sub(1) * size_of::<Frame>()
     }
 
-    /// About what is freed when the receiver is gone.
+    /// About what is freed when the receiver is gone: of a long queue, a few frames stand for the others.
     pub fn freed_bytes(&self) -> usize {
-        self.counted + self.frames.iter().map(|frame| frame.bytes.share_bytes()).sum::<usize>()
+        if self.frames.len() <= LOOKED_AT_MAX {
+            return self.counted + self.frames.iter().map(|frame| frame.bytes.share_bytes()).sum::<usize>();
+        }
+        let ends = self.frames.blocks().flat_map(|block| [block.front(), block.back()]).flatten();
+        let (n, bytes) = ends.fold((0, 0), |(n, bytes), frame| (n + 1, bytes + frame.bytes.share_bytes()));
+        self.counted + bytes / n.max(1) * self.frames.len()
     }
 
     /// Counts the places of the frames, if there have become more or fewer.
     fn recount(&mut self) {
-        let bytes = self.frames.capacity() * size_of::<Frame>();
+        let bytes = self.frames.heap_bytes();
         if bytes != self.counted {
             self.account.change_connected(Connected::Outbox, self.counted, bytes);
             self.counted = bytes;
@@ -141,7 +146,7 @@ impl Outbox {
         self.replies += usize::from(!frame.class.is_event());
         match frame.class {
             // Nothing can come before the rest of a frame that has begun to be written.
-            Class::Ping => self.frames.insert(usize::from(self.written > 0), frame),
+            Class::Ping => self.frames.overtake(frame, self.written > 0),
             _ => self.frames.push_back(frame),
         }
         self.recount();
@@ -181,8 +186,8 @@ impl Outbox {
             self.frames.pop_front();
         }
         // An idle connection keeps no queue, only the few that are busy do.
-        if self.frames.capacity() > KEPT_FRAMES {
-            self.frames = VecDeque::new();
+        if self.frames.heap_bytes() > KEPT_BYTES {
+            self.frames = Frames::default();
         }
         self.recount();
     }
@@ -190,24 +195,28 @@ impl Outbox {
     /// Drops the oldest expendable events that have not begun to be written until at most `bytes_max` remain. Returns
     /// how many.
     pub fn drop_oldest_events(&mut self, bytes_max: usize) -> usize {
-        let mut dropped = 0;
-        let mut index = usize::from(self.written > 0);
-        while self.held_bytes() > bytes_max && index < self.frames.len() {
-            if self.frames[index].class == Class::Expendable {
-                self.queued_bytes -= self.frames[index].bytes.len();
-                self.frames.remove(index);
-                dropped += 1;
-            } else {
-                index += 1;
+        let mut may_go = self.written == 0;
+        let (mut excess, queued_bytes) = (self.held_bytes().saturating_sub(bytes_max), &mut self.queued_bytes);
+        let dropped = self.frames.remove(|frame| {
+            let goes = std::mem::replace(&mut may_go, true) && frame.class == Class::Expendable;
+            if excess == 0 {
+                return None;
             }
-        }
+            if goes {
+                *queued_bytes -= frame.bytes.len();
+                excess = excess.saturating_sub(frame.bytes.len() + size_of::<Frame>());
+            }
+            Some(goes)
+        });
+        self.recount();
         dropped
     }
 
     /// Forgets everything; the connection is lost. Returns how many events have not been written to their end.
     pub fn clear(&mut self) -> usize {
         let empty = Outbox::new(self.account.clone());
-        std::mem::replace(self, empty).frames.iter().filter(|frame| frame.class.is_event()).count()
+        let lost = std::mem::replace(self, empty);
+        lost.frames.len() - lost.replies
     }
 }
 
@@ -218,7 +227,9 @@ impl Drop for Outbox {
 }
 
 /// Room for frames that an empty outbox keeps: enough that a quiet session does not allocate per message.
-const KEPT_FRAMES: usize = 4;
+const KEPT_BYTES: usize = allocated(4 * size_of::<Frame>());
+/// How many frames are looked at one by one.
+const LOOKED_AT_MAX: usize = 1_024;
 
 #[cfg(test)]
 mod tests {
