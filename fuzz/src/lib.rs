@@ -22,7 +22,7 @@ pub fn message(serializer: Serializer, bytes: &[u8]) {
     for index in 0..elements.len() {
         let value = elements.value(index).expect("an element that passed the scan can be decoded");
         assert_stable(serializer, &value);
-        let _ = (elements.uint(index), elements.string(index), elements.dict(index));
+        let _ = (elements.uint(index), elements.string(index), elements.dict(index, &[]));
         let raw = elements.raw(index).expect("an element that was counted");
         assert_carried(Payload::from_raw(serializer, raw, &[]));
         assert_carried(Payload::from_raw(serializer, &[], raw));

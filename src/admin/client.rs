@@ -39,7 +39,7 @@ impl ControlClient {
             let connected = connect(reached, url, Serializer::Cbor, Limits::default().message_bytes_max).await;
             let mut conversation = Conversation::new(connected.map_err(|error| error.to_string())?);
             let roles = ["caller", "callee", "publisher", "subscriber"];
-            let roles = roles.iter().fold(Dict::new(), |all, role| all.with(role, Dict::new()));
+            let roles = roles.iter().fold(Dict::new(), |all, role| all.with(*role, Dict::new()));
             let details = Dict::new().with("roles", roles).with("agent", AGENT);
             let (_, welcome) = conversation.open(realm, client, details).await?;
             Ok(ControlClient { conversation, requests: 0, welcome })

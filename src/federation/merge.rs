@@ -22,7 +22,7 @@ pub(super) fn merge(how: Merge, own: &[Value], answers: Vec<Vec<Value>>, payload
             let mut policies = Dict::new();
             for (policy, _) in firsts().filter_map(Value::as_dict).flat_map(Dict::iter) {
                 let lists = firsts().filter_map(|answer| answer.as_dict()?.get(policy));
-                policies.set(policy, joined(lists));
+                policies.set(policy.to_owned(), joined(lists));
             }
             vec![policies.into()]
         }

@@ -50,7 +50,7 @@ impl ClusteredRealm {
     pub(super) fn notify(&self, topic: &str, told: Vec<Value>, out: &mut Vec<Effect>) {
         let to = self.members().peers().to_vec();
         if !to.is_empty() {
-            out.push(Effect::Fanout { to, message: notice(topic, told) });
+            out.push(Effect::Fanout { to: to.into(), message: notice(topic, told) });
         }
     }
 

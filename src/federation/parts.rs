@@ -44,9 +44,9 @@ fn parts_of(mut args: Vec<Value>) -> Vec<Vec<Value>> {
     match (args.len(), args.pop()) {
         (1, Some(Value::List(items))) => cut(items).into_iter().map(|items| vec![Value::List(items)]).collect(),
         (1, Some(Value::Dict(lists))) if lists.iter().all(|(_, list)| list.as_list().is_some()) => {
-            let lists = lists.iter().flat_map(|(key, list)| {
+            let lists = lists.pairs().flat_map(|(key, list)| {
                 let items = list.as_list().unwrap_or_default().to_vec();
-                cut(items).into_iter().map(move |items| vec![Value::Dict(Dict::new().with(key, items))])
+                cut(items).into_iter().map(move |items| vec![Value::Dict(Dict::new().with(key.clone(), items))])
             });
             lists.collect()
         }
@@ -84,10 +84,10 @@ pub(super) fn join(whole: &mut Vec<Value>, part: Vec<Value>, is_flat: bool) {
         match (whole, part) {
             (Value::List(whole), Value::List(part)) => whole.extend(part),
             (Value::Dict(whole), Value::Dict(part)) => {
-                for (key, list) in part.iter() {
+                for (key, list) in part.pairs() {
                     let mut joined = whole.remove(key).and_then(|list| list.as_list().map(<[Value]>::to_vec));
                     joined.get_or_insert_default().extend(list.as_list().unwrap_or_default().to_vec());
-                    whole.set(key, joined.unwrap_or_default());
+                    whole.set(key.clone(), joined.unwrap_or_default());
                 }
             }
             _ => {}

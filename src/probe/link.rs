@@ -89,7 +89,7 @@ impl Link {
 
     async fn join(&mut self, realm: &str, buffer_bytes: usize) -> Result<(), Lost> {
         let roles = ["publisher", "subscriber", "caller", "callee"];
-        let roles = roles.iter().fold(Dict::new(), |all, role| all.with(role, Dict::new()));
+        let roles = roles.iter().fold(Dict::new(), |all, role| all.with(*role, Dict::new()));
         let details = Dict::new().with("roles", roles).with("agent", "crossbar-probe");
         let details = details.with("authmethods", vec!["anonymous".into()]);
         self.out.send(&Message::Hello { realm: realm.to_owned(), details });

@@ -21,6 +21,7 @@ use history::Histories;
 use retained::RetainedEvents;
 use slab::Slab;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
 /// The broker of one realm.
 #[derive(Debug, Default)]
@@ -150,7 +151,7 @@ impl Broker {
 /// Which receivers of a subscription a member of this kind is among.
 fn receivers(subscription: &mut Subscription, kind: MemberKind) -> &mut Vec<SessionKey> {
     match kind {
-        MemberKind::Client => &mut subscription.clients,
+        MemberKind::Client => Rc::make_mut(&mut subscription.clients),
         MemberKind::Peer | MemberKind::Uplink => &mut subscription.peers,
     }
 }

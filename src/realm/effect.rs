@@ -4,6 +4,7 @@ use super::meta::Merge;
 use crate::drop::{DropReason, Refused};
 use crate::wamp::{Id, Message, SessionKey, error};
 use crate::wire::{Payload, Value};
+use std::rc::Rc;
 
 /// Where a routed message came from, and so where it may go.
 ///
@@ -27,7 +28,7 @@ pub enum Effect {
     },
     /// Send the same message (an EVENT) to many sessions; it is encoded once per serializer.
     Fanout {
-        to: Vec<SessionKey>,
+        to: Receivers,
         message: Message,
     },
     /// The session broke the protocol: ABORT it with this reason and sentence. The realm expects `leave` for it.
@@ -108,6 +109,40 @@ fn reason_of(error: &str) -> Option<DropReason> {
         error::INVALID_URI | error::INVALID_ARGUMENT => DropReason::InvalidRequest,
         _ => return None,
     })
+}
+
+/// Who gets an event: all of a list, which the realm may share, or all but one of it.
+#[derive(Clone, Debug, Default)]
+pub struct Receivers {
+    all: Rc<Vec<SessionKey>>,
+    without: Option<SessionKey>,
+}
+
+impl Receivers {
+    /// `without`, if any, is in the list once.
+    pub fn all(all: Rc<Vec<SessionKey>>, without: Option<SessionKey>) -> Receivers {
+        Receivers { all, without }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.all.len() == usize::from(self.without.is_some())
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = SessionKey> {
+        self.all.iter().copied().filter(|key| self.without != Some(*key))
+    }
+}
+
+impl From<Vec<SessionKey>> for Receivers {
+    fn from(all: Vec<SessionKey>) -> Receivers {
+        Receivers { all: Rc::new(all), without: None }
+    }
+}
+
+impl PartialEq for Receivers {
+    fn eq(&self, other: &Receivers) -> bool {
+        self.iter().eq(other.iter())
+    }
 }
 
 /// A call of the meta API in the answer of which other nodes have a share.

@@ -7,10 +7,10 @@ use crate::config::resolved::SlowConsumer;
 use crate::drop::DropReason;
 use crate::kept::Account;
 use crate::limits::{OUTBOX_STALL_PERCENT, STALL_MAX};
+use crate::realm::effect::Receivers;
 use crate::transport::{Class, Encoding, Frame, FrameBytes};
 use crate::wamp::{Message, SessionKey, codec};
 use crate::wire::{Serializer, TooLarge};
-use bytes::Bytes;
 use std::rc::Rc;
 
 /// One message in one encoding, as far as it has been made. The frame is that of all receivers that share frames.
@@ -94,15 +94,15 @@ impl Shard {
     }
 
     /// Queues the same event for many sessions. The bytes are made once per encoding and shared.
-    pub(super) fn deliver_all(&mut self, realm: RealmIndex, keys: &[SessionKey], message: &Message) {
+    pub(super) fn deliver_all(&mut self, realm: RealmIndex, to: &Receivers, message: &Message) {
         let Message::Event { details, .. } = message else { return };
         let class = self.class_of(Some(realm), message);
         let link_bytes_max = self.limits.link_outbox_bytes_max;
         let mut made: [Made; Encoding::COUNT] = Default::default();
         if self.tracer.is_active() {
-            keys.iter().for_each(|key| self.trace(*key, false, message));
+            to.iter().for_each(|key| self.trace(key, false, message));
         }
-        for &key in keys {
+        for key in to.iter() {
             let Some(connection) = self.connections.get_mut(key.0 as usize) else { continue };
             let Some(serializer) = connection.serializer else { continue };
             let encoding = Encoding { serializer, wrapping: connection.outbound.wrapping };
@@ -140,7 +140,7 @@ impl Shard {
     }
 
     /// Queues a frame that is for one connection alone.
-    pub(super) fn queue(&mut self, key: SessionKey, bytes: Bytes, class: Class) {
+    pub(super) fn queue(&mut self, key: SessionKey, bytes: Vec<u8>, class: Class) {
         self.queue_frame(key, FrameBytes::new(bytes, &self.account), class);
     }
 

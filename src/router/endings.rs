@@ -12,7 +12,6 @@ use crate::realm::dealer::Farewell;
 use crate::session::admission::Admission;
 use crate::transport::{Class, Frame, FrameBytes};
 use crate::wamp::{SessionKey, error};
-use bytes::Bytes;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -144,7 +143,7 @@ impl Shard {
     }
 
     /// Ends a connection in order: what waits is written, then our side is closed.
-    pub(super) fn close(&mut self, key: SessionKey, farewell: Option<Bytes>) {
+    pub(super) fn close(&mut self, key: SessionKey, farewell: Option<Vec<u8>>) {
         let (now, account) = (self.now(), self.account.clone());
         let Some(connection) = self.connection(key) else { return };
         if connection.ending != Ending::Open {

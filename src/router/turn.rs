@@ -346,7 +346,7 @@ impl Shard {
     /// The peer broke the transport; there is no way to say ABORT on it.
     fn handle_broken(&mut self, key: SessionKey, broken: Broken) {
         self.note(key, Refused::new(broken.reason, broken.message));
-        let farewell = (!broken.farewell.is_empty()).then(|| broken.farewell.into());
+        let farewell = (!broken.farewell.is_empty()).then_some(broken.farewell);
         self.close(key, farewell);
     }
 }

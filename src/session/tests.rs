@@ -374,7 +374,7 @@ fn a_hello_that_would_be_kept_is_bounded() {
         (Dict::new(), String::new(), true),
         (Dict::new().with("short", "x".repeat(10_000)), String::new(), true),
         (Dict::new().with("long", long()), String::new(), false),
-        (Dict::new().with(&long(), 1_u32), String::new(), false),
+        (Dict::new().with(long(), 1_u32), String::new(), false),
         (Dict::new().with("deep", Dict::new().with("deeper", long())), String::new(), false),
         (Dict::new().with("bytes", Value::Bytes(vec![0; 20_000])), String::new(), false),
         (many, String::new(), false),

@@ -10,7 +10,6 @@ use crate::wire::deflate::{Compressor, DeflateParams};
 use crate::wire::rawsocket::FrameKind;
 use crate::wire::websocket::FrameHead;
 use crate::wire::{Serializer, TooLarge, rawsocket, websocket};
-use bytes::Bytes;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use std::borrow::Cow;
@@ -42,7 +41,7 @@ impl Encoding {
     }
 
     /// Wraps one encoded message into a frame of its own. An error where the wrapping has no word for its length.
-    pub fn wrap(self, message: &[u8]) -> Result<Bytes, TooLarge> {
+    pub fn wrap(self, message: &[u8]) -> Result<Vec<u8>, TooLarge> {
         let mut out = Vec::with_capacity(message.len() + FRAME_OVERHEAD_MAX);
         match self.wrapping {
             Wrapping::RawSocket => rawsocket::write_frame(&mut out, FrameKind::Message, message)?,
@@ -53,7 +52,7 @@ impl Encoding {
                 websocket::finish_frame(&mut out, start, self.head());
             }
         }
-        Ok(out.into())
+        Ok(out)
     }
 
     fn head(self) -> FrameHead {
@@ -196,7 +195,7 @@ impl Outbound {
     }
 
     /// Wraps one encoded message for this receiver alone. An error where the receiver does not take so much.
-    pub fn wrap(&mut self, serializer: Serializer, message: &[u8]) -> Result<Bytes, TooLarge> {
+    pub fn wrap(&mut self, serializer: Serializer, message: &[u8]) -> Result<Vec<u8>, TooLarge> {
         TooLarge::check(message.len(), self.message_bytes_max)?;
         let encoding = Encoding { serializer, wrapping: self.wrapping };
         if self.masks.is_some() {
@@ -216,7 +215,7 @@ impl Outbound {
     }
 
     /// Sends a message back as it came, for an Autobahn testee.
-    pub fn echo(&mut self, bytes: &[u8], is_text: bool) -> Bytes {
+    pub fn echo(&mut self, bytes: &[u8], is_text: bool) -> Vec<u8> {
         let head = if is_text { FrameHead::TEXT } else { FrameHead::BINARY };
         match &mut self.compressor {
             None => frame(head, bytes),
@@ -224,21 +223,21 @@ impl Outbound {
         }
     }
 
-    pub fn ping(&mut self, payload: &[u8]) -> Result<Bytes, TooLarge> {
+    pub fn ping(&mut self, payload: &[u8]) -> Result<Vec<u8>, TooLarge> {
         self.control(FrameHead::PING, FrameKind::Ping, payload)
     }
 
     /// The answer to a ping. An error where the peer sends more in a ping than it takes itself.
-    pub fn pong(&mut self, payload: &[u8]) -> Result<Bytes, TooLarge> {
+    pub fn pong(&mut self, payload: &[u8]) -> Result<Vec<u8>, TooLarge> {
         self.control(FrameHead::PONG, FrameKind::Pong, payload)
     }
 
     /// The frame that ends a WebSocket; RawSocket has none and just closes.
-    pub fn close(&mut self, code: Option<u16>, reason: &str) -> Option<Bytes> {
+    pub fn close(&mut self, code: Option<u16>, reason: &str) -> Option<Vec<u8>> {
         (self.wrapping != Wrapping::RawSocket).then(|| {
             let mut out = Vec::new();
             websocket::write_close(&mut out, code, reason, self.masks.as_mut().map(|masks| masks.next()));
-            out.into()
+            out
         })
     }
 
@@ -247,27 +246,27 @@ impl Outbound {
         self.masks.as_mut().map_or(head, |masks| head.masked(masks.next()))
     }
 
-    fn control(&mut self, head: FrameHead, kind: FrameKind, payload: &[u8]) -> Result<Bytes, TooLarge> {
+    fn control(&mut self, head: FrameHead, kind: FrameKind, payload: &[u8]) -> Result<Vec<u8>, TooLarge> {
         TooLarge::check(payload.len(), self.message_bytes_max)?;
         let mut out = Vec::with_capacity(payload.len() + FRAME_OVERHEAD_MAX);
         match self.wrapping {
             Wrapping::RawSocket => rawsocket::write_frame(&mut out, kind, payload)?,
             _ => websocket::write_frame(&mut out, self.masked(head), payload),
         }
-        Ok(out.into())
+        Ok(out)
     }
 }
 
-fn frame(head: FrameHead, payload: &[u8]) -> Bytes {
+fn frame(head: FrameHead, payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(payload.len() + FRAME_OVERHEAD_MAX);
     websocket::write_frame(&mut out, head, payload);
-    out.into()
+    out
 }
 
-fn compress(compressor: &mut Compressor, head: FrameHead, payload: &[u8]) -> Bytes {
+fn compress(compressor: &mut Compressor, head: FrameHead, payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(payload.len() / 2 + FRAME_OVERHEAD_MAX);
     websocket::write_compressed_frame(&mut out, head, payload, compressor);
-    out.into()
+    out
 }
 
 /// Both halves of a fresh WebSocket.

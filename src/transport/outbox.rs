@@ -4,7 +4,6 @@
 use super::frames::Frames;
 use crate::kept::{Account, Connected};
 use crate::wire::allocated;
-use bytes::Bytes;
 use std::rc::Rc;
 
 /// One encoded and framed message.
@@ -20,12 +19,12 @@ pub struct FrameBytes(Rc<Counted>);
 
 #[derive(Debug)]
 struct Counted {
-    bytes: Bytes,
+    bytes: Vec<u8>,
     account: Rc<Account>,
 }
 
 impl FrameBytes {
-    pub fn new(bytes: Bytes, account: &Rc<Account>) -> FrameBytes {
+    pub fn new(bytes: Vec<u8>, account: &Rc<Account>) -> FrameBytes {
         let counted = Counted { bytes, account: account.clone() };
         account.change_connected(Connected::Outbox, 0, counted.heap_bytes());
         FrameBytes(Rc::new(counted))
@@ -47,8 +46,8 @@ impl FrameBytes {
 
 impl Counted {
     fn heap_bytes(&self) -> usize {
-        // The bytes, what counts their owners, and the place of both.
-        allocated(self.bytes.len()) + allocated(OWNERS_BYTES) + allocated(size_of::<Counted>() + 16)
+        // The bytes, and their place with what counts their owners.
+        allocated(self.bytes.capacity()) + allocated(size_of::<Counted>() + 16)
     }
 }
 
@@ -57,9 +56,6 @@ impl Drop for Counted {
         self.account.change_connected(Connected::Outbox, self.heap_bytes(), 0);
     }
 }
-
-/// What `Bytes` keeps beside its bytes.
-const OWNERS_BYTES: usize = 24;
 
 /// How a frame may be treated on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,7 +232,7 @@ mod tests {
     use super::*;
 
     fn frame(text: &'static str, class: Class) -> Frame {
-        let bytes = FrameBytes::new(Bytes::from_static(text.as_bytes()), &Rc::default());
+        let bytes = FrameBytes::new(text.into(), &Rc::default());
         Frame { bytes, class }
     }
 
@@ -319,7 +315,7 @@ mod tests {
         let account = Rc::new(Account::default());
         let counted = || account.connected(Connected::Outbox);
         let mut outboxes: Vec<Outbox> = (0..10).map(|_| Outbox::new(account.clone())).collect();
-        let bytes = FrameBytes::new(Bytes::from(vec![0; 10_000]), &account);
+        let bytes = FrameBytes::new(vec![0; 10_000], &account);
         for outbox in &mut outboxes {
             outbox.push(Frame { bytes: bytes.clone(), class: Class::Event });
         }

@@ -152,7 +152,7 @@ impl Reader<'_> {
 
     fn dict(&mut self, field: &str) -> Result<Dict, ProtocolError> {
         let at = self.next(field)?;
-        let dict = self.elements.dict(at).map_err(|error| self.mistyped(field, error))?;
+        let dict = self.elements.dict(at, options::names()).map_err(|error| self.mistyped(field, error))?;
         options::check(self.code, &dict).map_err(|error| ProtocolError(format!("{}.{field}.{error}", self.name)))?;
         self.passthru = options::is_passthru(&dict);
         Ok(dict)

@@ -36,9 +36,11 @@ pub const DEALER: &[&str] = &[
 
 /// What a node announces towards its peers: every role, with all that the router itself can do.
 pub fn link_roles() -> Dict {
-    let features = BROKER.iter().chain(DEALER).fold(Dict::new(), |dict, name| dict.with(name, true));
+    let features = BROKER.iter().chain(DEALER).fold(Dict::new(), |dict, name| dict.with(*name, true));
     let role = Dict::new().with("features", features);
-    ["publisher", "subscriber", "caller", "callee"].iter().fold(Dict::new(), |dict, name| dict.with(name, role.clone()))
+    ["publisher", "subscriber", "caller", "callee"]
+        .iter()
+        .fold(Dict::new(), |dict, name| dict.with(*name, role.clone()))
 }
 
 /// What a client announced and the router acts on. Everything else that it announced is of no consequence.
@@ -87,7 +89,7 @@ impl Features {
     /// Reads `HELLO.Details.roles`. Both spellings of call_canceling that the specification uses are taken.
     pub fn from_roles(roles: &Dict) -> Features {
         let role = |name: &str| roles.dict(name);
-        let has = |role_name: &str, names: &[&str]| {
+        let has = |role_name: &str, names: &[&'static str]| {
             role(role_name)
                 .and_then(|role| role.dict("features"))
                 .is_some_and(|features| names.iter().any(|name| features.bool(name) == Some(true)))
@@ -115,7 +117,7 @@ impl Features {
 
     /// The `roles` dict that WELCOME carries.
     pub fn router_roles() -> Dict {
-        let features = |names: &[&str]| names.iter().fold(Dict::new(), |dict, name| dict.with(name, true));
+        let features = |names: &[&'static str]| names.iter().fold(Dict::new(), |dict, name| dict.with(*name, true));
         Dict::new()
             .with("broker", Dict::new().with("features", features(BROKER)))
             .with("dealer", Dict::new().with("features", features(DEALER)))

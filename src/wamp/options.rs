@@ -6,6 +6,7 @@ use super::message::{Code, code};
 use crate::limits::ID_MAX;
 use crate::wire::{Dict, Value};
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 /// A known option that has another type than it must.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +34,18 @@ pub fn check(message: Code, dict: &Dict) -> Result<(), WrongOption> {
         }
     }
     Ok(())
+}
+
+/// The names of all options and details that the router knows, in order.
+pub fn names() -> &'static [&'static str] {
+    static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+        let of_groups = ALL.iter().flat_map(|group| group.iter()).map(|(name, _)| *name);
+        let mut names: Vec<&'static str> = of_groups.chain(["session"]).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    });
+    &NAMES
 }
 
 /// Forgets the options that the router knows nothing of, where nobody is told of them.
@@ -247,6 +260,11 @@ const PASSTHRU: Group = &[
     ("enc_serializer", Encoding(&["null", "json", "msgpack", "cbor", "ubjson", "opaque", "flatbuffers"])),
 ];
 const FORWARDED: Group = &[("forward_for", Hops)];
+/// Every group.
+const ALL: &[Group] = &[
+    HELLO, WELCOME, CLOSING, PUBLISH, EVENT, SUBSCRIBE, REVOKED, REGISTER, CALL, INVOCATION, CANCEL, RESULT, CALLEE,
+    PASSTHRU, FORWARDED,
+];
 
 const MATCH: &[&str] = &["exact", "prefix", "wildcard"];
 
@@ -260,6 +278,13 @@ mod tests {
 
     fn hop(session: impl Into<Value>) -> Dict {
         Dict::new().with("session", session).with("authid", "joe").with("authrole", "user")
+    }
+
+    #[test]
+    fn every_name_of_the_table_is_known() {
+        assert!(names().is_sorted_by(|one, next| one < next));
+        let rows = (0..=100).flat_map(|message| known(message).iter().copied()).flat_map(|group| group.iter());
+        assert!(rows.map(|(name, _)| name).all(|name| names().contains(name)));
     }
 
     #[test]

@@ -111,8 +111,9 @@ impl<'a> Elements<'a> {
         self.text(index).map(Cow::into_owned)
     }
 
-    /// Element `index` as a dict whose keys, at every level, are strings and occur once.
-    pub fn dict(&self, index: usize) -> Result<Dict, WireError> {
+    /// Element `index` as a dict whose keys, at every level, are strings and occur once. Keys that are among `names`,
+    /// which are in order, are not copied.
+    pub fn dict(&self, index: usize, names: &'static [&'static str]) -> Result<Dict, WireError> {
         let raw = self.present(index, "dict")?;
         if self.kind(index) != Some(Kind::Dict) {
             return Err(self.wrong_type(index, "dict"));
@@ -120,7 +121,7 @@ impl<'a> Elements<'a> {
         if is_empty_container(self.serializer, raw) {
             return Ok(Dict::new());
         }
-        match decode(self.serializer, raw, Keys::UniqueStrings)? {
+        match decode(self.serializer, raw, Keys::UniqueStrings(names))? {
             Value::Dict(dict) => Ok(dict),
             other => Err(WireError::WrongType { expected: "dict", got: other.kind_name() }),
         }

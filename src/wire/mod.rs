@@ -32,7 +32,7 @@ pub mod writer;
 
 pub use elements::{Elements, Kind};
 pub use payload::Payload;
-pub use value::{Dict, Value, allocated};
+pub use value::{Dict, Key, Value, allocated};
 pub use writer::Writer;
 
 /// The way in which messages are written as bytes.

@@ -116,10 +116,15 @@ impl Payload {
         if self.args.is_empty() {
             writer.value(&Value::List(Vec::new()));
         }
-        let (args, kwargs) = self.elements_in(writer.serializer());
-        for element in [args, kwargs] {
-            if !element.is_empty() {
-                writer.raw(&element);
+        for element in [&self.args, &self.kwargs] {
+            match writer.serializer() {
+                _ if element.is_empty() => {}
+                serializer if serializer == self.serializer => {
+                    writer.raw(element);
+                }
+                serializer => {
+                    writer.raw(&transcode(self.serializer, element, serializer));
+                }
             }
         }
     }

@@ -5,6 +5,7 @@
 //! are their bytes, and dict keys that are no strings are written as one. JSON has no binary and no NaN: binary is a
 //! string of U+0000 and base64 in both directions, NaN and the infinities are written as null.
 
+use super::value::Key as DictKey;
 use super::{Dict, Serializer, Value};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -12,12 +13,26 @@ use serde::ser::{self, Serialize};
 use std::fmt;
 
 /// Which keys a dict may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Keys {
     /// What the application sends: any key, even twice.
     Any,
-    /// Options and details: strings, each once.
-    UniqueStrings,
+    /// Options and details: strings, each once. Those that are among these names, which are in order, are not copied.
+    UniqueStrings(&'static [&'static str]),
+}
+
+impl Keys {
+    fn are_unique(self) -> bool {
+        matches!(self, Keys::UniqueStrings(_))
+    }
+
+    fn named(self, key: &str) -> DictKey {
+        let known = match self {
+            Keys::Any => None,
+            Keys::UniqueStrings(names) => names.binary_search(&key).ok().and_then(|at| names.get(at)),
+        };
+        known.map_or_else(|| key.to_owned().into(), |name| DictKey::Borrowed(name))
+    }
 }
 
 /// How a value is being read; given to the serializer crate as its seed and visitor.
@@ -92,7 +107,7 @@ impl<'de> Visitor<'de> for Reading {
         while let Some(key) = pairs.next_key_seed(Key(self))? {
             dict.push(key, pairs.next_value_seed(self)?);
         }
-        if self.keys == Keys::UniqueStrings && has_repeated_key(&dict) {
+        if self.keys.are_unique() && has_repeated_key(&dict) {
             return Err(de::Error::custom("a key occurs twice in one dict"));
         }
         Ok(Value::Dict(dict))
@@ -125,9 +140,9 @@ fn is_undefined(extension: &[Value]) -> bool {
 struct Key(Reading);
 
 impl<'de> DeserializeSeed<'de> for Key {
-    type Value = String;
+    type Value = DictKey;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<DictKey, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
@@ -135,7 +150,7 @@ impl<'de> DeserializeSeed<'de> for Key {
 /// Strings come straight through; everything else is read as a value first.
 macro_rules! visit_other_keys {
     ($($visit:ident($source:ty);)*) => {
-        $(fn $visit<E: de::Error>(self, key: $source) -> Result<String, E> {
+        $(fn $visit<E: de::Error>(self, key: $source) -> Result<DictKey, E> {
             let value = self.0.$visit(key)?;
             self.written(value)
         })*
@@ -143,14 +158,14 @@ macro_rules! visit_other_keys {
 }
 
 impl<'de> Visitor<'de> for Key {
-    type Value = String;
+    type Value = DictKey;
 
     fn expecting(&self, out: &mut fmt::Formatter) -> fmt::Result {
         out.write_str("a dict key")
     }
 
-    fn visit_str<E>(self, key: &str) -> Result<String, E> {
-        Ok(key.to_owned())
+    fn visit_str<E>(self, key: &str) -> Result<DictKey, E> {
+        Ok(self.0.keys.named(key))
     }
 
     visit_other_keys! {
@@ -162,25 +177,25 @@ impl<'de> Visitor<'de> for Key {
         visit_bytes(&[u8]);
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<String, E> {
+    fn visit_unit<E: de::Error>(self) -> Result<DictKey, E> {
         self.written(Value::Null)
     }
 
-    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<DictKey, D::Error> {
         let value = self.0.visit_newtype_struct(deserializer)?;
         self.written(value)
     }
 }
 
 impl Key {
-    fn written<E: de::Error>(&self, key: Value) -> Result<String, E> {
+    fn written<E: de::Error>(&self, key: Value) -> Result<DictKey, E> {
         match key {
-            Value::String(key) => Ok(key),
-            other if self.0.keys == Keys::UniqueStrings => {
+            Value::String(key) => Ok(key.into()),
+            other if self.0.keys.are_unique() => {
                 Err(de::Error::custom(format_args!("a key must be string, got {}", other.kind_name())))
             }
-            Value::Bytes(bytes) => Ok(json_binary_encode(&bytes)),
-            other => serde_json::to_string(&other).map_err(de::Error::custom),
+            Value::Bytes(bytes) => Ok(json_binary_encode(&bytes).into()),
+            other => serde_json::to_string(&other).map(DictKey::from).map_err(de::Error::custom),
         }
     }
 }

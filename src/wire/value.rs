@@ -1,6 +1,8 @@
 //! A decoded value: what options, details and the router's own payloads are made of. Dicts keep their order, because
 //! the official vectors (and people who read traces) compare bytes.
 
+use std::borrow::Cow;
+
 /// Anything that WAMP's serializers can carry.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -131,7 +133,10 @@ impl From<i64> for Value {
 /// A dict with string keys that keeps the order in which it was written. Lookups are linear: options and details have a
 /// handful of keys.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Dict(Vec<(String, Value)>);
+pub struct Dict(Vec<(Key, Value)>);
+
+/// A key of a dict. Those that WAMP names are static: most dicts on the message path have no others.
+pub type Key = Cow<'static, str>;
 
 impl Dict {
     pub const fn new() -> Dict {
@@ -140,8 +145,8 @@ impl Dict {
 
     /// The memory that the dict takes beside its own place.
     pub fn heap_bytes(&self) -> usize {
-        let pairs = self.0.iter().map(|(key, value)| allocated(key.capacity()).saturating_add(value.heap_bytes()));
-        let places = allocated(self.0.capacity().saturating_mul(size_of::<(String, Value)>()));
+        let pairs = self.0.iter().map(|(key, value)| key_bytes(key).saturating_add(value.heap_bytes()));
+        let places = allocated(self.0.capacity().saturating_mul(size_of::<(Key, Value)>()));
         pairs.sum::<usize>().saturating_add(places)
     }
 
@@ -178,16 +183,16 @@ impl Dict {
     }
 
     /// Sets `key`, in its old place if it was there, else at the end.
-    pub fn set(&mut self, key: &str, value: impl Into<Value>) {
-        let value = value.into();
-        match self.0.iter_mut().find(|(k, _)| k == key) {
+    pub fn set(&mut self, key: impl Into<Key>, value: impl Into<Value>) {
+        let (key, value) = (key.into(), value.into());
+        match self.0.iter_mut().find(|(k, _)| *k == key) {
             Some((_, old)) => *old = value,
-            None => self.0.push((key.to_owned(), value)),
+            None => self.0.push((key, value)),
         }
     }
 
-    /// Appends a pair that a decoder has read; the caller has made sure that the key is new.
-    pub fn push(&mut self, key: String, value: Value) {
+    /// Appends a pair; the caller has made sure that the key is new.
+    pub fn push(&mut self, key: Key, value: Value) {
         self.0.push((key, value));
     }
 
@@ -205,20 +210,33 @@ impl Dict {
     }
 
     /// The same dict with one more pair; for building details in one expression.
-    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Dict {
+    pub fn with(mut self, key: impl Into<Key>, value: impl Into<Value>) -> Dict {
         self.set(key, value);
         self
     }
 
     /// The most bytes that the pairs take in CBOR.
     pub fn cbor_bytes_max(&self) -> usize {
-        let bytes = |(key, value): &(String, Value)| {
+        let bytes = |(key, value): &(Key, Value)| {
             value.cbor_bytes_max().saturating_add(HEAD_BYTES_MAX).saturating_add(key.len())
         };
         self.0.iter().map(bytes).sum()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(key, value)| (key.as_str(), value))
+        self.0.iter().map(|(key, value)| (&**key, value))
+    }
+
+    /// The pairs as they are kept, to be copied into another dict.
+    pub fn pairs(&self) -> impl Iterator<Item = &(Key, Value)> {
+        self.0.iter()
+    }
+}
+
+/// The memory that a key takes beside its place.
+fn key_bytes(key: &Key) -> usize {
+    match key {
+        Cow::Borrowed(_) => 0,
+        Cow::Owned(key) => allocated(key.capacity()),
     }
 }

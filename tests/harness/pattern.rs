@@ -117,7 +117,7 @@ fn fill(value: &Value, bindings: &Bindings, next_request: &mut dyn FnMut() -> u6
         Value::Dict(dict) => {
             let mut filled = Dict::new();
             for (key, value) in dict.iter() {
-                filled.push(key.to_owned(), fill(value, bindings, next_request, text));
+                filled.push(key.to_owned().into(), fill(value, bindings, next_request, text));
             }
             Value::Dict(filled)
         }

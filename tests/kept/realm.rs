@@ -64,7 +64,7 @@ impl World {
     }
 }
 
-fn identity(key: SessionKey, authid: &str) -> Identity {
+pub(crate) fn identity(key: SessionKey, authid: &str) -> Identity {
     Identity {
         session: u64::from(key.0) + 100,
         authid: authid.to_owned(),
@@ -77,7 +77,7 @@ fn identity(key: SessionKey, authid: &str) -> Identity {
     }
 }
 
-fn config() -> RealmConfig {
+pub(crate) fn config() -> RealmConfig {
     let permissions = ["", "wamp."].map(|prefix| Permission {
         call: true,
         register: true,

@@ -447,7 +447,7 @@ impl World {
         for effect in out {
             match effect {
                 Effect::Send { to, message } => self.deliver(node, to, &message),
-                Effect::Fanout { to, message } => to.into_iter().for_each(|to| self.deliver(node, to, &message)),
+                Effect::Fanout { to, message } => to.iter().for_each(|to| self.deliver(node, to, &message)),
                 Effect::Goodbye { session, .. } => parting.push(session),
                 Effect::Abort { session, reason, sentence } => {
                     panic!("node {node} aborts {session:?} ({:?}): {reason}, {sentence}", self.who(node, session));
@@ -530,7 +530,7 @@ fn request_of(message: &Message) -> Option<Id> {
 }
 
 pub(crate) fn identity(session: Id, authid: &str, authrole: &str) -> Identity {
-    let all = |names: &[&str]| names.iter().fold(Dict::new(), |dict, name| dict.with(name, true));
+    let all = |names: &[&'static str]| names.iter().fold(Dict::new(), |dict, name| dict.with(*name, true));
     let features = all(&[
         "progressive_call_invocations",
         "progressive_call_results",
@@ -542,7 +542,7 @@ pub(crate) fn identity(session: Id, authid: &str, authrole: &str) -> Identity {
     ]);
     let role = |_: &str| Dict::new().with("features", features.clone());
     let roles = ["publisher", "subscriber", "caller", "callee"];
-    let roles = roles.iter().fold(Dict::new(), |dict, name| dict.with(name, role(name)));
+    let roles = roles.iter().fold(Dict::new(), |dict, name| dict.with(*name, role(name)));
     Identity {
         session,
         authid: authid.to_owned(),

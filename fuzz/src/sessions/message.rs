@@ -105,10 +105,10 @@ fn out_of_place(input: &mut Input, request: Id) -> Message {
 pub fn hello(input: &mut Input) -> Message {
     let announced = input.byte() | input.byte() | input.byte();
     let features = FEATURES.iter().enumerate().filter(|(bit, _)| announced & (1 << bit) != 0);
-    let features = features.fold(Dict::new(), |features, (_, name)| features.with(name, true));
+    let features = features.fold(Dict::new(), |features, (_, name)| features.with(*name, true));
     let role = Dict::new().with("features", features);
     let roles = ["publisher", "subscriber", "caller", "callee"];
-    let roles = roles.iter().fold(Dict::new(), |roles, name| roles.with(name, role.clone()));
+    let roles = roles.iter().fold(Dict::new(), |roles, name| roles.with(*name, role.clone()));
     let details = Dict::new().with("roles", roles);
     let details = if input.once_in(8) { details.with("authid", "somebody") } else { details };
     Message::Hello { realm: "realm1".to_owned(), details }

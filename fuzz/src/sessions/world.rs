@@ -213,7 +213,7 @@ impl World {
         for effect in out {
             match effect {
                 Effect::Send { to, message } => self.deliver(node, to, &message),
-                Effect::Fanout { to, message } => to.into_iter().for_each(|to| self.deliver(node, to, &message)),
+                Effect::Fanout { to, message } => to.iter().for_each(|to| self.deliver(node, to, &message)),
                 Effect::Goodbye { session, reason, message, drop_reason } => {
                     self.endings.push((node, session, Ending::Goodbye(reason, message, drop_reason)));
                 }

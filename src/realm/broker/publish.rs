@@ -3,6 +3,7 @@
 use super::{Broker, Subscription, filter::Filter};
 use crate::kept::Kind;
 use crate::realm::carriage;
+use crate::realm::effect::Receivers;
 use crate::realm::ids::{IdKind, id_of, random_id};
 use crate::realm::{Context, Effect, Member, MemberKind, Members, MetaEvent, Origin};
 use crate::time::Now;
@@ -23,9 +24,8 @@ pub struct Publication<'a> {
     pub excluded: Option<SessionKey>,
     pub topic: &'a str,
     pub options: &'a Dict,
-    /// What EVENT.Details says to every receiver.
+    /// What EVENT.Details says to every receiver; of the publisher, where the receivers may know.
     pub(super) details: Dict,
-    pub(super) publisher: Option<Publisher>,
     /// Wall time on the node where it was published, as precise as links carry it.
     pub(super) published: Duration,
     pub payload: Payload,
@@ -89,7 +89,7 @@ impl Broker {
             // included.
             MemberKind::Peer | MemberKind::Uplink => {
                 let id = options.uint("publication").unwrap_or_else(|| random_id(cx.rng));
-                Publication::new(cx.now, id, Origin::Node, forwarded_publisher(options), None, topic, options, payload)
+                Publication::new(cx.now, id, Origin::Node, publisher_in(options), None, topic, options, payload)
             }
         };
         let acknowledge = options.bool("acknowledge") == Some(true);
@@ -111,7 +111,7 @@ impl Broker {
             cx.out.push(Effect::Send { to: key, message: answer });
         }
         if let Ok(publication) = accepted {
-            self.route(cx, &publication);
+            self.route(cx, publication);
         }
     }
 
@@ -124,7 +124,7 @@ impl Broker {
         payload: Payload,
     ) -> Result<(), String> {
         let id = options.uint("publication").ok_or("it has no id")?;
-        let publisher = forwarded_publisher(options);
+        let publisher = publisher_in(options);
         self.accept(cx, Publication::new(cx.now, id, Origin::Node, publisher, None, topic, options, payload))?;
         Ok(())
     }
@@ -143,7 +143,7 @@ impl Broker {
     ) -> Result<(), String> {
         let publication = Publication::new(cx.now, id, origin, publisher, None, topic, options, payload);
         let publication = self.accept(cx, publication)?;
-        self.route(cx, &publication);
+        self.route(cx, publication);
         Ok(())
     }
 
@@ -155,7 +155,7 @@ impl Broker {
             let payload = Payload::from_values(event.args, Dict::new());
             let (id, options) = (random_id(cx.rng), Dict::new());
             let publication = Publication::new(cx.now, id, origin, None, None, event.topic, &options, payload);
-            self.route(cx, &publication);
+            self.route(cx, publication);
         }
     }
 
@@ -189,71 +189,66 @@ impl Broker {
     }
 
     /// Records a publication and sends it to all receivers: one effect per subscription.
-    fn route(&mut self, cx: &mut Context, publication: &Publication) {
+    fn route(&mut self, cx: &mut Context, mut publication: Publication) {
         let mut matches = std::mem::take(&mut self.matches);
         self.for_each_match(publication.topic, |place| matches.push(place));
+        // What came from elsewhere has come to its last stop.
+        let has_peers = publication.origin == Origin::Client && !cx.members.peers().is_empty();
         let mut peers_served = Vec::new();
+        let mut left = matches.len();
         for place in matches.drain(..) {
+            left -= 1;
             let Some(subscription) = self.subscriptions.get(place) else { continue };
-            let details = publication.details_for(subscription.policy);
             if self.histories.has(place) {
+                let details = publication.details_for(subscription.policy, false);
                 let room = self.histories.bytes().saturating_add(cx.ledger.room(&cx.config.limits));
                 let bytes_max = cx.config.limits.history_bytes_max.min(room);
-                self.histories.record(place, publication, &details, cx.now.wall, bytes_max);
+                self.histories.record(place, &publication, &details, cx.now.wall, bytes_max);
                 cx.ledger.post(Kind::History, self.histories.bytes());
             }
-            let event = |details| Message::Event {
-                subscription: subscription.id,
-                publication: publication.id,
-                details,
-                payload: publication.payload.clone(),
-            };
-            let to = self.receiving_clients(cx.members, subscription, place, publication);
+            let to = self.receiving_clients(cx.members, subscription, place, &publication);
             if !to.is_empty() {
-                cx.out.push(Effect::Fanout { to, message: event(details) });
+                let is_last = left == 0 && !has_peers;
+                let details = publication.details_for(subscription.policy, is_last);
+                let message = publication.event(subscription.id, details, is_last);
+                cx.out.push(Effect::Fanout { to, message });
             }
-            match publication.origin {
-                Origin::Client => {
-                    let to = receiving_peers(subscription, &mut peers_served);
-                    if !to.is_empty() {
-                        let details = publication.details_for_peers();
-                        cx.out.push(Effect::Fanout { to, message: event(details) });
-                    }
+            if has_peers {
+                let to = receiving_peers(subscription, &mut peers_served);
+                if !to.is_empty() {
+                    let details = publication.details_for_peers();
+                    let message = publication.event(subscription.id, details, false);
+                    cx.out.push(Effect::Fanout { to: to.into(), message });
                 }
-                // What came from elsewhere has come to its last stop.
-                Origin::Shard | Origin::Node => {}
             }
         }
         self.matches = matches;
-        if publication.origin == Origin::Client && publication.options.bool("retain") == Some(true) {
+        if has_peers && publication.options.bool("retain") == Some(true) {
             // A subscriber who comes later may come to any node.
             let to: Vec<SessionKey> =
                 cx.members.peers().iter().copied().filter(|peer| !peers_served.contains(peer)).collect();
             if !to.is_empty() {
                 let subscription = id_of(IdKind::Subscription, Match::Exact, publication.topic, 0, |_| false);
-                let (details, payload) = (publication.details_for_peers(), publication.payload.clone());
-                let message = Message::Event { subscription, publication: publication.id, details, payload };
-                cx.out.push(Effect::Fanout { to, message });
+                let details = publication.details_for_peers();
+                let message = publication.event(subscription, details, true);
+                cx.out.push(Effect::Fanout { to: to.into(), message });
             }
         }
     }
 
-    /// The clients of one subscription that get the publication. Without lists it is a copy of the receivers.
+    /// The clients of one subscription that get the publication. Without lists they are all who have subscribed.
     fn receiving_clients(
         &self,
         members: &Members,
         subscription: &Subscription,
         place: usize,
         publication: &Publication,
-    ) -> Vec<SessionKey> {
+    ) -> Receivers {
         let clients = &subscription.clients;
-        let held_by = |key: SessionKey| self.held.get(&key).and_then(|held| held.get(&place)).copied();
+        let is_held_by = |key: SessionKey| self.held.get(&key).is_some_and(|held| held.contains_key(&place));
         let Some(filter) = &publication.filter else {
-            let split = publication.excluded.and_then(held_by).and_then(|position| clients.split_at_checked(position));
-            return match split {
-                None => clients.clone(),
-                Some((before, after)) => [before, after.get(1..).unwrap_or_default()].concat(),
-            };
+            let without = publication.excluded.filter(|key| is_held_by(*key));
+            return Receivers::all(clients.clone(), without);
         };
         let admitted = |key: &SessionKey| {
             let admits = |member: &Member| member.kind == MemberKind::Client && filter.admits(&member.identity);
@@ -263,9 +258,9 @@ impl Broker {
             // A message to few of very many: to look for those few is quicker than to look at everybody.
             Some(sessions) if sessions.len() < clients.len() => {
                 let keys = sessions.iter().filter_map(|session| members.key_of(*session));
-                keys.filter(|key| held_by(*key).is_some()).filter(admitted).collect()
+                keys.filter(|key| is_held_by(*key)).filter(admitted).collect::<Vec<_>>().into()
             }
-            _ => clients.iter().copied().filter(admitted).collect(),
+            _ => clients.iter().copied().filter(admitted).collect::<Vec<_>>().into(),
         }
     }
 }
@@ -290,39 +285,48 @@ impl<'a> Publication<'a> {
         payload: Payload,
     ) -> Publication<'a> {
         let mut details = Dict::new();
-        if let Some(publisher) = &publisher {
+        if let Some(publisher) = publisher {
             details = details
                 .with("publisher", publisher.session)
-                .with("publisher_authid", publisher.authid.as_str())
-                .with("publisher_authrole", publisher.authrole.as_str());
+                .with("publisher_authid", publisher.authid)
+                .with("publisher_authrole", publisher.authrole);
         }
-        for (key, value) in options.iter().filter(|(key, _)| CARRIED.contains(key)) {
-            details.set(key, value.clone());
+        for (key, value) in options.pairs().filter(|(key, _)| CARRIED.contains(&&**key)) {
+            details.set(key.clone(), value.clone());
         }
         let told = options.uint("published_us").filter(|_| origin == Origin::Node).map(Duration::from_micros);
         // What is of the future would stay retained until then.
         let told = told.filter(|told| *told <= now.wall.saturating_add(CLOCK_SKEW_MAX));
         let published = told.unwrap_or(Duration::from_micros(micros(now.wall)));
-        Publication { id, origin, excluded, topic, options, details, publisher, published, payload, filter: None }
+        Publication { id, origin, excluded, topic, options, details, published, payload, filter: None }
     }
 
-    /// A subscriber to a pattern is told which topic it was.
-    fn details_for(&self, policy: Match) -> Dict {
+    /// The details for one subscription; a subscriber to a pattern is told which topic it was. The last one takes them
+    /// along.
+    fn details_for(&mut self, policy: Match, is_last: bool) -> Dict {
+        let details = if is_last { std::mem::take(&mut self.details) } else { self.details.clone() };
         match policy {
-            Match::Exact => self.details.clone(),
-            Match::Prefix | Match::Wildcard => self.details.clone().with("topic", self.topic),
+            Match::Exact => details,
+            Match::Prefix | Match::Wildcard => details.with("topic", self.topic),
         }
+    }
+
+    /// The EVENT for one subscription. The last one takes the payload along.
+    fn event(&mut self, subscription: Id, details: Dict, is_last: bool) -> Message {
+        let payload =
+            if is_last { std::mem::replace(&mut self.payload, Payload::empty()) } else { self.payload.clone() };
+        Message::Event { subscription, publication: self.id, details, payload }
     }
 
     /// A peer matches again against its own sessions, so it gets the topic and the options that say whom it is for.
     pub(super) fn details_for_peers(&self) -> Dict {
         let mut details = Dict::new().with("topic", self.topic);
-        if let Some(publisher) = &self.publisher {
+        if let Some(publisher) = publisher_in(&self.details) {
             details.set("forward_for", Value::List(vec![publisher.hop().into()]));
         }
-        for (key, value) in self.options.iter() {
-            if key != "forward_for" && (CARRIED.contains(&key) || FOR_PEERS.contains(&key)) {
-                details.set(key, value.clone());
+        for (key, value) in self.options.pairs() {
+            if key != "forward_for" && (CARRIED.contains(&&**key) || FOR_PEERS.contains(&&**key)) {
+                details.set(key.clone(), value.clone());
             }
         }
         if self.options.bool("retain") == Some(true) {
@@ -332,10 +336,10 @@ impl<'a> Publication<'a> {
     }
 }
 
-/// The publisher that a link says the origin node discloses.
-fn forwarded_publisher(options: &Dict) -> Option<Publisher> {
-    let word = |key| options.str(key).unwrap_or_default().to_owned();
-    let session = options.uint("publisher")?;
+/// The publisher that details name, or the options of a link, by which the origin node discloses it.
+fn publisher_in(dict: &Dict) -> Option<Publisher> {
+    let word = |key| dict.str(key).unwrap_or_default().to_owned();
+    let session = dict.uint("publisher")?;
     Some(Publisher { session, authid: word("publisher_authid"), authrole: word("publisher_authrole") })
 }
 

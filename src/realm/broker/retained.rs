@@ -238,7 +238,6 @@ mod tests {
             topic: "com.a",
             options: &options,
             details: Dict::new(),
-            publisher: None,
             published: Duration::from_micros(id),
             payload: Payload::from_values(vec![id.into()], Dict::new()),
             filter,

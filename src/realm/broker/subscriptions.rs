@@ -13,6 +13,7 @@ use crate::wamp::uri::{Match, is_reserved};
 use crate::wamp::{Id, Message, SessionKey, error};
 use crate::wire::{Dict, allocated};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// A topic, or a pattern of topics, that somebody listens to.
@@ -25,8 +26,8 @@ pub struct Subscription {
     pub generation: u32,
     /// Wall time since the Unix epoch.
     pub created: Duration,
-    /// Dense, because a publication copies it; in no particular order.
-    pub(super) clients: Vec<SessionKey>,
+    /// In no particular order. Publications that are on their way share it.
+    pub(super) clients: Rc<Vec<SessionKey>>,
     pub(super) peers: Vec<SessionKey>,
 }
 
@@ -208,7 +209,7 @@ impl Broker {
             policy,
             generation,
             created: now.wall,
-            clients: Vec::new(),
+            clients: Rc::default(),
             peers: Vec::new(),
         });
         self.uri_bytes += allocated(uri.len());
@@ -301,9 +302,11 @@ fn bytes_alone(uri: &str, policy: Match) -> usize {
     SUBSCRIPTION_BYTES + HELD_BYTES + allocated(uri.len()) + PatternTable::<usize>::bytes_alone(uri, policy)
 }
 
-/// A subscription's place, that of its id, and a first receiver.
-const SUBSCRIPTION_BYTES: usize =
-    size_of::<Subscription>() * 3 / 2 + hashed(size_of::<(Id, usize)>()) + allocated(4 * size_of::<SessionKey>());
+/// A subscription's place, that of its id, that of its list of receivers, and a first receiver.
+const SUBSCRIPTION_BYTES: usize = size_of::<Subscription>() * 3 / 2
+    + hashed(size_of::<(Id, usize)>())
+    + allocated(size_of::<Vec<SessionKey>>() + 16)
+    + allocated(4 * size_of::<SessionKey>());
 /// One entry of the map in which a member's subscriptions are found.
 const HELD_BYTES: usize = 2 * size_of::<(usize, usize)>();
 /// A member's place in the table of members, with the first node of its map.

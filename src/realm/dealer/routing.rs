@@ -397,10 +397,10 @@ fn is_carried(key: &str) -> bool {
 
 /// Copies what one application tells the other about its payload. `to` has none of these keys yet.
 pub(super) fn copy_carried(from: &Dict, to: &mut Dict) {
-    for (key, value) in from.iter() {
+    for (key, value) in from.pairs() {
         if is_carried(key) {
             // `set` would look at all keys for each, and a hostile message has many.
-            to.push(key.to_owned(), value.clone());
+            to.push(key.clone(), value.clone());
         }
     }
 }

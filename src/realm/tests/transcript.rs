@@ -188,7 +188,7 @@ impl Case {
         let text = match effect {
             Effect::Send { to, message } => format!("{}< {}", name(to), json(message)),
             Effect::Fanout { to, message } => {
-                let mut names: Vec<_> = to.iter().map(name).collect();
+                let mut names: Vec<_> = to.iter().map(|key| name(&key)).collect();
                 names.sort();
                 format!("{}< {}", names.join(","), json(message))
             }
