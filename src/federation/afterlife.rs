@@ -11,7 +11,7 @@ use super::ClusteredRealm;
 use super::holdings::RemoteHoldings;
 use super::page::Page;
 use super::remote::{RemoteSession, RemoteSessions};
-use crate::limits::Limits;
+use crate::limits::{LINK_DEPTH_MAX, Limits};
 use crate::mesh::LinkCall;
 use crate::realm::broker::Publisher;
 use crate::realm::holdings::Holding;
@@ -20,8 +20,8 @@ use crate::realm::testament::{Scope, Testament};
 use crate::realm::{Effect, Member};
 use crate::time::Now;
 use crate::wamp::uri::is_reserved;
-use crate::wamp::{Id, SessionKey};
-use crate::wire::{Dict, Payload, Serializer, Value};
+use crate::wamp::{Id, SessionKey, codec, options};
+use crate::wire::{Dict, Payload, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::time::Duration;
@@ -395,28 +395,27 @@ pub(super) fn write_testament(testament: &Testament) -> Value {
 
 fn read_testament(told: &Value) -> Option<Testament> {
     let told = told.as_dict()?;
+    let options = told.dict("options")?;
     Some(Testament {
         publication: told.uint("publication")?,
         serial: 0,
         scope: Scope::from_name(told.str("scope")?)?,
         topic: told.str("topic")?.to_owned(),
-        options: Payload::from_values(Vec::new(), told.dict("options")?.clone()),
-        payload: read_payload(told.get("payload")?)?,
+        options: Payload::from_values(Vec::new(), options.clone()),
+        payload: read_payload(told.get("payload")?, options)?,
         disclosed: told.bool("disclosed")?,
     })
 }
 
-/// A payload within a payload: its two elements in CBOR, as binaries.
+/// A payload within a payload, as the messages of links have it: the number of its serializer, its list.
 pub(super) fn write_payload(payload: &Payload) -> Value {
-    let (args, kwargs) = payload.elements_in(Serializer::Cbor);
-    Value::List(vec![Value::Bytes(args.to_vec()), Value::Bytes(kwargs.to_vec())])
+    Value::List(vec![u64::from(payload.serializer().number()).into(), Value::Bytes(payload.to_list())])
 }
 
-pub(super) fn read_payload(told: &Value) -> Option<Payload> {
-    match told.as_list()? {
-        [Value::Bytes(args), Value::Bytes(kwargs)] => Some(Payload::from_raw(Serializer::Cbor, args, kwargs)),
-        _ => None,
-    }
+/// `options` of the event say whether its payload may be one binary.
+pub(super) fn read_payload(told: &Value, options: &Dict) -> Option<Payload> {
+    let [Value::Uint(number), Value::Bytes(list)] = told.as_list()? else { return None };
+    codec::read_payload(*number, list, LINK_DEPTH_MAX, options::is_passthru(options)).ok()
 }
 
 /// How long the link to a node may be down before the node counts as dead.

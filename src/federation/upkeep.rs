@@ -137,7 +137,7 @@ impl ClusteredRealm {
     fn handle_retained_page(&mut self, now: Now, key: SessionKey, args: Vec<Value>, out: &mut Vec<Effect>) {
         for event in args.first().and_then(Value::as_list).unwrap_or_default() {
             let Some([Value::Uint(publication), Value::Dict(details), payload]) = event.as_list() else { continue };
-            let Some(payload) = read_payload(payload) else { continue };
+            let Some(payload) = read_payload(payload, details) else { continue };
             let Some(uplink) = self.uplinks.get(&key) else { return };
             let (topic, options) = uplink.publish_options(details.clone(), *publication);
             let node = uplink.node.clone();

@@ -10,6 +10,7 @@ use crate::mesh::frames;
 use crate::session::admission::Peer;
 use crate::session::rate::Meter;
 use crate::transport::{Class, Inbound, Outbound, Outbox, Stream};
+use crate::wamp::codec::Form;
 use crate::wamp::{Message, SessionKey};
 use crate::wire::Serializer;
 use crate::wire::batch::Batching;
@@ -135,6 +136,11 @@ impl Connection {
     /// Whether this is a link between nodes, in either direction.
     pub fn is_link(&self) -> bool {
         self.listener.is_mesh
+    }
+
+    /// How messages are written on a connection with this serializer.
+    pub fn form(&self, serializer: Serializer) -> Form {
+        if self.is_link() { Form::Link } else { Form::Client(serializer) }
     }
 
     /// The largest message, in bytes and without its frame, that may be sent to this peer: what the peer said that it

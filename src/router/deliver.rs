@@ -38,7 +38,7 @@ impl Made {
             return Ok(frame.clone());
         }
         buffer.clear();
-        codec::encode(message, serializer, buffer);
+        codec::encode(message, connection.form(serializer), buffer);
         self.message_bytes = Some(buffer.len());
         TooLarge::check(buffer.len(), bytes_max)?;
         if !shares {
@@ -99,6 +99,7 @@ impl Shard {
         let class = self.class_of(Some(realm), message);
         let link_bytes_max = self.limits.link_outbox_bytes_max;
         let mut made: [Made; Encoding::COUNT] = Default::default();
+        let mut for_links = Made::default();
         if self.tracer.is_active() {
             to.iter().for_each(|key| self.trace(key, false, message));
         }
@@ -106,7 +107,8 @@ impl Shard {
             let Some(connection) = self.connections.get_mut(key.0 as usize) else { continue };
             let Some(serializer) = connection.serializer else { continue };
             let encoding = Encoding { serializer, wrapping: connection.outbound.wrapping };
-            let made = &mut made[encoding.index()];
+            // What links carry has a form of its own.
+            let made = if connection.is_link() { &mut for_links } else { &mut made[encoding.index()] };
             match made.frame(connection, serializer, class, message, &mut self.encode_buffer, &self.account) {
                 Err(error) => self.handle_lost_event(key, details, error.into()),
                 Ok(frame) if connection.is_full_link(class, message, frame.len(), link_bytes_max) => {

@@ -323,6 +323,7 @@ impl Shard {
 
     fn handle_message_bytes(&mut self, now: Now, key: SessionKey, serializer: Serializer, bytes: &[u8]) {
         let Some(connection) = self.connection(key) else { return };
+        let form = connection.form(serializer);
         let depth_max = match connection.is_link() {
             true => LINK_DEPTH_MAX,
             false => connection.listener.limits().message_depth_max,
@@ -330,7 +331,7 @@ impl Shard {
         // Before it is handled: the message by which a session is let in is not charged to it.
         self.charge_rate(now, key, bytes.len());
         let queued_events = self.queued_events;
-        match codec::decode(serializer, bytes, depth_max) {
+        match codec::decode(form, bytes, depth_max) {
             Ok(message) => {
                 self.stats.count_in(message.code());
                 if self.tracer.is_active() {

@@ -4,8 +4,9 @@
 use super::connect::Connected;
 use super::{Inbound, Incoming, Outbound, Stream};
 use crate::auth::client::Client;
+use crate::wamp::codec::Form;
 use crate::wamp::{Id, Message, codec};
-use crate::wire::{Dict, Serializer};
+use crate::wire::Dict;
 use std::future::poll_fn;
 use std::io;
 
@@ -15,7 +16,7 @@ pub struct Conversation {
     pub stream: Stream,
     pub inbound: Inbound,
     pub outbound: Outbound,
-    pub serializer: Serializer,
+    pub form: Form,
     /// What has been read and not decoded.
     pub read: Vec<u8>,
     /// What is to be sent and has not been written.
@@ -25,7 +26,8 @@ pub struct Conversation {
 impl Conversation {
     pub fn new(connected: Connected) -> Conversation {
         let Connected { stream, inbound, outbound, serializer, leftover } = connected;
-        Conversation { stream, inbound, outbound, serializer, read: leftover.to_vec(), unsent: Vec::new() }
+        let form = serializer.into();
+        Conversation { stream, inbound, outbound, form, read: leftover.to_vec(), unsent: Vec::new() }
     }
 
     /// Opens a session: HELLO, the answer to a CHALLENGE, WELCOME. Returns what WELCOME said.
@@ -50,8 +52,8 @@ impl Conversation {
     /// Writes one message, waiting for room.
     pub async fn send(&mut self, message: &Message) -> Result<(), String> {
         let mut encoded = Vec::new();
-        codec::encode(message, self.serializer, &mut encoded);
-        let frame = self.outbound.wrap(self.serializer, &encoded).map_err(|error| error.to_string())?;
+        codec::encode(message, self.form, &mut encoded);
+        let frame = self.outbound.wrap(self.form.serializer(), &encoded).map_err(|error| error.to_string())?;
         self.unsent.extend_from_slice(&frame);
         self.flush().await
     }
@@ -62,9 +64,7 @@ impl Conversation {
             while !self.read.is_empty() {
                 let (taken, incoming) = self.inbound.decode(&mut self.read).map_err(|broken| broken.message)?;
                 let (message, pong) = match incoming {
-                    Some(Incoming::Message { bytes, .. }) => {
-                        (Some(codec::decode(self.serializer, &bytes, DEPTH_MAX)), None)
-                    }
+                    Some(Incoming::Message { bytes, .. }) => (Some(codec::decode(self.form, &bytes, DEPTH_MAX)), None),
                     Some(Incoming::Ping(payload)) => (None, self.outbound.pong(&payload).ok()),
                     Some(Incoming::Close { .. }) => return Err(CLOSED.to_owned()),
                     Some(Incoming::Pong) | None => (None, None),

@@ -10,29 +10,74 @@ use crate::wire::{Dict, Elements, Kind, Payload, Serializer, Value, WireError, W
 #[error("{0}")]
 pub struct ProtocolError(pub String);
 
+/// How messages are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// For a client: all of the message in one serializer.
+    Client(Serializer),
+    /// For another node: the envelope in CBOR. In place of `Arguments` and `ArgumentsKw` stand the number of the
+    /// serializer in which they came and, as one binary, the list of the two in that serializer.
+    Link,
+}
+
+impl Form {
+    /// The serializer of the envelope.
+    pub const fn serializer(self) -> Serializer {
+        match self {
+            Form::Client(serializer) => serializer,
+            Form::Link => Serializer::Cbor,
+        }
+    }
+}
+
+impl From<Serializer> for Form {
+    fn from(serializer: Serializer) -> Form {
+        Form::Client(serializer)
+    }
+}
+
 /// Reads one message, with types, ids and known options checked.
-pub fn decode(serializer: Serializer, bytes: &[u8], depth_max: usize) -> Result<Message, ProtocolError> {
-    let elements = Elements::split(serializer, bytes, depth_max).map_err(|error| ProtocolError(error.to_string()))?;
+pub fn decode(form: impl Into<Form>, bytes: &[u8], depth_max: usize) -> Result<Message, ProtocolError> {
+    let form = form.into();
+    let split = Elements::split(form.serializer(), bytes, depth_max);
+    let elements = split.map_err(|error| ProtocolError(error.to_string()))?;
     if elements.is_empty() {
         return Err(ProtocolError("an empty list is no message".to_owned()));
     }
     let code = elements.uint(0).map_err(|error| ProtocolError(format!("the message type: {error}")))?;
-    read(code, elements)
+    read(code, Envelope { form, elements, depth_max })
 }
 
-/// Appends one message to `out`. Payloads of another serializer are transcoded.
-pub fn encode(message: &Message, serializer: Serializer, out: &mut Vec<u8>) {
-    write(message, serializer, out);
+/// Appends one message to `out`. For a client, a payload of another serializer is transcoded.
+pub fn encode(message: &Message, form: impl Into<Form>, out: &mut Vec<u8>) {
+    write(message, form.into(), out);
+}
+
+/// Reads the list of a payload's elements that another node has sent, as `Payload::to_list` writes it, and checks every
+/// byte of it. `is_passthru` allows one binary in place of the positional arguments.
+pub fn read_payload(number: u64, list: &[u8], depth_max: usize, is_passthru: bool) -> Result<Payload, ProtocolError> {
+    let serializer = Serializer::from_number(number);
+    let serializer = serializer.ok_or_else(|| ProtocolError(format!("{number} is the number of no serializer")))?;
+    let split = Elements::split(serializer, list, depth_max);
+    let elements = split.map_err(|error| ProtocolError(format!("the arguments: {error}")))?;
+    if elements.len() > 2 {
+        return Err(ProtocolError(format!("{} arguments elements, at most 2", elements.len())));
+    }
+    let payload = payload_at(&elements, 0, is_passthru);
+    payload.map_err(|(part, expected, got)| {
+        ProtocolError(format!("{} must be {expected}, got {got}", part.unwrap_or("Arguments")))
+    })
 }
 
 /// The table. Each line is a form of the specification: the elements after the code in their order, each with its type
 /// and the word for it in error messages. A type is a method of `Reader`, a method of `Sink` and a function of `width`.
 macro_rules! messages {
     ($($variant:ident = $code:ident [$($field:ident: $type:ident $label:literal),*];)*) => {
-        fn read(code: Code, elements: Elements) -> Result<Message, ProtocolError> {
+        fn read(code: Code, Envelope { form, elements, depth_max }: Envelope) -> Result<Message, ProtocolError> {
             match code {
                 $(code::$code => {
-                    let mut reader = Reader { code, name: stringify!($code), elements, at: 1, passthru: false };
+                    let name = stringify!($code);
+                    let mut reader = Reader { form, code, name, elements, depth_max, at: 1, passthru: false };
                     $(let $field = reader.$type($label)?;)*
                     reader.finish()?;
                     Ok(Message::$variant { $($field),* })
@@ -41,11 +86,11 @@ macro_rules! messages {
             }
         }
 
-        fn write(message: &Message, serializer: Serializer, out: &mut Vec<u8>) {
+        fn write(message: &Message, form: Form, out: &mut Vec<u8>) {
             match message {
                 $(Message::$variant { $($field),* } => {
-                    let elements = 1 $(+ width::$type($field))*;
-                    let mut sink = Sink { writer: Writer::list(serializer, elements, out) };
+                    let elements = 1_usize$(.saturating_add(width::$type($field, form)))*;
+                    let mut sink = Sink { form, writer: Writer::list(form.serializer(), elements, out) };
                     sink.writer.uint(code::$code);
                     $(sink.$type($field);)*
                     sink.writer.finish();
@@ -99,11 +144,20 @@ messages! {
     EventReceived = EVENT_RECEIVED [publication: given_id "Publication"];
 }
 
+/// The elements of a message, and how they are to be read.
+struct Envelope<'a> {
+    form: Form,
+    elements: Elements<'a>,
+    depth_max: usize,
+}
+
 /// Reads the elements of one message in order, each as the type that the table says.
 struct Reader<'a> {
+    form: Form,
     code: Code,
     name: &'static str,
     elements: Elements<'a>,
+    depth_max: usize,
     /// The element that is read next.
     at: usize,
     /// The options or details say that the application's payload is one opaque binary.
@@ -169,20 +223,21 @@ impl Reader<'_> {
     /// Arguments and ArgumentsKw, each of which may be absent. Null is absent, too: clients in Go and others send it
     /// for what a call does not have.
     fn payload(&mut self, field: &str) -> Result<Payload, ProtocolError> {
-        let (args, kwargs) = (self.at, self.at.saturating_add(1));
-        self.at = self.elements.len().min(self.at.saturating_add(2));
-        let present = |index| self.elements.kind(index).filter(|kind| *kind != Kind::Null);
-        match (present(args), present(kwargs)) {
-            (None | Some(Kind::List), None | Some(Kind::Dict)) => {}
-            // JSON has no binary, and not every client that sends a string there begins it with U+0000.
-            (Some(Kind::Bytes | Kind::String), None) if self.passthru => {}
-            (None | Some(Kind::List), Some(_)) => {
-                return Err(self.wrong("ArgumentsKw", "dict", self.kind_name(kwargs)));
+        let at = self.at;
+        self.at = self.elements.len().min(at.saturating_add(2));
+        match self.form {
+            Form::Client(_) => {
+                let payload = payload_at(&self.elements, at, self.passthru);
+                payload.map_err(|(part, expected, got)| self.wrong(part.unwrap_or(field), expected, got))
             }
-            (Some(_), _) => return Err(self.wrong(field, "list", self.kind_name(args))),
+            Form::Link if at == self.at => Ok(Payload::empty()),
+            Form::Link => {
+                let number = self.elements.uint(at).map_err(|error| self.mistyped(field, error))?;
+                let list = self.elements.bytes(at.saturating_add(1)).map_err(|error| self.mistyped(field, error))?;
+                read_payload(number, list, self.depth_max, self.passthru)
+                    .map_err(|ProtocolError(what)| ProtocolError(format!("{}.{field}: {what}", self.name)))
+            }
         }
-        let raw = |index| present(index).and_then(|_| self.elements.raw(index)).unwrap_or_default();
-        Ok(Payload::from_raw(self.elements.serializer(), raw(args), raw(kwargs)))
     }
 
     fn finish(&self) -> Result<(), ProtocolError> {
@@ -201,10 +256,6 @@ impl Reader<'_> {
         Ok(at)
     }
 
-    fn kind_name(&self, index: usize) -> &'static str {
-        self.elements.value(index).map_or("nothing", |value| value.kind_name())
-    }
-
     fn mistyped(&self, field: &str, error: WireError) -> ProtocolError {
         match error {
             WireError::WrongType { expected, got } => self.wrong(field, expected, got),
@@ -217,42 +268,64 @@ impl Reader<'_> {
     }
 }
 
+/// The payload whose elements begin at `at`, or which of them is wrong (the positional arguments where no part is
+/// named), what it must be and what it is. Both may be absent; null is absent, too: clients in Go and others send it
+/// for what a call does not have.
+fn payload_at(elements: &Elements, at: usize, is_passthru: bool) -> Result<Payload, WrongPart> {
+    let (args, kwargs) = (at, at.saturating_add(1));
+    let present = |index| elements.kind(index).filter(|kind| *kind != Kind::Null);
+    let kind_name = |index| elements.value(index).map_or("nothing", |value| value.kind_name());
+    match (present(args), present(kwargs)) {
+        (None | Some(Kind::List), None | Some(Kind::Dict)) => {}
+        // JSON has no binary, and not every client that sends a string there begins it with U+0000.
+        (Some(Kind::Bytes | Kind::String), None) if is_passthru => {}
+        (None | Some(Kind::List), Some(_)) => return Err((Some("ArgumentsKw"), "dict", kind_name(kwargs))),
+        (Some(_), _) => return Err((None, "list", kind_name(args))),
+    }
+    let raw = |index| present(index).and_then(|_| elements.raw(index)).unwrap_or_default();
+    Ok(Payload::from_raw(elements.serializer(), raw(args), raw(kwargs)))
+}
+
+/// The name of an element of a payload, what it must be, and what it is.
+type WrongPart = (Option<&'static str>, &'static str, &'static str);
+
 /// How many elements a field takes.
 mod width {
-    use super::{Code, Dict, Id, Payload};
+    use super::{Code, Dict, Form, Id, Payload};
 
-    pub(super) fn id(_: &Id) -> usize {
+    pub(super) fn id(_: &Id, _: Form) -> usize {
         1
     }
-    pub(super) fn given_id(_: &Id) -> usize {
+    pub(super) fn given_id(_: &Id, _: Form) -> usize {
         1
     }
-    pub(super) fn id_or_zero(_: &Id) -> usize {
+    pub(super) fn id_or_zero(_: &Id, _: Form) -> usize {
         1
     }
-    pub(super) fn request_type(_: &Code) -> usize {
+    pub(super) fn request_type(_: &Code, _: Form) -> usize {
         1
     }
-    pub(super) fn string(_: &str) -> usize {
+    pub(super) fn string(_: &str, _: Form) -> usize {
         1
     }
-    pub(super) fn dict(_: &Dict) -> usize {
+    pub(super) fn dict(_: &Dict, _: Form) -> usize {
         1
     }
-    pub(super) fn dict_unless_empty(dict: &Dict) -> usize {
+    pub(super) fn dict_unless_empty(dict: &Dict, _: Form) -> usize {
         usize::from(!dict.is_empty())
     }
-    pub(super) fn payload(payload: &Payload) -> usize {
-        match payload.raw() {
-            ([], []) => 0,
-            (_, []) => 1,
-            _ => 2,
+    pub(super) fn payload(payload: &Payload, form: Form) -> usize {
+        match form {
+            Form::Client(_) => payload.n_elements(),
+            Form::Link if payload.is_empty() => 0,
+            Form::Link => 2,
         }
     }
 }
 
 /// Writes the elements of one message in order.
 struct Sink<'b> {
+    form: Form,
     writer: Writer<'b>,
 }
 
@@ -288,7 +361,13 @@ impl Sink<'_> {
     }
 
     fn payload(&mut self, payload: &Payload) {
-        payload.write(&mut self.writer);
+        match self.form {
+            Form::Client(_) => payload.write(&mut self.writer),
+            Form::Link if payload.is_empty() => {}
+            Form::Link => {
+                self.writer.uint(payload.serializer().number().into()).bytes(&payload.to_list());
+            }
+        }
     }
 }
 

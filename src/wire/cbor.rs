@@ -55,6 +55,15 @@ pub(super) fn text(raw: &[u8]) -> Option<Cow<'_, str>> {
     std::str::from_utf8(raw.get(scanner.at..)?).ok().map(Cow::Borrowed)
 }
 
+/// A definite binary that has passed `split`.
+pub(super) fn bytes(raw: &[u8]) -> Option<&[u8]> {
+    let mut scanner = Scanner { bytes: raw, at: 0, depth_max: 0 };
+    let (BYTES, Some(_)) = scanner.head().ok()? else {
+        return None;
+    };
+    raw.get(scanner.at..)
+}
+
 /// Whether a list or dict that has passed `split` has nothing in it.
 pub(super) fn is_empty_container(raw: &[u8]) -> bool {
     let mut scanner = Scanner { bytes: raw, at: 0, depth_max: 0 };
@@ -86,6 +95,11 @@ pub(super) fn write_uint(value: u64, out: &mut Vec<u8>) {
 pub(super) fn write_string(value: &str, out: &mut Vec<u8>) {
     write_head(TEXT, value.len() as u64, out);
     out.extend_from_slice(value.as_bytes());
+}
+
+pub(super) fn write_bytes(value: &[u8], out: &mut Vec<u8>) {
+    write_head(BYTES, value.len() as u64, out);
+    out.extend_from_slice(value);
 }
 
 /// The first byte of a value and its argument, in the fewest bytes.

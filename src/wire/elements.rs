@@ -111,6 +111,13 @@ impl<'a> Elements<'a> {
         self.text(index).map(Cow::into_owned)
     }
 
+    /// Element `index` as a binary, borrowed from the frame. Of CBOR only, the serializer of links.
+    pub fn bytes(&self, index: usize) -> Result<&'a [u8], WireError> {
+        let raw = self.present(index, "bytes")?;
+        let bytes = if self.serializer == Serializer::Cbor { cbor::bytes(raw) } else { None };
+        bytes.ok_or_else(|| self.wrong_type(index, "bytes"))
+    }
+
     /// Element `index` as a dict whose keys, at every level, are strings and occur once. Keys that are among `names`,
     /// which are in order, are not copied.
     pub fn dict(&self, index: usize, names: &'static [&'static str]) -> Result<Dict, WireError> {

@@ -56,6 +56,20 @@ impl Serializer {
         }
     }
 
+    /// The number in the handshake of RawSocket and in the messages of links.
+    pub const fn number(self) -> u8 {
+        match self {
+            Serializer::Json => 1,
+            Serializer::MsgPack => 2,
+            Serializer::Cbor => 3,
+        }
+    }
+
+    /// The serializer with this number.
+    pub fn from_number(number: u64) -> Option<Serializer> {
+        Serializer::ALL.into_iter().find(|serializer| u64::from(serializer.number()) == number)
+    }
+
     /// The serializer with this name.
     pub fn from_name(name: &str) -> Option<Serializer> {
         Serializer::ALL.into_iter().find(|s| s.name() == name)

@@ -108,6 +108,24 @@ impl Payload {
         (transcode(self.serializer, &self.args, serializer), transcode(self.serializer, &self.kwargs, serializer))
     }
 
+    /// The elements that are present, as one list in `serializer()`: the form in which another node gets them.
+    pub fn to_list(&self) -> Vec<u8> {
+        let mut list = Vec::with_capacity(self.len().saturating_add(LIST_BYTES));
+        let mut writer = Writer::list(self.serializer, self.n_elements(), &mut list);
+        self.write(&mut writer);
+        writer.finish();
+        list
+    }
+
+    /// How many elements of a message the payload takes: an empty list stands for absent args before kwargs.
+    pub fn n_elements(&self) -> usize {
+        match self.raw() {
+            ([], []) => 0,
+            (_, []) => 1,
+            _ => 2,
+        }
+    }
+
     /// Writes the elements that are present into a message: none, args, or both, with an empty list for absent args.
     pub fn write(&self, writer: &mut Writer) {
         if self.is_empty() {
@@ -130,6 +148,8 @@ impl Payload {
     }
 }
 
+/// What a list of args and kwargs has beside them, in the serializer that needs most of it.
+const LIST_BYTES: usize = "[[],]".len();
 /// What `Bytes` keeps beside bytes that have several owners.
 const SHARED_BYTES: usize = 24;
 

@@ -47,6 +47,17 @@ impl<'b> Writer<'b> {
         self
     }
 
+    pub fn bytes(&mut self, value: &[u8]) -> &mut Self {
+        self.element();
+        match self.serializer {
+            Serializer::Cbor => cbor::write_bytes(value, self.out),
+            Serializer::MsgPack | Serializer::Json => {
+                encode(self.serializer, &Value::Bytes(value.to_vec()), self.out);
+            }
+        }
+        self
+    }
+
     pub fn dict(&mut self, value: &Dict) -> &mut Self {
         self.element();
         encode(self.serializer, value, self.out);

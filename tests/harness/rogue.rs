@@ -10,6 +10,7 @@ use crossbar_cluster::transport::connect::{Connected, Target, connect_rawsocket,
 use crossbar_cluster::transport::framing::rawsocket_framing;
 use crossbar_cluster::transport::stream::Socket;
 use crossbar_cluster::transport::{Conversation, Stream};
+use crossbar_cluster::wamp::codec::Form;
 use crossbar_cluster::wamp::feature;
 use crossbar_cluster::wamp::{Message, codec};
 use crossbar_cluster::wire::{Dict, Payload, Serializer, Value};
@@ -36,6 +37,7 @@ impl Rogue {
             let reached = reach(&target).await.expect("its address can be reached");
             let connected = connect_rawsocket(reached, Serializer::Cbor, 1 << 24).await.expect("it listens for links");
             let mut link = Conversation::new(connected);
+            link.form = Form::Link;
             let details = Dict::new().with("roles", feature::link_roles());
             link.open("realm1", &client, details).await.expect("it is admitted");
             link
@@ -61,6 +63,7 @@ impl Rogue {
                 let stream = Stream::plain(Socket::Unix(socket));
                 let (serializer, leftover) = (Serializer::Cbor, Default::default());
                 let mut link = Conversation::new(Connected { stream, inbound, outbound, serializer, leftover });
+                link.form = Form::Link;
                 let Ok(Message::Hello { realm, details }) = link.receive().await else { panic!("no HELLO came") };
                 if details.str("authid") == Some(name(by).as_str()) {
                     admit(&mut link, cluster, node, realm, &details).await;

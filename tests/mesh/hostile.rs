@@ -127,7 +127,7 @@ fn a_link_tells_of_its_own_sessions_only() {
         rogue.send(&notice("wamp.link.held", &format!(r#"[{stranger},"subscription",{details}]"#)));
         let will = concat!(
             r#"{"publication":9,"scope":"destroyed","topic":"com.last_will","options":{},"disclosed":true,"#,
-            r#""payload":["\u0000gA==","\u0000oA=="]}"#
+            r#""payload":[3,"\u0000gA=="]}"#
         );
         rogue.send(&notice("wamp.link.testament", &format!("[{stranger},{will}]")));
         rogue.send(&notice("wamp.link.testaments_flushed", &format!(r#"[{stranger},"destroyed"]"#)));
@@ -203,9 +203,7 @@ fn a_node_that_tells_of_too_much_loses_its_link_and_what_it_has_told_is_forgotte
             .map(|n| notice("wamp.link.held", &format!(r#"[4711,"registration",{{"id":{n},"uri":"com.x{n}"}}]"#)))
             .collect(),
         (1..=2)
-            .map(|n| {
-                notice("wamp.link.testament", &format!(r#"[4711,{},"payload":["\u0000gA==","\u0000oA=="]}}]"#, will(n)))
-            })
+            .map(|n| notice("wamp.link.testament", &format!(r#"[4711,{},"payload":[3,"\u0000gA=="]}}]"#, will(n))))
             .collect(),
     ];
     let mut cluster = Cluster::start(2, setup);

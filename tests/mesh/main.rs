@@ -14,6 +14,7 @@ mod hostile;
 mod identity;
 mod meta;
 mod names;
+mod payloads;
 mod returning;
 mod sizes;
 mod threads;

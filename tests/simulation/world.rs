@@ -9,10 +9,11 @@ use crossbar_cluster::realm::dealer::Farewell;
 use crossbar_cluster::realm::permission::HistoryRule;
 use crossbar_cluster::realm::{Effect, MemberKind, Permission, RealmConfig, Role};
 use crossbar_cluster::time::Now;
+use crossbar_cluster::wamp::codec::Form;
 use crossbar_cluster::wamp::feature::Features;
 use crossbar_cluster::wamp::uri::{Match, UriCheck};
 use crossbar_cluster::wamp::{Id, Identity, Message, SessionKey, codec, options};
-use crossbar_cluster::wire::{Dict, Serializer};
+use crossbar_cluster::wire::Dict;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet};
@@ -414,7 +415,7 @@ impl World {
             return;
         }
         let Some(place) = link.ends[1 - direction] else { return };
-        let message = codec::decode(Serializer::Cbor, bytes, 64).expect("what a node sends can be read");
+        let message = codec::decode(Form::Link, bytes, 64).expect("what a node sends can be read");
         let node = if direction == 0 { key.1 } else { key.0 };
         if direction == 0
             && let Some(request) = request_of(&message)
@@ -496,7 +497,7 @@ impl World {
 
     fn transmit(&mut self, key: (usize, usize), epoch: u64, direction: usize, message: &Message) {
         let mut bytes = Vec::new();
-        codec::encode(message, Serializer::Cbor, &mut bytes);
+        codec::encode(message, Form::Link, &mut bytes);
         assert!(bytes.len() <= 1 << 24, "no link carries {} bytes of {}", bytes.len(), message.name());
         let delay = Duration::from_micros(self.rng.random_range(50..=self.delay_max_ms * 1_000));
         let Some(link) = self.links.get_mut(&key).filter(|link| link.epoch == epoch) else { return };

@@ -6,9 +6,9 @@ use super::setting::identity;
 use super::world::{DEPTH_MAX, MOTIONS_MAX, Who, World};
 use crossbar_cluster::mesh::frames;
 use crossbar_cluster::realm::MemberKind;
+use crossbar_cluster::wamp::codec::Form;
 use crossbar_cluster::wamp::message::code;
 use crossbar_cluster::wamp::{Id, Message, SessionKey, codec};
-use crossbar_cluster::wire::Serializer;
 use std::collections::VecDeque;
 
 /// A link that is up: its ends at the dialing and the dialed node, and what is on its way from each.
@@ -36,7 +36,7 @@ impl World {
         let Some(bytes) = link.queues[from].pop_front() else { return };
         let to = link.ends[1 - from];
         let node = if from == 0 { 1 - dialing } else { dialing };
-        let message = codec::decode(Serializer::Cbor, &bytes, usize::MAX).expect("what a node sends can be read");
+        let message = codec::decode(Form::Link, &bytes, usize::MAX).expect("what a node sends can be read");
         self.cost.receivers = 0;
         self.act(node, |now, realm, out| realm.handle_message(now, to, message, out));
         self.end_sessions();
@@ -121,9 +121,9 @@ impl World {
         link.n_requests += 1;
         let message = message_of_peer(input, &link.known[1 - from], link.n_requests);
         let mut bytes = Vec::new();
-        codec::encode(&message, Serializer::Cbor, &mut bytes);
+        codec::encode(&message, Form::Link, &mut bytes);
         // As the other end would read it: what is no message ends the link there.
-        match codec::decode(Serializer::Cbor, &bytes, DEPTH_MAX) {
+        match codec::decode(Form::Link, &bytes, DEPTH_MAX) {
             Ok(_) => link.queues[from].push_back(bytes),
             Err(_) => self.cut(dialing),
         }

@@ -13,8 +13,8 @@ use crossbar_cluster::session::Context;
 use crossbar_cluster::session::admission::{Admission, Peer};
 use crossbar_cluster::session::penalties::Penalties;
 use crossbar_cluster::time::Now;
+use crossbar_cluster::wamp::codec::Form;
 use crossbar_cluster::wamp::{Id, Message, SessionKey, codec};
-use crossbar_cluster::wire::Serializer;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::cell::RefCell;
@@ -239,7 +239,7 @@ impl World {
                 let end = usize::from(node != *dialing);
                 link.known[end].note(message);
                 let mut bytes = Vec::new();
-                codec::encode(message, Serializer::Cbor, &mut bytes);
+                codec::encode(message, Form::Link, &mut bytes);
                 link.queues[end].push_back(bytes);
             }
             None => {}

@@ -260,3 +260,55 @@ fn empty_arguments_are_not_written() {
         assert_eq!(String::from_utf8_lossy(&encoded(&message, Serializer::Json)), written);
     }
 }
+
+/// A payload that is kept in each serializer.
+fn any_kept_payload() -> impl Strategy<Value = Payload> {
+    (any_payload(), prop::sample::select(&Serializer::ALL[..])).prop_map(|(payload, serializer)| {
+        let (args, kwargs) = payload.elements_in(serializer);
+        // Without any element there is nothing that a serializer could say.
+        if payload.is_empty() { payload } else { Payload::from_raw(serializer, &args, &kwargs) }
+    })
+}
+
+proptest! {
+    #[test]
+    fn links_carry_a_payload_as_it_is(request in any_id(), dict in any_dict(), payload in any_kept_payload()) {
+        let message = build(code::CALL, request, 1, dict, "com.work".to_owned(), payload, 48);
+        let mut bytes = Vec::new();
+        encode(&message, Form::Link, &mut bytes);
+        prop_assert_eq!(decode(Form::Link, &bytes, DEPTH), Ok(message));
+    }
+}
+
+#[test]
+fn what_a_node_says_are_arguments_is_checked_as_what_a_client_says() {
+    let call = |elements: &str| {
+        let elements = hex::decode(elements).unwrap();
+        let list = [&[0x80 + 4 + if elements.is_empty() { 0 } else { 2 }], &b"\x18\x30\x01\xa0\x63a.b"[..], &elements];
+        decode(Form::Link, &list.concat(), 4)
+    };
+    let read = |elements| match call(elements) {
+        Ok(Message::Call { payload, .. }) => Ok((payload.serializer(), payload.raw().0.to_vec())),
+        Ok(other) => panic!("{other:?}"),
+        Err(ProtocolError(sentence)) => Err(sentence),
+    };
+    assert_eq!(read(""), Ok((Serializer::Cbor, Vec::new())));
+    assert_eq!(read("01455b5b315d5d"), Ok((Serializer::Json, b"[1]".to_vec())));
+    assert_eq!(read("0243919107"), Ok((Serializer::MsgPack, vec![0x91, 7])));
+    for (elements, sentence) in [
+        ("0440", "4 is the number of no serializer"),
+        ("0140", "the arguments: the message ends in the middle of a value"),
+        ("01425b5b", "the arguments: the message ends in the middle of a value"),
+        ("0344828000ff", "the arguments: invalid cbor at byte 3: bytes after the message"),
+        ("03458181818180", "the arguments: values are nested deeper than 4"),
+        ("03438100ff", "the arguments: invalid cbor at byte 2: bytes after the message"),
+        ("03428101", "Arguments must be list, got integer"),
+        ("0343828001", "ArgumentsKw must be dict, got integer"),
+        ("034483808080", "3 arguments elements, at most 2"),
+        ("0301", "must be bytes, got integer"),
+        ("616140", "must be non-negative integer, got string"),
+    ] {
+        let told = read(elements).expect_err(elements);
+        assert!(told.contains(sentence), "{elements}: {told}");
+    }
+}

@@ -57,7 +57,7 @@ pub const fn announced_bytes_max(bytes_max: usize) -> usize {
 
 /// The handshake of a client that takes messages up to `announced_bytes_max(bytes_max)`.
 pub const fn request(serializer: Serializer, bytes_max: usize) -> [u8; 4] {
-    [MAGIC, length_nibble(bytes_max) << 4 | serializer_nibble(serializer), 0, 0]
+    [MAGIC, length_nibble(bytes_max) << 4 | serializer.number(), 0, 0]
 }
 
 /// Reads the handshake of a client. What is answered to it is a [`reply`] or, to `HandshakeError::Refused`, a
@@ -69,7 +69,7 @@ pub fn read_request([magic, nibbles, reserved @ ..]: [u8; 4]) -> Result<Request,
     if reserved != [0, 0] {
         return Err(Refusal::ReservedBits.into());
     }
-    let serializer = serializer_from_nibble(nibbles & 0x0f).ok_or(Refusal::SerializerUnsupported)?;
+    let serializer = Serializer::from_number(u64::from(nibbles & 0x0f)).ok_or(Refusal::SerializerUnsupported)?;
     Ok(Request { serializer, bytes_max: bytes_max_from_nibble(nibbles >> 4) })
 }
 
@@ -99,7 +99,7 @@ pub fn read_reply([magic, nibbles, reserved @ ..]: [u8; 4], serializer: Serializ
             4 => Refusal::TooManyConnections.into(),
             unknown => HandshakeError::RefusedUnknown(unknown),
         }),
-        nibble if nibble == serializer_nibble(serializer) => Ok(bytes_max_from_nibble(nibbles >> 4)),
+        nibble if nibble == serializer.number() => Ok(bytes_max_from_nibble(nibbles >> 4)),
         _ => Err(HandshakeError::SerializerChanged),
     }
 }
@@ -117,18 +117,6 @@ const fn length_nibble(bytes_max: usize) -> u8 {
 
 const fn bytes_max_from_nibble(nibble: u8) -> usize {
     1 << (nibble as u32).saturating_add(BYTES_MAX_EXPONENT_LEAST)
-}
-
-const fn serializer_nibble(serializer: Serializer) -> u8 {
-    match serializer {
-        Serializer::Json => 1,
-        Serializer::MsgPack => 2,
-        Serializer::Cbor => 3,
-    }
-}
-
-fn serializer_from_nibble(nibble: u8) -> Option<Serializer> {
-    Serializer::ALL.into_iter().find(|serializer| serializer_nibble(*serializer) == nibble)
 }
 
 const _: () = assert!(bytes_max_from_nibble(NIBBLE_MAX as u8) == RAWSOCKET_BYTES_MAX);
