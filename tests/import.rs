@@ -137,12 +137,13 @@ fn the_originals_four_nodes_run_as_one_mesh_on_which_the_probe_passes() {
             // Nobody waits for links to be drained one after the other.
             let text = fs::read_to_string(&result).expect("the result");
             let text = text.replacen("[node]\n", "[node]\ndrain_time = \"0s\"\n", 1);
+            let text = text + "[admin]\nlisten = \"127.0.0.1:0\"\n";
             Edge::start_with(tempfile::tempdir().expect("a temporary directory"), &text, |_| {})
         })
         .collect();
     for edge in &edges {
         eventually("every link is up", || {
-            let page = http::fetch(&endpoint_of(edge.url("ws")), "/info", &[("Accept", "application/json")]);
+            let page = http::fetch(&endpoint_of(edge.url("http")), "/info", &[("Accept", "application/json")]);
             let info: Value = serde_json::from_str(page.text()).expect("/info is JSON");
             let links = info["mesh"]["links"].as_array().map_or(0, Vec::len);
             info["mesh"]["is_complete"] == true && links == 3

@@ -15,4 +15,4 @@ pub mod report;
 pub mod stdout;
 pub mod text;
 
-pub use node_status::{BalancerStatus, LinkStatus, ListenerStatus, MeshStatus, NodeStatus, RealmStatus};
+pub use node_status::{BalancerStatus, LinkStatus, ListenerStatus, MeshStatus, NodeBrief, NodeStatus, RealmStatus};

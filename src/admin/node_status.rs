@@ -1,8 +1,22 @@
-//! The state of one node, as `/info` tells it in JSON and HTML. Only for looking: nothing is decided by it.
+//! The state of one node, as `/info` tells it in JSON and HTML: all to operators, little to clients. Only for looking:
+//! nothing is decided by it.
 
 use serde::{Deserialize, Serialize};
 
-/// One node at one moment.
+/// What anybody may know who reaches a port for clients.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NodeBrief {
+    pub node: String,
+    pub program: String,
+    pub version: String,
+    /// RFC 3339, UTC.
+    pub started: String,
+    pub uptime_seconds: u64,
+    /// `joining` while its links come up after its start, `up` or `draining`.
+    pub state: String,
+}
+
+/// One node at one moment, for operators.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NodeStatus {
     pub node: String,

@@ -1,9 +1,9 @@
 //! The pages for people: one small style, light and dark, nothing loaded from elsewhere.
 
-use super::NodeStatus;
+use super::{NodeBrief, NodeStatus};
 
 /// `GET /` on a port that speaks WAMP: says what this is, and who served whom.
-pub fn status_page(status: &NodeStatus, peer: &str, websocket_path: &str) -> String {
+pub fn status_page(node: &str, pid: u32, peer: &str, websocket_path: &str) -> String {
     let body = format!(
         "<h1>{node}</h1>\
          <p class=lead>This is a <strong>crossbar-edge</strong>, a router of a crossbar-cluster. Programs talk to it \
@@ -11,17 +11,28 @@ pub fn status_page(status: &NodeStatus, peer: &str, websocket_path: &str) -> Str
          <code>wamp.2.cbor</code>, <code>wamp.2.msgpack</code> or <code>wamp.2.json</code>.</p>\
          <p>Served for {peer} from crossbar-edge router worker with PID {pid}.</p>\
          <p><a href=\"/info\">What this node is doing</a></p>",
-        node = escape(&status.node),
+        node = escape(node),
         path = escape(websocket_path),
         peer = escape(peer),
-        pid = status.pid,
     );
-    page(&format!("{} – crossbar-edge", status.node), &body, status)
+    page(&format!("{node} – crossbar-edge"), &body)
 }
 
-/// `GET /info`: the state of the node as tables.
+/// `GET /info` for clients: that the node is there.
+pub fn brief_page(brief: &NodeBrief) -> String {
+    let body = facts(&[
+        ("Node", brief.node.clone()),
+        ("State", brief.state.clone()),
+        ("Program", format!("{} {}", brief.program, brief.version)),
+        ("Started", brief.started.clone()),
+        ("Up for", duration(brief.uptime_seconds)),
+    ]);
+    info_body(&brief.node, &body)
+}
+
+/// `GET /info` for operators: the state of the node as tables.
 pub fn info_page(status: &NodeStatus) -> String {
-    let facts = [
+    let facts = facts(&[
         ("Node", status.node.clone()),
         ("State", status.state.to_owned()),
         ("Host", status.hostname.clone()),
@@ -33,12 +44,7 @@ pub fn info_page(status: &NodeStatus) -> String {
         ("Connections", status.connections.to_string()),
         ("Sessions", status.sessions.to_string()),
         ("Events wait at most", format!("{:.1} ms", status.event_delay_ms)),
-    ];
-    let facts: String = facts
-        .iter()
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(name, value)| format!("<tr><th>{name}</th><td>{}</td></tr>", escape(value)))
-        .collect();
+    ]);
     let realms = status.realms.iter().map(|realm| {
         vec![
             realm.name.clone(),
@@ -70,22 +76,33 @@ pub fn info_page(status: &NodeStatus) -> String {
         }
     };
     let body = format!(
-        "<h1>{}</h1><table>{facts}</table>{links}<h2>Realms</h2>{}<h2>Listeners</h2>{}",
-        escape(&status.node),
+        "{facts}{links}<h2>Realms</h2>{}<h2>Listeners</h2>{}",
         table(&["Realm", "Sessions", "Subscriptions", "Registrations"], realms),
         table(&["Address", "Connections", "In handshake"], listeners),
     );
-    page(&format!("{} – info", status.node), &body, status)
+    info_body(&status.node, &body)
+}
+
+fn info_body(node: &str, body: &str) -> String {
+    page(&format!("{node} – info"), &format!("<h1>{}</h1>{body}", escape(node)))
+}
+
+/// Names and values as a table, without those that have no value.
+fn facts(facts: &[(&str, String)]) -> String {
+    let rows = facts.iter().filter(|(_, value)| !value.is_empty());
+    let rows: String =
+        rows.map(|(name, value)| format!("<tr><th>{name}</th><td>{}</td></tr>", escape(value))).collect();
+    format!("<table>{rows}</table>")
 }
 
 /// The page for a path that is not served.
-pub fn not_found_page(status: &NodeStatus, path: &str) -> String {
+pub fn not_found_page(path: &str) -> String {
     let body = format!(
         "<h1>Not here</h1><p>There is nothing at <code>{}</code>. Try <a href=\"/\">the start</a> or \
          <a href=\"/info\">the state of this node</a>.</p>",
         escape(path)
     );
-    page("Not found – crossbar-edge", &body, status)
+    page("Not found – crossbar-edge", &body)
 }
 
 fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
@@ -97,13 +114,13 @@ fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     format!("<table class=wide><tr>{}</tr>{rows}</table>", cells("th", &head))
 }
 
-fn page(title: &str, body: &str, status: &NodeStatus) -> String {
+fn page(title: &str, body: &str) -> String {
     format!(
         "<!DOCTYPE html><html lang=en><head><meta charset=utf-8>\
          <meta name=viewport content=\"width=device-width, initial-scale=1\"><title>{}</title><style>{STYLE}</style></head>\
          <body><main>{body}</main><footer>crossbar-cluster {}</footer></body></html>",
         escape(title),
-        status.version,
+        env!("CARGO_PKG_VERSION"),
     )
 }
 

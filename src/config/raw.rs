@@ -4,7 +4,7 @@
 
 use super::limit_table::{ListenerLimits, NodeLimits, RealmLimits};
 use super::origin::OriginPattern;
-use super::resolved::{Address, LogFormat, ProxyProtocol, Purpose, SlowConsumer, Transport};
+use super::resolved::{Address, InfoPage, LogFormat, ProxyProtocol, Purpose, SlowConsumer, Transport};
 use super::table::{At, tables};
 use super::value::{
     Disclose, HostName, HttpPath, Int, LogLevel, Mode, NodeId, SecretText, Size, Span, Text, WebSocketUrl,
@@ -88,6 +88,9 @@ tables! {
         restart serializers: At<Vec<Serializer>> = "[\"cbor\", \"msgpack\", \"json\"]";
         /// Whether the batched subprotocols are offered too.
         restart batched: At<bool> = "true";
+        /// What `/info` says here: `brief` the node's name, program, version, start and state, `full` all that the
+        /// admin port says, with the name of the host, keys, links, realms and addresses.
+        restart info: At<InfoPage> = "\"brief\"";
         /// Whether connections start with a PROXY protocol header (v1 or v2) that names the real client. Where it is
         /// not `off` and there are no `proxies`, only proxies may reach the port: whoever does can claim any address.
         restart proxy_protocol: At<ProxyProtocol> = "\"off\"";

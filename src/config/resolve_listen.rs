@@ -74,6 +74,7 @@ fn listener(
         path: raw.path.0.clone(),
         serializers: raw.serializers.value.clone(),
         batched: *raw.batched,
+        info: *raw.info,
         proxy_protocol: *raw.proxy_protocol,
         proxies: raw.proxies.value.clone(),
         ping_interval: raw.ping_interval.0,
@@ -119,6 +120,7 @@ fn refuse_contradictions(raw: &raw::Listen, findings: &mut Findings<'_>) {
         for (key, at, literal) in [
             ("path", raw.path.at, raw.path.literal()),
             ("batched", raw.batched.at, raw.batched.literal()),
+            ("info", raw.info.at, raw.info.literal()),
             ("allowed_origins", raw.allowed_origins.at, raw.allowed_origins.literal()),
             ("allow_null_origin", raw.allow_null_origin.at, raw.allow_null_origin.literal()),
             ("require_subprotocol", raw.require_subprotocol.at, raw.require_subprotocol.literal()),

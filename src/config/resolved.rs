@@ -100,6 +100,8 @@ pub struct Listener {
     pub serializers: Vec<Serializer>,
     /// Whether `wamp.2.<serializer>.batched` is offered too.
     pub batched: bool,
+    /// How much `/info` tells whoever reaches the port.
+    pub info: InfoPage,
     pub proxy_protocol: ProxyProtocol,
     /// Whose PROXY headers are believed; empty: everybody's.
     pub proxies: Vec<IpAddr>,
@@ -158,6 +160,15 @@ pub enum Purpose {
     Client,
     /// Admits only the node keys of the membership.
     Mesh,
+}
+
+/// How much `/info` tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InfoPage {
+    /// That the node is there: its name, version, age and state.
+    Brief,
+    /// All that operators see.
+    Full,
 }
 
 /// Whether connections start with a PROXY protocol header that names the real client.

@@ -3,7 +3,7 @@
 
 use super::mistake::{nearest, one_of};
 use super::origin::OriginPattern;
-use super::resolved::{Address, LogFormat, ProxyProtocol, Purpose, SlowConsumer, Transport};
+use super::resolved::{Address, InfoPage, LogFormat, ProxyProtocol, Purpose, SlowConsumer, Transport};
 use super::table::{Scalar, string_literal};
 use crate::auth::Secret;
 use crate::auth::cryptosign::PublicKey;
@@ -306,6 +306,10 @@ words! {
     Purpose {
         Purpose::Client = "client",
         Purpose::Mesh = "mesh",
+    }
+    InfoPage {
+        InfoPage::Brief = "brief",
+        InfoPage::Full = "full",
     }
     ProxyProtocol {
         ProxyProtocol::Off = "off",

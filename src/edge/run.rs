@@ -108,7 +108,7 @@ impl Edge {
             let listener =
                 bind_or_adopt(&settings.address, settings.backlog, ipv6_only, &mut inherited, &mut handover)?;
             let admission = peers.admission(&config, settings);
-            let pages = faces::client_pages(shard.clone(), settings.path.clone());
+            let pages = faces::client_pages(shard.clone(), settings.path.clone(), settings.info);
             let state = Rc::new(listener_state(settings, admission, &listener, pages)?);
             shard.borrow_mut().listeners.push(state.clone());
             bound.push((state, listener));

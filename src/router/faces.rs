@@ -1,8 +1,10 @@
 //! The HTTP faces of an edge: what is answered on which path, on the ports of clients and on the admin port.
 
 use super::dial::{LinkName, LinkState, Standing};
+use super::node::NodeInfo;
 use super::shard::{ListenerState, Pings, RealmSlot, Shard};
-use crate::admin::{LinkStatus, ListenerStatus, MeshStatus, NodeStatus, RealmStatus, pages};
+use crate::admin::{LinkStatus, ListenerStatus, MeshStatus, NodeBrief, NodeStatus, RealmStatus, pages};
+use crate::config::resolved::InfoPage;
 use crate::limits::Limits;
 use crate::metrics::{self, NodeFacts, Process, Snapshot};
 use crate::session::admission::Admission;
@@ -12,6 +14,7 @@ use crate::transport::http::{HttpSettings, Page, PageRequest, Pages};
 use crate::transport::listener::Listener;
 use crate::wamp::SessionKey;
 use crate::wire::Serializer;
+use serde::Serialize;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -26,18 +29,22 @@ const CONTROL_PING_INTERVAL: Duration = Duration::from_secs(2);
 const CONTROL_PING_TIMEOUT: Duration = Duration::from_secs(2);
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// The pages on a port for clients: who served whom, and what the node is doing.
-pub fn client_pages(shard: Rc<RefCell<Shard>>, websocket_path: String) -> Pages {
+/// The pages on a port for clients: who served whom, and as much of what the node is doing as `info` says.
+pub fn client_pages(shard: Rc<RefCell<Shard>>, websocket_path: String, info: InfoPage) -> Pages {
     Rc::new(move |request| {
         let shard = shard.borrow();
         match request.path {
             path if path == "/" || path == websocket_path => {
-                html(pages::status_page(&shard.status(), &request.peer.to_string(), &websocket_path))
+                let NodeInfo { id, pid, .. } = &*shard.node;
+                html(pages::status_page(id, *pid, &request.peer.to_string(), &websocket_path))
             }
-            "/info" => info(&shard, request),
+            "/info" => match info {
+                InfoPage::Brief => answer(&shard.brief(), pages::brief_page, request),
+                InfoPage::Full => answer(&shard.status(), pages::info_page, request),
+            },
             // Here as well, so that a load balancer asks on the very port that it sends clients to.
             path if HEALTH_PATHS.contains(&path) => health(&shard, path),
-            path => not_found(&shard, path),
+            path => not_found(path),
         }
     })
 }
@@ -47,10 +54,10 @@ pub fn admin_pages(shard: Rc<RefCell<Shard>>) -> Pages {
     Rc::new(move |request| {
         let shard = shard.borrow();
         match request.path {
-            "/" | "/info" => info(&shard, request),
+            "/" | "/info" => answer(&shard.status(), pages::info_page, request),
             path if HEALTH_PATHS.contains(&path) => health(&shard, path),
             "/metrics" => Page::new(metrics::CONTENT_TYPE, shard.metrics()),
-            path => not_found(&shard, path),
+            path => not_found(path),
         }
     })
 }
@@ -98,18 +105,18 @@ fn health(shard: &Shard, path: &str) -> Page {
     }
 }
 
-fn info(shard: &Shard, request: &PageRequest<'_>) -> Page {
-    let status = shard.status();
+/// A status for programs, or for people with this page.
+fn answer<S: Serialize>(status: &S, page: fn(&S) -> String, request: &PageRequest<'_>) -> Page {
     if request.wants_json {
-        let body = serde_json::to_string_pretty(&status).expect("a status is plain strings and numbers");
+        let body = serde_json::to_string_pretty(status).expect("a status is plain strings and numbers");
         Page::new(JSON, body + "\n")
     } else {
-        html(pages::info_page(&status))
+        html(page(status))
     }
 }
 
-fn not_found(shard: &Shard, path: &str) -> Page {
-    Page { status: 404, ..html(pages::not_found_page(&shard.status(), path)) }
+fn not_found(path: &str) -> Page {
+    Page { status: 404, ..html(pages::not_found_page(path)) }
 }
 
 fn html(body: String) -> Page {
@@ -121,19 +128,32 @@ fn text(status: u16, body: &str) -> Page {
 }
 
 impl Shard {
-    /// What the node is doing right now.
-    pub fn status(&self) -> NodeStatus {
-        let now = self.now();
-        NodeStatus {
+    /// That the node is there, for those who need not know more.
+    fn brief(&self) -> NodeBrief {
+        NodeBrief {
             node: self.node.id.clone(),
             program: "crossbar-edge".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: self.node.started_text(),
+            uptime_seconds: self.now().uptime.as_secs(),
+            state: self.state_name().to_owned(),
+        }
+    }
+
+    /// What the node is doing right now.
+    pub fn status(&self) -> NodeStatus {
+        let now = self.now();
+        let NodeBrief { node, program, version, started, uptime_seconds, state } = self.brief();
+        NodeStatus {
+            node,
+            program,
+            version,
             hostname: self.node.hostname.clone(),
             pid: self.node.pid,
-            started: self.node.started_text(),
-            uptime_seconds: now.uptime.as_secs(),
+            started,
+            uptime_seconds,
             public_key: self.node.public_key.clone(),
-            state: self.state_name().to_owned(),
+            state,
             descriptors_max: self.node.descriptors_max,
             connections: self.connections.len(),
             sessions: self.n_sessions(),

@@ -90,9 +90,13 @@ def page(host, port, path):
 
 
 def info(edge):
+    """What an edge tells operators of itself, or None when it does not answer."""
     host, number = EDGES[edge]
-    body = page(host, 8080 + number, "/info")
-    return json.loads(body) if body else None
+    try:
+        body = page_at_home(host, 9080 + number, "/info")
+    except (RuntimeError, subprocess.TimeoutExpired):
+        return None
+    return json.loads(body)
 
 
 def sessions():
@@ -125,7 +129,7 @@ with socket.socket(socket.AF_UNIX) as it:
 
 def page_at_home(host, port, path):
     """A page that only the host itself may see."""
-    script = f"exec 3<>/dev/tcp/127.0.0.1/{port}; printf 'GET {path} HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
+    script = f"exec 3<>/dev/tcp/127.0.0.1/{port} || exit 1; printf 'GET {path} HTTP/1.0\\r\\nAccept: application/json\\r\\n\\r\\n' >&3; cat <&3"
     return lab.ssh(host, f"bash -c {lab.shlex.quote(script)}").partition("\n\n")[2]
 
 

@@ -150,6 +150,7 @@ impl Scene {
             ("agent", self.agent()),
             ("hosts", self.hosts()),
             ("pages", self.pages()),
+            ("client info", self.client_info()),
             ("upgrades", self.upgrades()),
             ("anonymous", self.anonymous()),
             ("tickets", self.tickets()),
@@ -185,6 +186,14 @@ impl Scene {
         let (listeners, realms) = (names(&info["listeners"], &["address"]), names(&info["realms"], &["name"]));
         let links = names(&info["mesh"]["links"], &["peer", "address", "realm"]);
         format!("{} {listeners:?} {realms:?} {links:?}", info["node"])
+    }
+
+    /// What the node tells clients of itself.
+    fn client_info(&self) -> String {
+        let page = fetch(&tcp(self.ports.websocket), "/info", &[("Accept", "application/json")]);
+        let info: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(page.text()).expect("/info is JSON");
+        format!("{:?}", info.keys().collect::<Vec<_>>())
     }
 
     /// Plain requests, with and without a PROXY header.
@@ -562,6 +571,7 @@ fn listener_cases(scene: &Scene, case: Maker<'_>) -> Vec<Case> {
         ("path", "\"/wamp\""),
         ("serializers", "[\"json\", \"cbor\"]"),
         ("batched", "false"),
+        ("info", "\"full\""),
         ("proxy_protocol", "\"off\""),
         ("proxies", "[\"192.0.2.9\"]"),
         ("ping_interval", "\"1s\""),

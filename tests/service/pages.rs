@@ -1,6 +1,7 @@
 //! What people and monitoring see over HTTP.
 
 use crate::harness::client::{Carrier, Client, Scope, Via};
+use crate::harness::cluster::Cluster;
 use crate::harness::http::{self, fetch};
 use crate::harness::router::{Router, Setup, dial, endpoint_of};
 use crossbar_cluster::wire::Serializer;
@@ -27,13 +28,13 @@ fn the_status_page_says_who_was_served_and_by_whom() {
 }
 
 #[test]
-fn info_is_for_people_and_for_programs() {
-    let mut router = Router::start(&Setup::default());
+fn info_tells_operators_all_as_people_and_as_programs() {
+    let mut router = Router::start(&Setup { listeners: FULL.to_owned(), ..Setup::default() });
     let mut a = router.join("a");
     a.subscribe("com.topic", "{}", "sub");
     a.register("com.procedure", "{}", "reg");
-    for endpoint in [endpoint_of(router.edge.url("ws")), endpoint_of(router.edge.url("http"))] {
-        let page = fetch(&endpoint, "/info", &[("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")]);
+    for endpoint in [endpoint_of(router.edge.nth_url("ws", 1)), endpoint_of(router.edge.url("http"))] {
+        let page = fetch(&endpoint, "/info", FOR_PEOPLE);
         assert!(page.header("content-type").is_some_and(|value| value.starts_with("text/html")));
         assert!(page.text().contains("edge1") && page.text().contains("realm1"));
         let page = fetch(&endpoint, "/info", &[("Accept", "application/json")]);
@@ -46,8 +47,41 @@ fn info_is_for_people_and_for_programs() {
         assert_eq!(info["realms"][0]["name"], "realm1");
         assert_eq!(info["realms"][0]["subscriptions"], 1);
         assert_eq!(info["realms"][0]["registrations"], 1);
-        assert_eq!(info["listeners"].as_array().map(Vec::len), Some(2));
+        assert_eq!(info["listeners"].as_array().map(Vec::len), Some(3));
     }
+}
+
+/// A listener whose `/info` says all.
+const FULL: &str = "[[listen]]\ntype = \"websocket\"\naddress = \"127.0.0.1:0\"\ninfo = \"full\"\n";
+/// As a browser asks.
+const FOR_PEOPLE: &[(&str, &str)] = &[("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
+
+/// What is nobody's business: the host, its processes and keys, other nodes, realms, addresses, and how many are there.
+#[test]
+fn info_tells_clients_that_the_node_is_there_and_no_more() {
+    let mut cluster = Cluster::start(2, Setup::default());
+    cluster.await_complete();
+    let router = cluster.node(1);
+    let endpoint = endpoint_of(router.edge.url("ws"));
+    let page = fetch(&endpoint, "/info", &[("Accept", "application/json")]);
+    assert_eq!((page.status, page.header("content-type")), (200, Some("application/json")));
+    let info: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&page.body).expect("JSON");
+    let keys: Vec<&str> = info.keys().map(String::as_str).collect();
+    assert_eq!(keys, ["node", "program", "version", "started", "uptime_seconds", "state"]);
+    let told = ["node", "program", "version", "state"].map(|key| info[key].as_str().expect("a text"));
+    assert_eq!(told, ["edge1", "crossbar-edge", env!("CARGO_PKG_VERSION"), "up"]);
+    let all = fetch(&endpoint_of(router.edge.url("http")), "/info", &[("Accept", "application/json")]);
+    let all: serde_json::Value = serde_json::from_slice(&all.body).expect("JSON");
+    let hidden = [&all["public_key"], &all["mesh"]["links"][0]["peer"], &all["realms"][0]["name"]];
+    for path in ["/info", "/", "/ws", "/nowhere"] {
+        let page = fetch(&endpoint, path, FOR_PEOPLE);
+        for secret in hidden.map(|value| value.as_str().expect("a text")) {
+            assert!(!page.text().contains(secret), "{secret} is in {path}: {}", page.text());
+        }
+    }
+    let page = fetch(&endpoint, "/info", FOR_PEOPLE);
+    let rows: Vec<&str> = page.text().split("<th>").skip(1).filter_map(|row| row.split('<').next()).collect();
+    assert_eq!(rows, ["Node", "State", "Program", "Started", "Up for"]);
 }
 
 /// Health is told where clients connect as well, to load balancers; figures are for operators only.
