@@ -2,12 +2,12 @@
 //! `crossbarctl` are made of.
 
 use super::report::Heartbeat;
-use crate::cluster::State;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The cluster. Times are RFC 3339 in UTC.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ClusterStatus {
     pub master: MasterStatus,
     pub nodes: Vec<NodeView>,
@@ -20,7 +20,8 @@ pub struct ClusterStatus {
     pub events: Vec<LoggedEvent>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct MasterStatus {
     pub id: String,
     pub version: String,
@@ -33,17 +34,18 @@ pub struct MasterStatus {
     pub membership: u64,
     pub now: String,
     /// Of its own: what it has ended and refused, by reason.
-    #[serde(default)]
     pub drops: BTreeMap<String, u64>,
 }
 
 /// One node, as the master sees it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct NodeView {
     pub id: String,
     pub address: String,
     pub public_key: String,
-    pub state: State,
+    /// The name of its `cluster::State`.
+    pub state: String,
     pub since: String,
     pub state_seconds: f64,
     pub reason: String,
@@ -57,6 +59,7 @@ pub struct NodeView {
 
 /// Per second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Rates {
     pub events_out: f64,
     pub messages_in: f64,
@@ -70,6 +73,7 @@ pub struct Rates {
 
 /// Over all nodes that are heard of.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Totals {
     pub nodes: usize,
     pub nodes_up: usize,
@@ -80,14 +84,16 @@ pub struct Totals {
 }
 
 /// Whether a rolling restart may go on.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct GateStatus {
     pub is_open: bool,
     /// What is missing.
     pub waits_for: Option<String>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RebalanceStatus {
     pub started: String,
     pub rounds: u32,
@@ -95,7 +101,8 @@ pub struct RebalanceStatus {
 }
 
 /// One line of the cluster's log.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LoggedEvent {
     /// Counts from 1, over restarts too.
     pub number: u64,
@@ -109,6 +116,7 @@ pub struct LoggedEvent {
 
 /// The last hour: one point every `step_seconds`, the oldest first. What is not known is null.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct History {
     pub step_seconds: u64,
     /// Unix time of each point, in seconds.
@@ -117,6 +125,7 @@ pub struct History {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct NodeHistory {
     pub id: String,
     pub sessions: Vec<Option<u64>>,

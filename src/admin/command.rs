@@ -78,7 +78,7 @@ pub fn node_prefix(node: &str) -> String {
 
 /// What a node does when it is asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "command", rename_all = "snake_case")]
 pub enum NodeCommand {
     /// Answers its `NodeStatus`.
     Status,
@@ -113,7 +113,7 @@ pub enum NodeCommand {
 
 /// Which rows of a list are answered.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default)]
 pub struct Rows {
     /// Only of this realm.
     pub realm: Option<String>,
@@ -125,7 +125,7 @@ pub struct Rows {
 
 /// Which refusals are asked for: those that fit all that is given, the latest last.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default)]
 pub struct RefusalsWanted {
     /// Of this node.
     pub node: Option<String>,
@@ -139,7 +139,7 @@ pub struct RefusalsWanted {
 
 /// Which answers of authorizers are forgotten: those that fit all that is given.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default)]
 pub struct ForgetAnswers {
     /// Only in this realm.
     pub realm: Option<String>,
@@ -167,7 +167,7 @@ pub struct TraceRequest {
 
 /// What the master does when it is asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "command", rename_all = "snake_case")]
 pub enum MasterCommand {
     /// Answers its `ClusterStatus`.
     Status,

@@ -13,6 +13,8 @@ pub mod pages;
 pub mod refusals;
 pub mod report;
 pub mod stdout;
+#[cfg(test)]
+mod tests;
 pub mod text;
 
 pub use node_status::{BalancerStatus, LinkStatus, ListenerStatus, MeshStatus, NodeBrief, NodeStatus, RealmStatus};

@@ -17,7 +17,8 @@ pub struct NodeBrief {
 }
 
 /// One node at one moment, for operators.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct NodeStatus {
     pub node: String,
     pub program: String,
@@ -36,21 +37,20 @@ pub struct NodeStatus {
     pub sessions: usize,
     /// Memory that is kept for clients, outboxes included, and `kept_bytes_max`. Nodes of earlier versions do not tell
     /// either.
-    #[serde(default)]
     pub kept_bytes: u64,
-    #[serde(default)]
     pub kept_bytes_max: u64,
     pub event_delay_ms: f64,
     pub listeners: Vec<ListenerStatus>,
     pub realms: Vec<RealmStatus>,
     pub mesh: MeshStatus,
     /// Of an edge that has an agent port. Nodes of earlier versions do not tell it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub balancer: Option<BalancerStatus>,
 }
 
 /// How an edge stands with the load balancers that ask its agent port.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct BalancerStatus {
     /// How many questions were answered.
     pub answers: u64,
@@ -63,7 +63,8 @@ pub struct BalancerStatus {
 }
 
 /// The links of the node.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct MeshStatus {
     /// Whether every configured peer is linked in both directions, for every realm.
     pub is_complete: bool,
@@ -71,7 +72,8 @@ pub struct MeshStatus {
 }
 
 /// The two links between this node and a peer, for one realm.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LinkStatus {
     pub peer: String,
     pub address: String,
@@ -89,7 +91,8 @@ pub struct LinkStatus {
 }
 
 /// One listener of the node.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ListenerStatus {
     pub address: String,
     pub connections: usize,
@@ -97,13 +100,13 @@ pub struct ListenerStatus {
 }
 
 /// One realm, as this node sees its own sessions.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RealmStatus {
     pub name: String,
     pub sessions: usize,
     pub subscriptions: usize,
     pub registrations: usize,
     /// Memory that is kept for its clients.
-    #[serde(default)]
     pub kept_bytes: u64,
 }

@@ -5,14 +5,14 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// One node, as it reports to the master.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Heartbeat {
     pub status: NodeStatus,
     pub counters: Counters,
     /// Of that part of the configuration in which nodes should be alike; 16 hex digits.
     pub config_digest: String,
     /// What has been refused since the last heartbeat, as far as it is kept. A new master is told all of it.
-    #[serde(default)]
     pub refusals: Vec<RefusalRow>,
 }
 
@@ -55,6 +55,7 @@ const CONNECTIONS_MAX: usize = 100_000_000;
 
 /// What has been counted since the node was started, and how full things are.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Counters {
     pub messages_in: u64,
     pub messages_out: u64,
@@ -75,6 +76,7 @@ pub struct Counters {
 
 /// One loss or refusal, or of a flood of them what they have in common.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RefusalRow {
     /// Grows from one to the next of a node, also over a restart.
     pub number: u64,
@@ -100,7 +102,8 @@ pub struct RefusalRow {
 }
 
 /// One session.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct SessionRow {
     pub node: String,
     pub realm: String,
@@ -119,7 +122,8 @@ pub struct SessionRow {
 }
 
 /// One registration or subscription, as far as clients of this node have it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct PatternRow {
     pub node: String,
     pub realm: String,
@@ -133,7 +137,8 @@ pub struct PatternRow {
 }
 
 /// A trace has begun.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TraceStarted {
     pub trace: u64,
     pub lines_max: u64,
@@ -142,6 +147,7 @@ pub struct TraceStarted {
 
 /// Lines of a trace.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TraceLines {
     pub lines: Vec<TraceLine>,
     /// The number of the last line.
@@ -153,7 +159,8 @@ pub struct TraceLines {
 }
 
 /// One message as it passed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TraceLine {
     pub number: u64,
     /// Microseconds since the epoch.

@@ -26,6 +26,7 @@ pub struct Member {
 /// All nodes. Of two, the one with the higher version is newer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Membership {
+    #[serde(default)]
     pub version: u64,
     pub members: Vec<Member>,
 }

@@ -28,10 +28,11 @@ pub struct Series {
 const ALL: &[Series] = &[
     gauge("crossbar_cluster_nodes", &["state"], "Nodes of the cluster by state.", nodes_by_state),
     gauge("crossbar_cluster_node_up", &["node"], "Whether the node is up.", |status| {
-        of_nodes(status, |node| Some(f64::from(node.state == State::Up)))
+        of_nodes(status, |node| Some(f64::from(node.state == State::Up.name())))
     }),
     gauge("crossbar_cluster_node_state", &["node", "state"], "1 for the state that the node is in.", |status| {
-        let of = |node: &NodeView, state: State| (vec![node.id.clone(), name(state)], f64::from(node.state == state));
+        let of =
+            |node: &NodeView, state: State| (vec![node.id.clone(), name(state)], f64::from(node.state == state.name()));
         status.nodes.iter().flat_map(|node| State::ALL.map(|state| of(node, state))).collect()
     }),
     gauge("crossbar_cluster_node_sessions", &["node"], "Sessions of clients on the node.", |status| {
@@ -167,7 +168,7 @@ const fn counter(
 }
 
 fn nodes_by_state(status: &ClusterStatus) -> Samples {
-    let count = |state| status.nodes.iter().filter(|node| node.state == state).count();
+    let count = |state: State| status.nodes.iter().filter(|node| node.state == state.name()).count();
     State::ALL.map(|state| (vec![name(state)], count(state) as f64)).to_vec()
 }
 
@@ -178,7 +179,7 @@ fn of_nodes(status: &ClusterStatus, value: impl Fn(&NodeView) -> Option<f64>) ->
 
 /// Of nodes that are heard of.
 fn of_heard(status: &ClusterStatus, value: impl Fn(&Heartbeat) -> f64) -> Samples {
-    of_nodes(status, |node| node.heartbeat.as_ref().filter(|_| node.state != State::Down).map(&value))
+    of_nodes(status, |node| node.heartbeat.as_ref().filter(|_| node.state != State::Down.name()).map(&value))
 }
 
 fn of_counters(status: &ClusterStatus, value: impl Fn(&Counters) -> f64) -> Samples {
@@ -191,12 +192,12 @@ fn drops(status: &ClusterStatus) -> Samples {
         let id = node.id.clone();
         drops.map(move |(reason, count)| (vec![id.clone(), reason], count as f64)).collect::<Samples>()
     };
-    status.nodes.iter().filter(|node| node.state != State::Down).flat_map(of).collect()
+    status.nodes.iter().filter(|node| node.state != State::Down.name()).flat_map(of).collect()
 }
 
 fn links(status: &ClusterStatus, value: impl Fn(&crate::admin::LinkStatus) -> Option<f64>) -> Samples {
     let mut samples = Vec::new();
-    for node in status.nodes.iter().filter(|node| node.state != State::Down) {
+    for node in status.nodes.iter().filter(|node| node.state != State::Down.name()) {
         for link in node.heartbeat.iter().flat_map(|beat| &beat.status.mesh.links) {
             let values = vec![node.id.clone(), link.peer.clone(), link.realm.clone()];
             samples.extend(value(link).map(|value| (values, value)));

@@ -3,7 +3,7 @@
 use super::steward::Steward;
 use crate::admin::cluster_status::{ClusterStatus, GateStatus, MasterStatus, NodeView, Rates, RebalanceStatus, Totals};
 use crate::admin::report::{Counters, Heartbeat};
-use crate::cluster::{Gate, Node};
+use crate::cluster::{Gate, Node, State};
 use crate::time::Now;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -86,7 +86,7 @@ fn node_view(now: Now, node: &Node, known: Option<&Known>) -> NodeView {
         id: node.member.id.clone(),
         address: node.member.address.clone(),
         public_key: node.member.public_key.to_string(),
-        state: node.state,
+        state: node.state.name().to_owned(),
         since: time_text(node.since.wall),
         state_seconds: now.uptime.saturating_sub(node.since.uptime).as_secs_f64(),
         reason: node.reason.clone(),
@@ -98,12 +98,12 @@ fn node_view(now: Now, node: &Node, known: Option<&Known>) -> NodeView {
 }
 
 fn totals(nodes: &[NodeView]) -> Totals {
-    let is_heard = |node: &&NodeView| !matches!(node.state.name(), "down" | "joining");
+    let is_heard = |node: &&NodeView| !matches!(node.state.as_str(), "down" | "joining");
     let heard = || nodes.iter().filter(is_heard);
     let beats = || heard().filter_map(|node| node.heartbeat.as_ref());
     Totals {
         nodes: nodes.len(),
-        nodes_up: nodes.iter().filter(|node| node.state.name() == "up").count(),
+        nodes_up: nodes.iter().filter(|node| node.state == State::Up.name()).count(),
         sessions: beats().map(|beat| beat.status.sessions).sum(),
         events_out: heard().map(|node| node.rates.events_out).sum::<f64>() + 0.0,
         messages_in: heard().map(|node| node.rates.messages_in).sum::<f64>() + 0.0,

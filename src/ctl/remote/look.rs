@@ -206,10 +206,10 @@ impl Look {
 impl NodeLine {
     fn of_view(view: &NodeView, members: &[&str]) -> NodeLine {
         // What a node said before it went down is not how it is.
-        let heartbeat = view.heartbeat.as_ref().filter(|_| view.state != State::Down);
+        let heartbeat = view.heartbeat.as_ref().filter(|_| view.state != State::Down.name());
         NodeLine {
             id: view.id.clone(),
-            state: view.state.name().to_owned(),
+            state: view.state.clone(),
             seconds: view.state_seconds,
             reason: view.reason.clone(),
             address: Some(view.address.clone()),
