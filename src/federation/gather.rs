@@ -31,6 +31,7 @@ pub(super) struct Gathering {
 struct Gather {
     session: SessionKey,
     request: Id,
+    procedure: String,
     how: Merge,
     /// Those of `wamp.subscription.get_events` matter after the answers have come, too.
     payload: Payload,
@@ -102,7 +103,7 @@ impl ClusteredRealm {
             (refusal.error.to_owned(), Payload::from_values(vec![refusal.sentence.into()], Dict::new()))
         });
         if how == Merge::Any && own.is_ok() {
-            return answer(session, request, own, out);
+            return answer(session, request, &procedure, own, out);
         }
         let hop = caller.map(|caller| {
             Dict::new()
@@ -125,11 +126,15 @@ impl ClusteredRealm {
         let answers = BTreeMap::from([(node.clone(), own)]);
         let owner = session_in_question(&procedure, &payload).and_then(|id| self.afterlife.owner(id));
         let owner = owner.map(str::to_owned);
-        let bytes = GATHER_BYTES + payload.heap_bytes() + answers.values().map(answer_bytes).sum::<usize>();
+        let bytes = GATHER_BYTES
+            + allocated(procedure.len())
+            + payload.heap_bytes()
+            + answers.values().map(answer_bytes).sum::<usize>();
         let (told_bytes, charged) = (0, 0);
         let mut gather = Gather {
             session,
             request,
+            procedure,
             how,
             payload,
             node,
@@ -260,7 +265,7 @@ impl Gather {
     }
 
     fn finish(self, out: &mut Vec<Effect>) {
-        let Gather { session, request, how, payload, node, mut answers, parts, .. } = self;
+        let Gather { session, request, procedure, how, payload, node, mut answers, parts, .. } = self;
         if !parts.is_empty() {
             let refusal = Payload::from_values(vec!["an answer did not come to its end in time".into()], Dict::new());
             answers.insert(String::new(), Err((error::NETWORK_FAILURE.to_owned(), refusal)));
@@ -270,11 +275,11 @@ impl Gather {
         let (good, mut bad): (Vec<Answer>, Vec<Answer>) = answers.into_values().partition(Result::is_ok);
         if let Some(index) = bad.iter().position(is_missing).filter(|_| how.joins()) {
             // What could not be brought here is part of the answer, which must not look as if it were whole.
-            return answer(session, request, bad.swap_remove(index), out);
+            return answer(session, request, &procedure, bad.swap_remove(index), out);
         }
         let good: Vec<Vec<Value>> = good.into_iter().flatten().collect();
         let merged = if good.is_empty() { Err(most_telling(bad)) } else { Ok(merge(how, &own, good, &payload)) };
-        answer(session, request, merged, out);
+        answer(session, request, &procedure, merged, out);
     }
 }
 
@@ -304,7 +309,13 @@ fn session_in_question(procedure: &str, payload: &Payload) -> Option<Id> {
     payload.args().ok()?.get(place)?.as_uint()
 }
 
-fn answer(to: SessionKey, request: Id, answer: Answer, out: &mut Vec<Effect>) {
+/// Answers a call. Of a refusal the operator of the caller's node is told, too.
+fn answer(to: SessionKey, request: Id, procedure: &str, answer: Answer, out: &mut Vec<Effect>) {
+    if let Err((error, payload)) = &answer {
+        let args = payload.args().unwrap_or_default();
+        let sentence = args.first().and_then(Value::as_str).unwrap_or(error);
+        out.extend(Effect::refused(to, "call", procedure, error, sentence));
+    }
     let details = Dict::new();
     let message = match answer {
         Ok(args) => Message::Result { request, details, payload: Payload::from_values(args, Dict::new()) },
@@ -324,6 +335,7 @@ mod tests {
         let gather = Gather {
             session: SessionKey(1),
             request: 1,
+            procedure: "wamp.session.list".to_owned(),
             how,
             payload: Payload::empty(),
             node: "edge1".to_owned(),

@@ -2,9 +2,9 @@
 //! who it was, from where, what was wanted and why; and few of them for very many.
 
 use crate::harness::Edge;
-use crate::harness::client::{Carrier, Via};
+use crate::harness::client::{Carrier, Client, Via};
 use crate::harness::http;
-use crate::harness::router::{Router, Setup, endpoint_of, eventually};
+use crate::harness::router::{ALL_ROLES, Router, Setup, endpoint_of, eventually};
 use crate::join;
 use crossbar_cluster::config::node_key;
 use crossbar_cluster::wire::Serializer;
@@ -190,6 +190,87 @@ fn each_refusal_is_one_line_and_one_entry_that_say_who_and_why() {
     assert_eq!(rows(router, "--node edge9").len(), 0);
 }
 
+/// What happens to a client that does not read, does not answer or takes no long messages, and what the operator reads
+/// of it: a line and an entry of each reason.
+const LOSSES: [(&[&str], fn(&mut Router)); 6] = [
+    (&["slow_consumer", "event_unsent"], |router| {
+        let mut slow = router.join_as("bob");
+        slow.subscribe("com.topic", "{}", "sub");
+        flood(router, "com.topic", "slow_consumer");
+        slow.into_io().read_to_close();
+    }),
+    (&["oldest_event"], |router| {
+        let mut slow = router.join_as("bob");
+        slow.subscribe("com.lossy.topic", "{}", "sub");
+        flood(router, "com.lossy.topic", "oldest_event");
+    }),
+    (&["callee_full"], |router| {
+        let mut callee = router.join_as("bob");
+        callee.register("com.procedure", "{}", "reg");
+        let mut caller = router.join_as("alice");
+        let padding = "x".repeat(30_000);
+        while router.drops("callee_full") == 0 {
+            caller.send(&format!(r#"[48, #, {{}}, "com.procedure", ["{padding}"]]"#));
+            caller.sync();
+        }
+    }),
+    (&["receiver_limit"], |router| {
+        let mut small = Client::open_rawsocket(router.endpoint(SMALL).connect(), SMALL, router.scope.clone(), 1 << 12);
+        small.hello(ALL_ROLES, "small");
+        small.subscribe("com.topic", "{}", "sub");
+        let mut publisher = router.join_as("alice");
+        publisher.send(&format!(r#"[16, #, {{}}, "com.topic", ["{}"]]"#, "x".repeat(5_000)));
+        router.await_drops("receiver_limit", 1);
+    }),
+    (&["hello_timeout"], |router| {
+        let io = endpoint_of(router.edge.nth_url("ws", 1)).connect();
+        Client::open_websocket(io, WEBSOCKET, router.scope.clone(), "/ws", &[]).expect_closed();
+    }),
+    (&["ping_timeout"], |router| {
+        let io = endpoint_of(router.edge.nth_url("ws", 1)).connect();
+        let mut silent = Client::open_websocket(io, WEBSOCKET, router.scope.clone(), "/ws", &[]);
+        silent.hello(ALL_ROLES, "silent");
+        router.await_drops("ping_timeout", 1);
+    }),
+];
+
+#[test]
+fn each_loss_is_a_line_and_an_entry_that_say_whose_and_why() {
+    let rules = "[[realm.slow_consumer_rule]]\nuri = \"com.lossy.\"\nmatch = \"prefix\"\naction = \"drop_oldest\"\n";
+    let listeners = "[[listen]]\ntype = \"websocket\"\naddress = \"127.0.0.1:0\"\nping_interval = \"200ms\"\n\
+                     ping_timeout = \"200ms\"\n[listen.limits]\nhello_timeout = \"1s\"\n\
+                     [listen.auth.anonymous]\nrole = \"anonymous\"\n";
+    let limits = "outbox_bytes_max = \"128KiB\"\nmessage_bytes_max = \"64KiB\"";
+    let router = &mut start_with(Setup { limits, rules, listeners: listeners.to_owned(), ..Setup::default() });
+    for (reasons, act) in LOSSES {
+        act(router);
+        for reason in reasons {
+            let mark = format!("{MARK}{reason}: ");
+            eventually(reason, || lines(router).iter().any(|line| line.contains(&mark)));
+            let found = lines(router).into_iter().find(|line| line.contains(&mark)).expect("it is there");
+            assert!(found.contains("at tcp4:127.0.0.1:"), "{reason} says whose it was: {found}");
+            let rows = rows(router, &format!("--reason {reason}"));
+            assert!(rows.iter().all(|row| row["peer"].is_string() && row["text"].is_string()), "{rows:#?}");
+            let is_session = *reason != "hello_timeout";
+            assert!(rows.iter().all(|row| row["session"].is_u64() == is_session), "{rows:#?}");
+            assert!(!rows.is_empty() && router.drops(reason) > 0, "{reason} is an entry, and counted");
+        }
+    }
+}
+
+/// Has events published until one who does not read has lost something for this reason.
+fn flood(router: &mut Router, topic: &str, reason: &str) {
+    let mut publisher = router.join_as("alice");
+    let padding = "x".repeat(30_000);
+    while router.drops(reason) == 0 {
+        publisher.send(&format!(r#"[16, #, {{}}, "{topic}", ["{padding}"]]"#));
+        publisher.sync();
+    }
+}
+
+/// How one speaks that takes no long messages.
+const SMALL: Via = Via::new(Carrier::RawSocket, Serializer::Json);
+
 #[test]
 fn very_many_refusals_are_few_lines_that_say_how_many_there_were() {
     let router = &mut start();
@@ -219,11 +300,15 @@ const MARK: &str = " refusal: ";
 
 /// A router that can be asked with its own key, with a second listener for pages of one origin.
 fn start() -> Router {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    node_key::read_or_generate(&directory.path().join("state"), &mut rand::rng()).expect("it has a key");
     let listener = "[[listen]]\ntype = \"websocket\"\naddress = \"127.0.0.1:0\"\n\
                     allowed_origins = [\"https://example.com\"]\n[listen.auth.anonymous]\nrole = \"anonymous\"\n";
-    let setup = Setup { limits: LIMITS, listeners: listener.to_owned(), ..Setup::default() };
+    start_with(Setup { limits: LIMITS, listeners: listener.to_owned(), ..Setup::default() })
+}
+
+/// A router that can be asked with its own key.
+fn start_with(setup: Setup) -> Router {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    node_key::read_or_generate(&directory.path().join("state"), &mut rand::rng()).expect("it has a key");
     Router::of(Edge::start_with(directory, &setup.to_text(), |_| {}))
 }
 

@@ -90,3 +90,15 @@ fn ids_are_the_same_on_all_nodes() {
         assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2], "{ids:?}");
     }
 }
+
+/// A call that all nodes refuse is noted by the node of its caller, as it is where there is only one node.
+#[test]
+fn a_call_that_is_refused_over_all_nodes_is_noted_once() {
+    let mut cluster = Cluster::start(2, Setup::default());
+    let mut client = cluster.node(1).join("client");
+    client.call_fails("wamp.session.list_no_such", "", "wamp.error.no_such_procedure");
+    client.call_fails("wamp.session.get", r#"["no number"]"#, "wamp.error.invalid_argument");
+    cluster.node(1).await_drops("invalid_request", 1);
+    let log = cluster.node(1).edge.log();
+    assert!(log.contains("refusal: invalid_request: ") && log.contains(": call wamp.session.get: "), "{log}");
+}
