@@ -242,9 +242,9 @@ pub const OUTBOX_STALL_PERCENT: usize = 75;
 pub const LINK_EVENTS_PERCENT: usize = 75;
 /// The longest that a stalled publisher's socket is left unread at a time.
 pub const STALL_MAX: Duration = Duration::from_millis(10);
-/// How often a publisher may be stalled in a period, whoever of its receivers is slow: a tenth of its time in all.
-pub const STALLS_PER_PERIOD: usize = 10;
-pub const STALL_PERIOD: Duration = Duration::from_secs(1);
+/// How long it takes at least from one stall of a publisher to the next, whoever of its receivers is slow: it loses a
+/// tenth of its time, evenly.
+pub const STALL_PERIOD: Duration = Duration::from_millis(100);
 /// How long one connection is served before the others have their turn. A message that has been begun is finished.
 pub const SLICE_MAX: Duration = Duration::from_millis(1);
 /// How long connections are served before what they queued is written, and new connections, timers and pages are seen
