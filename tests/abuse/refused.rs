@@ -190,9 +190,12 @@ fn each_refusal_is_one_line_and_one_entry_that_say_who_and_why() {
     assert_eq!(rows(router, "--node edge9").len(), 0);
 }
 
+/// The reasons, and what brings them about.
+type Loss = (&'static [&'static str], fn(&mut Router));
+
 /// What happens to a client that does not read, does not answer or takes no long messages, and what the operator reads
 /// of it: a line and an entry of each reason.
-const LOSSES: [(&[&str], fn(&mut Router)); 6] = [
+const LOSSES: [Loss; 6] = [
     (&["slow_consumer", "event_unsent"], |router| {
         let mut slow = router.join_as("bob");
         slow.subscribe("com.topic", "{}", "sub");

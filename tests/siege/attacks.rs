@@ -11,7 +11,7 @@ use crossbar_cluster::wire::{Dict, Serializer, Value};
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-const CBOR: Via = Via::new(Carrier::RawSocket, Serializer::Cbor);
+pub(crate) const CBOR: Via = Via::new(Carrier::RawSocket, Serializer::Cbor);
 const WEBSOCKET: Via = Via::new(Carrier::WebSocket, Serializer::Cbor);
 
 /// A listener that compresses, after the two that every router has.
@@ -45,7 +45,7 @@ pub(crate) const TENANT: &str = "[[realm]]\nname = \"tenant\"\n[[realm.role]]\nn
 
 const HISTORY: &str = "[[realm.history]]\nuri = \"com.history\"\nentries_max = 100000\n";
 
-fn join(router: &Router, via: Via) -> Client {
+pub(crate) fn join(router: &Router, via: Via) -> Client {
     let mut client = router.connect_via(via);
     client.hello(ALL_ROLES, "attacker");
     client
@@ -82,7 +82,7 @@ fn drain(client: Client) -> std::thread::JoinHandle<()> {
     })
 }
 
-fn request(code: u64, client: &mut Client, options: Dict, uri: &str) -> Vec<Value> {
+pub(crate) fn request(code: u64, client: &mut Client, options: Dict, uri: &str) -> Vec<Value> {
     vec![code.into(), client.next_request().into(), options.into(), uri.into()]
 }
 

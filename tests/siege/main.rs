@@ -4,12 +4,14 @@
 //!
 //! The short form is part of the tests and asserts what does not depend on the machine: every call answered, links up,
 //! memory bounded, every loss counted. `make siege` (`SIEGE=full`) attacks the release build for longer,
-//! gives the attacked edge one core of its own, and holds the times, too.
+//! gives the attacked edge one core of its own, and holds the times, too; with `SIEGE_ONLY` only the attacks whose
+//! names have this part.
 
 #[path = "../harness/mod.rs"]
 mod harness;
 
 mod attacks;
+mod silence;
 mod watch;
 
 use attacks::ATTACKS;
@@ -39,13 +41,32 @@ impl Force {
     }
 }
 
+/// As hard as the environment says.
+fn force() -> Force {
+    if std::env::var_os("SIEGE").is_some_and(|value| value == "full") { Force::Full } else { Force::Short }
+}
+
+#[test]
+fn publishers_keep_their_rate_when_receivers_stop_reading() {
+    let force = force();
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    for n_receivers in [1, force.of(50, 2_000)] {
+        let left = silence::rate_left(n_receivers, force);
+        // Times are for a machine that has nothing else to do.
+        assert!(force == Force::Short || silence::is_enough(left), "{n_receivers} stop reading: {left:.2} of the rate");
+    }
+}
+
 #[test]
 fn nothing_that_a_client_does_hurts_the_others() {
-    let force = if std::env::var_os("SIEGE").is_some_and(|value| value == "full") { Force::Full } else { Force::Short };
+    let force = force();
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let mut failures = Vec::new();
     println!("{:<44} {:>6} {:>9} {:>9} {:>9} {:>9}", "attack", "calls", "p50 ms", "p99 ms", "max ms", "MiB more");
     for (name, rules, attack) in ATTACKS {
+        if std::env::var("SIEGE_ONLY").is_ok_and(|only| !name.contains(&only)) {
+            continue;
+        }
         let listeners = attacks::COMPRESSED.to_owned();
         let mut cluster = Cluster::start(2, Setup { rules, listeners, realms: attacks::TENANT, ..Setup::default() });
         if force == Force::Full {
@@ -55,7 +76,13 @@ fn nothing_that_a_client_does_hurts_the_others() {
         let before = pids.map(resident_kib);
         let pair = Pair::start(&mut cluster);
         let pages = Pages::start(cluster.node(1));
-        attack(cluster.node(1), force);
+        let router = cluster.node(1);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                yield_to_others();
+                attack(router, force);
+            });
+        });
         let (times, pages) = (pair.stop(), pages.stop());
         let growth = (0..2).map(|n| resident_kib(pids[n]).saturating_sub(before[n])).max().unwrap_or_default();
         println!(
@@ -83,6 +110,15 @@ fn nothing_that_a_client_does_hurts_the_others() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Gives this thread, and those that it starts, a lower priority: where attackers and edges share the cores, the times
+/// are those of the edges.
+fn yield_to_others() {
+    let thread = std::fs::read_link("/proc/thread-self").expect("the kernel knows the thread");
+    let number = thread.file_name().and_then(|name| name.to_str()).expect("a number").to_owned();
+    let output = Command::new("renice").args(["-n", "10", "-p", &number]).output();
+    assert!(output.is_ok_and(|output| output.status.success()), "attackers have a lower priority");
 }
 
 /// Has a process run on the first core only.
