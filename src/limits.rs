@@ -38,6 +38,8 @@ pub const AUTHEXTRA_MEMORY_MAX: usize = 4 * AUTHEXTRA_BYTES_MAX;
 /// How many progressive calls of one session may wait for their next part; those of a link are of all clients of its
 /// node. An id is kept for each.
 pub const OPEN_INPUTS_MAX: usize = 4_096;
+/// As how many callees of a procedure another node counts at most, whatever it says: it gets calls in proportion.
+pub const LINK_WEIGHT_MAX: u32 = 4_096;
 /// How many subscriptions and registrations that a session has given up are kept, so that their ids do not come
 /// again: a few bytes each.
 pub const GIVEN_UP_MAX: usize = 1_000;

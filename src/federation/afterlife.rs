@@ -302,7 +302,7 @@ impl ClusteredRealm {
             if let Some([session, testament]) = told.as_list() {
                 self.afterlife.learn_testament(&node, session, testament);
             } else {
-                self.learn_session(now, &node, told, is_missed, out);
+                self.learn_session(now, key, &node, told, is_missed, out);
             }
         }
         if let Some(Value::List(more)) = args.into_iter().nth(1) {

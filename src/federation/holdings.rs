@@ -7,7 +7,7 @@
 
 use super::ClusteredRealm;
 use super::page::Page;
-use super::trust::FORGED;
+use super::trust::forged;
 use crate::mesh::{LinkCall, frames};
 use crate::realm::Effect;
 use crate::realm::holdings::Holding;
@@ -103,14 +103,21 @@ impl ClusteredRealm {
     }
 
     /// A notice of a peer.
-    pub(super) fn handle_held(&mut self, now: Now, node: &str, told: &[Value], out: &mut Vec<Effect>) {
+    pub(super) fn handle_held(
+        &mut self,
+        now: Now,
+        link: SessionKey,
+        node: &str,
+        told: &[Value],
+        out: &mut Vec<Effect>,
+    ) {
         match told {
             [session] => {
                 let (Some(held), Some(session)) = (self.afterlife.held_mut(node), session.as_uint()) else { return };
                 let ended = held.take_of(session);
                 self.end_all(now, ended, false, out);
             }
-            told => self.learn_holding(now, node, told, out),
+            told => self.learn_holding(now, link, node, told, out),
         }
     }
 
@@ -145,7 +152,7 @@ impl ClusteredRealm {
     pub(super) fn handle_holdings_page(&mut self, now: Now, key: SessionKey, args: Vec<Value>, out: &mut Vec<Effect>) {
         let Some(node) = self.uplinks.get(&key).map(|uplink| uplink.node.clone()) else { return };
         for told in args.first().and_then(Value::as_list).unwrap_or_default() {
-            self.learn_holding(now, &node, told.as_list().unwrap_or_default(), out);
+            self.learn_holding(now, key, &node, told.as_list().unwrap_or_default(), out);
         }
         if self.end_if_excessive(now, key, out) {
             return;
@@ -161,11 +168,12 @@ impl ClusteredRealm {
     }
 
     /// Takes over what a node says about one holding.
-    fn learn_holding(&mut self, now: Now, node: &str, told: &[Value], out: &mut Vec<Effect>) {
+    fn learn_holding(&mut self, now: Now, link: SessionKey, node: &str, told: &[Value], out: &mut Vec<Effect>) {
         let Some(key) = read_key(told) else { return };
         let details = told.last().and_then(Value::as_dict).cloned();
         if details.is_some() && !self.may_hold(node, key.0) {
-            return out.push(FORGED);
+            let sentence = format!("the holder, session {}, is none of {node}", key.0);
+            return out.push(forged(link, "hold", frames::HELD, sentence));
         }
         let Some(held) = self.afterlife.held_mut(node) else { return };
         let is_news = if details.is_some() { held.insert(key) } else { held.remove(&key) };

@@ -76,7 +76,7 @@ impl ClusteredRealm {
         match (topic, args.as_slice()) {
             (frames::SESSION, [told]) => {
                 let is_missed = !self.is_told_by(&node, ON_JOIN);
-                self.learn_session(now, &node, told, is_missed, out);
+                self.learn_session(now, key, &node, told, is_missed, out);
             }
             (frames::TESTAMENT, [session, told]) => {
                 self.afterlife.learn_testament(&node, session, told);
@@ -84,7 +84,7 @@ impl ClusteredRealm {
             (frames::TESTAMENTS_FLUSHED, [session, scope]) => {
                 self.afterlife.forget_testaments(&node, session, scope);
             }
-            (frames::HELD | frames::HELD_NO_MORE, told) => self.handle_held(now, &node, told, out),
+            (frames::HELD | frames::HELD_NO_MORE, told) => self.handle_held(now, key, &node, told, out),
             (frames::SESSION_GONE, [told]) => self.handle_session_gone(now, &node, told, out),
             (frames::OVERRUN, _) => {
                 self.afterlife.mark_stale(&node);

@@ -6,10 +6,11 @@
 //! sessions and from its notices (`afterlife`).
 
 use super::ClusteredRealm;
-use super::trust::FORGED;
-use crate::mesh::{Kind, Pattern};
+use super::trust::forged;
+use crate::mesh::{Kind, Pattern, frames};
 use crate::realm::Effect;
 use crate::time::Now;
+use crate::wamp::SessionKey;
 use crate::wire::{Payload, Value};
 
 pub(super) const ON_JOIN: &str = "wamp.session.on_join";
@@ -18,10 +19,21 @@ pub(super) const ON_LEAVE: &str = "wamp.session.on_leave";
 impl ClusteredRealm {
     /// Takes over what a node says about one of its sessions. Our clients are told of one that was said to have left
     /// and has not, and of one that they have missed.
-    pub(super) fn learn_session(&mut self, now: Now, node: &str, told: &Value, is_missed: bool, out: &mut Vec<Effect>) {
+    pub(super) fn learn_session(
+        &mut self,
+        now: Now,
+        link: SessionKey,
+        node: &str,
+        told: &Value,
+        is_missed: bool,
+        out: &mut Vec<Effect>,
+    ) {
         let is_ours = told.as_dict().and_then(|told| told.uint("session")).is_some_and(|id| self.is_ours(id));
         let learnt = if is_ours { None } else { self.afterlife.learn(node, told) };
-        let Some((id, is_new)) = learnt else { return out.push(FORGED) };
+        let Some((id, is_new)) = learnt else {
+            let sentence = format!("a session that {node} tells of is another node's, or none");
+            return out.push(forged(link, "join", frames::SESSION, sentence));
+        };
         let is_back = self.afterlife.exhume(id);
         if let Some(summary) = told.as_dict().filter(|_| is_back || is_new && is_missed) {
             if is_back {

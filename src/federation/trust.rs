@@ -8,7 +8,7 @@
 use super::ClusteredRealm;
 use super::afterlife::Claim;
 use super::presence::{ON_JOIN, ON_LEAVE};
-use crate::drop::DropReason;
+use crate::drop::{DropReason, Refused};
 use crate::mesh::{RemoteClient, frames};
 use crate::realm::{Effect, MemberKind};
 use crate::time::Now;
@@ -17,7 +17,11 @@ use crate::wamp::uri::is_reserved;
 use crate::wamp::{Id, Message, SessionKey, error};
 use crate::wire::{Dict, Payload, Value};
 
-pub(super) const FORGED: Effect = Effect::Drop { reason: DropReason::Forged };
+/// For the operator: the node of this link has said what is not its to say.
+pub(super) fn forged(link: SessionKey, action: &'static str, uri: &str, sentence: String) -> Effect {
+    let refused = Box::new(Refused::new(DropReason::Forged, sentence).about(action, uri));
+    Effect::Refused { session: link, refused }
+}
 
 impl ClusteredRealm {
     /// Whether a session is one of this node.
@@ -55,9 +59,14 @@ impl ClusteredRealm {
         if is_admitted {
             return true;
         }
-        out.push(FORGED);
+        let sentence = format!("{node} has no such client");
+        let (action, uri) = match message {
+            Message::Publish { topic, .. } => ("publish", topic.as_str()),
+            Message::Call { procedure, .. } => ("call", procedure.as_str()),
+            _ => ("say", message.name()),
+        };
+        out.push(forged(key, action, uri, sentence.clone()));
         if let Message::Call { request, .. } = message {
-            let sentence = format!("{node} has no such client");
             let message = Message::error(code::INVOCATION, *request, error::NOT_AUTHORIZED, sentence);
             out.push(Effect::Send { to: key, message });
         }
@@ -95,13 +104,9 @@ impl ClusteredRealm {
 
     /// Whether a node may hand over a retained event. It may be of anybody who has left; the events of those who are
     /// there come from their own nodes.
-    pub(super) fn admits_retained(&self, node: &str, topic: &str, options: &Dict, out: &mut Vec<Effect>) -> bool {
+    pub(super) fn admits_retained(&self, node: &str, topic: &str, options: &Dict) -> bool {
         let publisher = RemoteClient::publisher(options).map(|publisher| self.claim(node, publisher));
-        let is_admitted = !is_reserved(topic) && publisher != Some(Claim::False);
-        if !is_admitted {
-            out.push(FORGED);
-        }
-        is_admitted
+        !is_reserved(topic) && publisher != Some(Claim::False)
     }
 
     /// Whether a node that has dialed in may send this on its link. Where not, the link ends, or the call gets an
@@ -110,17 +115,19 @@ impl ClusteredRealm {
         let Some(node) = self.members().member(key).map(|member| member.identity.authid.clone()) else { return false };
         if !frames::is_of_dialer(message) {
             let sentence = format!("{} is not for the dialing node of a link to send", message.name());
-            out.extend([FORGED, Effect::Abort { session: key, reason: error::PROTOCOL_VIOLATION, sentence }]);
+            out.push(forged(key, "say", message.name(), sentence.clone()));
+            out.push(Effect::Abort { session: key, reason: error::PROTOCOL_VIOLATION, sentence });
             return false;
         }
         match message {
-            Message::Call { request, options, .. } => {
+            Message::Call { request, options, procedure, .. } => {
                 let client = RemoteClient::forwarded(options);
                 let is_false = client.is_some_and(|client| self.claim(&node, client) == Claim::False);
                 if is_false {
                     let sentence = format!("forward_for names a client that is none of {node}");
+                    out.push(forged(key, "call", procedure, sentence.clone()));
                     let message = Message::error(code::CALL, *request, error::NOT_AUTHORIZED, sentence);
-                    out.extend([FORGED, Effect::Send { to: key, message }]);
+                    out.push(Effect::Send { to: key, message });
                 }
                 !is_false
             }

@@ -4,6 +4,7 @@
 use super::ClusteredRealm;
 use super::afterlife::{read_payload, write_payload};
 use super::page::Page;
+use super::trust::forged;
 use crate::mesh::{CallOwner, Kind, LinkCall, Pattern, frames, interest};
 use crate::realm::Effect;
 use crate::realm::broker::{RetainedForPeers, RetainedPlace, micros};
@@ -141,7 +142,9 @@ impl ClusteredRealm {
             let Some(uplink) = self.uplinks.get(&key) else { return };
             let (topic, options) = uplink.publish_options(details.clone(), *publication);
             let node = uplink.node.clone();
-            if !self.admits_retained(&node, &topic, &options, out) {
+            if !self.admits_retained(&node, &topic, &options) {
+                let sentence = format!("an event that {node} retains is not of its clients");
+                out.push(forged(key, "retain", &topic, sentence));
                 continue;
             }
             self.realm.merge_retained(now, &topic, &options, payload, out);

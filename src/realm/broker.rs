@@ -8,7 +8,7 @@ mod subscriptions;
 
 pub use history::{HistoryEntry, HistoryError, HistoryQuery};
 pub(crate) use publish::micros;
-pub use publish::{Publication, Publisher};
+pub use publish::{Forwarded, Publication, Publisher, Source};
 pub use retained::{RetainedForPeers, RetainedPlace};
 pub use subscriptions::Subscription;
 

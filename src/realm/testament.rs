@@ -1,6 +1,6 @@
 //! Testaments: what a session wants published when it is gone.
 
-use super::broker::{Broker, Publisher};
+use super::broker::{Broker, Forwarded, Publisher, Source};
 use super::ids::id_of_testament;
 use super::ledger::Ledger;
 use super::{Context, Effect, Origin};
@@ -147,8 +147,14 @@ impl SessionTestaments {
             let disclosed = testament.disclosed || options.bool("disclose_me") == Some(true);
             let publisher = disclosed.then(|| publisher.clone());
             let Testament { publication, topic, payload, .. } = testament;
-            let options = options.with("testament", true);
-            if broker.publish(cx, *publication, origin, publisher, topic, &options, payload.clone()).is_err() {
+            let publication = *publication;
+            let source = match origin {
+                Origin::Client => Source::Client { publication, publisher },
+                Origin::Shard | Origin::Node => {
+                    Source::Link(Forwarded { publication, publisher, published: None, forward_for: None })
+                }
+            };
+            if broker.publish_testament(cx, source, topic, &options, payload.clone()).is_err() {
                 cx.out.push(Effect::Drop { reason: DropReason::PublishRefused });
             }
         }

@@ -39,7 +39,7 @@ pub struct LinkState {
     pub key: Option<SessionKey>,
     /// When the link came up or went down, in uptime.
     pub since: Duration,
-    /// Why the last attempt came to nothing.
+    /// Why the last attempt came to nothing, or for what the peer has said the link was ended.
     pub last_error: Option<String>,
     pub attempts: u64,
 }
@@ -120,8 +120,10 @@ async fn run_link(shard: Rc<RefCell<Shard>>, dialer: Dialer, peer: Peer, realm: 
                 tracing::info!(peer = peer.id, realm, "link up");
                 Driver { shard: shard.clone(), key }.await;
                 tracing::warn!(peer = peer.id, realm, "link lost");
-                if wanted.is_wanted.get() {
-                    shard.borrow_mut().note_link_down(&name, None);
+                if wanted.is_wanted.get() && shard.borrow_mut().note_link_down(&name, None) {
+                    // The peer would most likely say the same again, at once.
+                    tokio::time::sleep(FAULT_PAUSE).await;
+                    continue;
                 }
             }
             Err(error) => {
@@ -217,23 +219,41 @@ impl Shard {
         }
     }
 
-    fn note_link_down(&mut self, name: &LinkName, error: Option<String>) {
+    /// This node ends a link for what its peer has said.
+    pub(super) fn note_link_ended(&mut self, key: SessionKey, sentence: &str) {
+        if self.connection(key).is_some_and(|connection| connection.is_link())
+            && let Some(state) = self.links.values_mut().find(|state| state.key == Some(key))
+        {
+            state.last_error = Some(shown(sentence));
+        }
+    }
+
+    /// A link is down, or has not come up: why, unless that has been noted. Gives whether there is a reason.
+    fn note_link_down(&mut self, name: &LinkName, error: Option<String>) -> bool {
         let now = self.now();
-        let Some(state) = self.links.get_mut(name) else { return };
+        let Some(state) = self.links.get_mut(name) else { return false };
         if state.key.take().is_some() {
             state.since = now.uptime;
         }
         state.attempts += 1;
-        // The peer may have written a part of it.
-        let shown = |c: char| if c.is_control() { ' ' } else { c };
-        state.last_error = error.map(|error| error.chars().map(shown).take(ERROR_CHARS_MAX).collect());
+        if let Some(error) = error {
+            state.last_error = Some(shown(&error));
+        }
+        state.last_error.is_some()
     }
+}
+
+/// A sentence of which the peer may have written a part, as operators see it.
+fn shown(sentence: &str) -> String {
+    sentence.chars().map(|c| if c.is_control() { ' ' } else { c }).take(ERROR_CHARS_MAX).collect()
 }
 
 /// A peer that is there answers within milliseconds.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(3);
 /// What is kept of the sentence that says why a link is down.
 const ERROR_CHARS_MAX: usize = 250;
+/// How long a link stays down that was ended for what its peer has said.
+const FAULT_PAUSE: Duration = Duration::from_secs(5);
 const RECONNECT_MIN: Duration = Duration::from_millis(100);
 /// A node that returns is linked within this, whatever the length of its absence.
 const RECONNECT_MAX: Duration = Duration::from_secs(1);

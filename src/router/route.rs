@@ -31,6 +31,7 @@ impl Shard {
 
     /// The peer sent something that is not WAMP: ABORT with the sentence, and close.
     pub(super) fn handle_violation(&mut self, now: Now, key: SessionKey, sentence: &str) {
+        self.note_link_ended(key, sentence);
         let mut steps = std::mem::take(&mut self.steps);
         if let Some(connection) = self.connection(key) {
             connection.speaker.handle_violation(sentence, &mut steps);
@@ -179,9 +180,11 @@ impl Shard {
             }
             Effect::Fanout { to, message } => self.deliver_all(realm, &to, &message),
             Effect::Abort { session, reason, sentence } => {
+                self.note_link_ended(session, &sentence);
                 self.abort(session, reason, &sentence, DropReason::ProtocolViolation);
             }
             Effect::Goodbye { session, reason, message, drop_reason } => {
+                self.note_link_ended(session, message.as_deref().unwrap_or(&reason));
                 self.end(now, session, &reason, message.as_deref(), drop_reason);
             }
             Effect::Suspend { session } => {

@@ -2,7 +2,7 @@
 //! nobody else.
 
 use crate::harness::client::Client;
-use crate::harness::cluster::Cluster;
+use crate::harness::cluster::{Cluster, mesh_of};
 use crate::harness::rogue::Rogue;
 use crate::harness::router::{Setup, eventually};
 use crossbar_cluster::wamp::Message;
@@ -33,6 +33,35 @@ fn event(publication: u64, client: u64, more: &str) -> String {
 }
 
 #[test]
+fn what_nodes_say_to_one_another_no_client_can_say() {
+    let mut cluster = Cluster::start(2, Setup::default());
+    let mut publisher = cluster.node(1).join("publisher");
+    cluster.kill(2);
+    let mut rogue = Rogue::dial(&cluster, 2, 1);
+    rogue.send(r#"[32,1,{},"com.topic"]"#);
+    while !matches!(rogue.receive(), Message::Subscribed { .. }) {}
+    let words = r#"{"testament": true, "publication": 7, "publisher": 8, "published_us": 9, "disclosed": true}"#;
+    publisher.publish("com.topic", words, "[1]");
+    let add = "wamp.session.add_testament";
+    publisher.send(&format!(r#"[48, #, {{}}, "{add}", ["com.topic", [2], {{}}], {{"publish_options": {words}}}]"#));
+    publisher.expect("[50, #, {}]");
+    publisher.goodbye();
+    let details = [(1u64, r#"{"topic":"com.topic"}"#), (2, r#"{"topic":"com.topic","testament":true}"#)];
+    for (number, expected) in details {
+        let (publication, details, payload) = loop {
+            if let Message::Event { publication, details, payload, .. } = rogue.receive()
+                && details.str("topic") == Some("com.topic")
+            {
+                break (publication, details, payload);
+            }
+        };
+        assert_eq!(payload.args().expect("arguments"), [number.into()]);
+        assert_ne!(publication, 7);
+        assert_eq!(crate::harness::pattern::show(&[details.into()]), format!("[{expected}]"));
+    }
+}
+
+#[test]
 fn who_dials_neither_publishes_nor_calls_on_its_link() {
     let mut cluster = Cluster::start(2, Setup::default());
     let mut listener = cluster.node(1).join("listener");
@@ -54,6 +83,8 @@ fn who_dials_neither_publishes_nor_calls_on_its_link() {
     }
     // The other two no session sends, whosever it is.
     cluster.node(1).await_drops("forged", 4);
+    let log = cluster.node(1).edge.log();
+    assert!(log.contains("refusal: forged: ") && log.contains("is not for the dialing node"), "{log}");
     listener.expect_nothing();
 }
 
@@ -216,6 +247,8 @@ fn a_node_that_tells_of_too_much_loses_its_link_and_what_it_has_told_is_forgotte
         excess.iter().for_each(|said| rogue.send(said));
         assert_eq!(rogue.expect_end(), "wamp.error.limit_exceeded", "{}", excess[0]);
         cluster.node(1).await_drops("peer_limit", n as u64 + 1);
+        let mut why = || mesh_of(cluster.node(1)).to_string();
+        eventually("the reason is shown", || why().contains("edge2 has told of more"));
         watch.expect_all(
             &match n {
                 0 => [1, 2, 3, 4711].map(left).to_vec(),

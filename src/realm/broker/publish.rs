@@ -2,6 +2,7 @@
 
 use super::{Broker, Subscription, filter::Filter};
 use crate::kept::Kind;
+use crate::limits::ID_MAX;
 use crate::realm::carriage;
 use crate::realm::effect::Receivers;
 use crate::realm::ids::{IdKind, id_of, random_id};
@@ -30,6 +31,8 @@ pub struct Publication<'a> {
     pub(super) published: Duration,
     pub payload: Payload,
     pub(super) filter: Option<Arc<Filter>>,
+    /// The last will of a session that has left.
+    pub(super) is_testament: bool,
 }
 
 /// Who has published, where the receivers may know.
@@ -54,6 +57,44 @@ impl Publisher {
     }
 }
 
+/// Who publishes, and so what is believed of the publication.
+#[derive(Debug)]
+pub enum Source {
+    /// A client of this node, or this node itself.
+    Client { publication: Id, publisher: Option<Publisher> },
+    /// A client of another node, whose link has brought the publication.
+    Link(Forwarded),
+}
+
+/// What the link of another node says of a publication, and nobody else can say.
+#[derive(Debug)]
+pub struct Forwarded {
+    pub publication: Id,
+    /// Where the publisher's node discloses it.
+    pub publisher: Option<Publisher>,
+    /// Wall time on the publisher's node, of what is to be retained.
+    pub published: Option<Duration>,
+    /// The way of the publication, for its receivers.
+    pub forward_for: Option<Value>,
+}
+
+impl Forwarded {
+    /// Reads the options that `mesh::frames::publish_options` has made of a link's EVENT. None without an id.
+    fn read(options: &Dict) -> Option<Forwarded> {
+        Some(Forwarded {
+            publication: options.uint("publication").filter(|id| (1..=ID_MAX).contains(id))?,
+            publisher: publisher_in(options),
+            published: options.uint("published_us").map(Duration::from_micros),
+            forward_for: options.get("forward_for").cloned(),
+        })
+    }
+
+    /// A publication of this node's own for its own clients.
+    fn of_nobody(publication: Id) -> Forwarded {
+        Forwarded { publication, publisher: None, published: None, forward_for: None }
+    }
+}
+
 impl Broker {
     /// Publishes for a member. URI, reserved names and authorization have been checked; `disclosed` says that the
     /// publisher's role discloses publishers, which a client may also ask for itself.
@@ -73,23 +114,13 @@ impl Broker {
             MemberKind::Client => {
                 let disclosed = disclosed || options.bool("disclose_me") == Some(true);
                 let publisher = disclosed.then(|| Publisher::of(&member.identity));
+                let source = Source::Client { publication: random_id(cx.rng), publisher };
                 let excluded = (options.bool("exclude_me") != Some(false)).then_some(key);
-                Publication::new(
-                    cx.now,
-                    random_id(cx.rng),
-                    Origin::Client,
-                    publisher,
-                    excluded,
-                    topic,
-                    options,
-                    payload,
-                )
+                Publication { excluded, ..Publication::new(cx.now, source, topic, options, payload) }
             }
-            // The seam for the mesh: the options say what the origin node has decided, the id and the publisher
-            // included.
             MemberKind::Peer | MemberKind::Uplink => {
-                let id = options.uint("publication").unwrap_or_else(|| random_id(cx.rng));
-                Publication::new(cx.now, id, Origin::Node, publisher_in(options), None, topic, options, payload)
+                let forwarded = Forwarded::read(options).unwrap_or_else(|| Forwarded::of_nobody(random_id(cx.rng)));
+                Publication::new(cx.now, Source::Link(forwarded), topic, options, payload)
             }
         };
         let acknowledge = options.bool("acknowledge") == Some(true);
@@ -123,26 +154,22 @@ impl Broker {
         options: &Dict,
         payload: Payload,
     ) -> Result<(), String> {
-        let id = options.uint("publication").ok_or("it has no id")?;
-        let publisher = publisher_in(options);
-        self.accept(cx, Publication::new(cx.now, id, Origin::Node, publisher, None, topic, options, payload))?;
+        let source = Source::Link(Forwarded::read(options).ok_or("it has no id")?);
+        self.accept(cx, Publication::new(cx.now, source, topic, options, payload))?;
         Ok(())
     }
 
-    /// Publishes what nobody waits to hear the fate of: a testament. The error says which limit was in the way.
-    #[expect(clippy::too_many_arguments, reason = "the elements of PUBLISH, and where it comes from")]
-    pub fn publish(
+    /// Publishes a testament. The error says which limit was in the way; nobody waits to hear of it.
+    pub fn publish_testament(
         &mut self,
         cx: &mut Context,
-        id: Id,
-        origin: Origin,
-        publisher: Option<Publisher>,
+        source: Source,
         topic: &str,
         options: &Dict,
         payload: Payload,
     ) -> Result<(), String> {
-        let publication = Publication::new(cx.now, id, origin, publisher, None, topic, options, payload);
-        let publication = self.accept(cx, publication)?;
+        let publication = Publication::new(cx.now, source, topic, options, payload);
+        let publication = self.accept(cx, Publication { is_testament: true, ..publication })?;
         self.route(cx, publication);
         Ok(())
     }
@@ -153,8 +180,12 @@ impl Broker {
         self.for_each_match(event.topic, |_| heard = true);
         if heard {
             let payload = Payload::from_values(event.args, Dict::new());
-            let (id, options) = (random_id(cx.rng), Dict::new());
-            let publication = Publication::new(cx.now, id, origin, None, None, event.topic, &options, payload);
+            let (publication, options) = (random_id(cx.rng), Dict::new());
+            let source = match origin {
+                Origin::Client => Source::Client { publication, publisher: None },
+                Origin::Shard | Origin::Node => Source::Link(Forwarded::of_nobody(publication)),
+            };
+            let publication = Publication::new(cx.now, source, event.topic, &options, payload);
             self.route(cx, publication);
         }
     }
@@ -273,18 +304,17 @@ fn receiving_peers(subscription: &Subscription, served: &mut Vec<SessionKey>) ->
 }
 
 impl<'a> Publication<'a> {
-    #[expect(clippy::too_many_arguments, reason = "the elements of PUBLISH, and where it comes from")]
-    fn new(
-        now: Now,
-        id: Id,
-        origin: Origin,
-        publisher: Option<Publisher>,
-        excluded: Option<SessionKey>,
-        topic: &'a str,
-        options: &'a Dict,
-        payload: Payload,
-    ) -> Publication<'a> {
+    fn new(now: Now, source: Source, topic: &'a str, options: &'a Dict, payload: Payload) -> Publication<'a> {
         let mut details = Dict::new();
+        let (origin, id, publisher, told) = match source {
+            Source::Client { publication, publisher } => (Origin::Client, publication, publisher, None),
+            Source::Link(Forwarded { publication, publisher, published, forward_for }) => {
+                if let Some(forward_for) = forward_for {
+                    details.set("forward_for", forward_for);
+                }
+                (Origin::Node, publication, publisher, published)
+            }
+        };
         if let Some(publisher) = publisher {
             details = details
                 .with("publisher", publisher.session)
@@ -294,11 +324,11 @@ impl<'a> Publication<'a> {
         for (key, value) in options.pairs().filter(|(key, _)| CARRIED.contains(&&**key)) {
             details.set(key.clone(), value.clone());
         }
-        let told = options.uint("published_us").filter(|_| origin == Origin::Node).map(Duration::from_micros);
         // What is of the future would stay retained until then.
         let told = told.filter(|told| *told <= now.wall.saturating_add(CLOCK_SKEW_MAX));
         let published = told.unwrap_or(Duration::from_micros(micros(now.wall)));
-        Publication { id, origin, excluded, topic, options, details, published, payload, filter: None }
+        let (excluded, filter, is_testament) = (None, None, false);
+        Publication { id, origin, excluded, topic, options, details, published, payload, filter, is_testament }
     }
 
     /// The details for one subscription; a subscriber to a pattern is told which topic it was. The last one takes them
@@ -325,12 +355,16 @@ impl<'a> Publication<'a> {
             details.set("forward_for", Value::List(vec![publisher.hop().into()]));
         }
         for (key, value) in self.options.pairs() {
-            if key != "forward_for" && (CARRIED.contains(&&**key) || FOR_PEERS.contains(&&**key)) {
+            if CARRIED.contains(&&**key) || FOR_PEERS.contains(&&**key) {
                 details.set(key.clone(), value.clone());
             }
         }
         if self.options.bool("retain") == Some(true) {
             details.set("published_us", micros(self.published));
+        }
+        if self.is_testament {
+            // Peers keep copies of testaments, which are of no use once they have been published.
+            details.set("testament", true);
         }
         details
     }
@@ -352,20 +386,11 @@ pub(crate) fn micros(wall: Duration) -> u64 {
 const CLOCK_SKEW_MAX: Duration = Duration::from_secs(2);
 
 /// What PUBLISH.Options says to the brokers of other nodes.
-const FOR_PEERS: [&str; 8] = [
-    "eligible",
-    "eligible_authid",
-    "eligible_authrole",
-    "exclude",
-    "exclude_authid",
-    "exclude_authrole",
-    "retain",
-    // Peers keep copies of testaments, which are of no use once they have been published.
-    "testament",
-];
+const FOR_PEERS: [&str; 7] =
+    ["eligible", "eligible_authid", "eligible_authrole", "exclude", "exclude_authid", "exclude_authrole", "retain"];
 /// What PUBLISH.Options says to the receivers and not to the router: payload passthru in its two forms, and what
-/// deployed routers carry. `forward_for` is refused before it comes here from anyone but a link.
-const CARRIED: [&str; 9] = [
+/// deployed routers carry.
+const CARRIED: [&str; 8] = [
     "ppt_scheme",
     "ppt_serializer",
     "ppt_cipher",
@@ -374,5 +399,4 @@ const CARRIED: [&str; 9] = [
     "enc_key",
     "enc_serializer",
     "transaction_hash",
-    "forward_for",
 ];

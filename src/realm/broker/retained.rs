@@ -241,6 +241,7 @@ mod tests {
             published: Duration::from_micros(id),
             payload: Payload::from_values(vec![id.into()], Dict::new()),
             filter,
+            is_testament: false,
         };
         retained.retain(&publication, &Limits::default(), &mut Ledger::default()).expect("no limit is near");
     }

@@ -3,6 +3,7 @@
 use super::Dealer;
 use super::registrations::{Callee, Invoke, Registration, bytes_alone};
 use crate::kept::Kind;
+use crate::limits::LINK_WEIGHT_MAX;
 use crate::realm::holdings::Holding;
 use crate::realm::ids::{Asked, IdKind};
 use crate::realm::{Context, Effect, Member, MemberKind, Members};
@@ -338,7 +339,8 @@ fn weight(kind: MemberKind, options: &Dict) -> u32 {
     match kind {
         MemberKind::Client => 1,
         MemberKind::Peer | MemberKind::Uplink => {
-            options.uint("weight").map_or(1, |weight| u32::try_from(weight).unwrap_or(u32::MAX).max(1))
+            let weight = options.uint("weight").unwrap_or(1).clamp(1, LINK_WEIGHT_MAX.into());
+            u32::try_from(weight).unwrap_or(LINK_WEIGHT_MAX)
         }
     }
 }

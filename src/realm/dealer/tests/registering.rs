@@ -232,6 +232,17 @@ fn roundrobin_gives_a_link_the_turns_of_all_its_callees() {
 }
 
 #[test]
+fn a_link_counts_as_a_bounded_number_of_callees() {
+    let mut world = World::of(2);
+    world.join(3, MemberKind::Peer, EVERYTHING);
+    register(&mut world, &[3], "{'invoke': 'roundrobin', 'weight': 4294967295}");
+    register(&mut world, &[1], "{'invoke': 'roundrobin'}");
+    let called = call(&mut world, 2, 1..=4_097);
+    assert_eq!(called.iter().position(|callee| *callee == 1), Some(4_096));
+    world.end();
+}
+
+#[test]
 fn local_first_asks_links_only_when_no_client_is_free() {
     let mut world = World::of(2);
     world.join(3, MemberKind::Peer, EVERYTHING);
