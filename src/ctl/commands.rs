@@ -79,6 +79,9 @@ pub enum Remote {
         /// Do not wait until the sessions are gone.
         #[arg(long)]
         no_wait: bool,
+        /// Also when no other node takes clients.
+        #[arg(long)]
+        last: bool,
     },
     /// Let clients come to a drained node again.
     Undrain {
@@ -236,11 +239,24 @@ pub enum NodeCommand {
         address: String,
         /// The public half of its key, which its `keygen` prints.
         public_key: PublicKey,
+        /// Give this address and key to a node that is there with others: its links and its session with the master
+        /// end, until it runs with them.
+        #[arg(long)]
+        replace: bool,
+        /// Do not ask; needed with --replace where there is no terminal.
+        #[arg(long)]
+        yes: bool,
     },
     /// Remove a node: all others end their links with it and refuse it.
     Remove {
         /// Its name.
         id: String,
+        /// Do not ask; needed where there is no terminal.
+        #[arg(long)]
+        yes: bool,
+        /// Also when no other node takes clients.
+        #[arg(long)]
+        last: bool,
     },
 }
 
@@ -297,6 +313,7 @@ mod tests {
     #[test]
     fn commands_are_taken_as_they_are_documented() {
         let key = format!("node add edge5 brummer3:5085 {KEY}");
+        let key_again = format!("{key} --replace --yes");
         for line in [
             "status",
             "status --as alice --key alice.key --master /etc/crossbar/master.toml",
@@ -307,8 +324,10 @@ mod tests {
             "subscriptions",
             "refusals --node edge1 --realm realm1 --authid alice --reason not_authorized --limit 10",
             key.as_str(),
+            key_again.as_str(),
             "node remove edge5",
-            "drain edge1 --seconds 30 --no-wait",
+            "node remove edge5 --yes --last",
+            "drain edge1 --seconds 30 --no-wait --last",
             "undrain edge1",
             "rebalance --rate 50 --no-wait",
             "kick 1234 --realm realm1",

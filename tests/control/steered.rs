@@ -114,15 +114,48 @@ fn a_node_is_added_and_removed() {
     let output = whom.run("drain edge3");
     fails(&output, "edge3 is ");
     fails(&output, " and was not asked");
-    let answer = whom.json("node remove edge3");
+    let answer = whom.json("node remove edge3 --yes");
     assert_eq!(answer["node"], "edge3");
     let version = |answer: &serde_json::Value| answer["membership"].as_u64().expect("a version");
     let again = whom.json(&format!("node add edge3 brummer2:5083 {KEY}"));
     assert_eq!(version(&again), version(&answer) + 1);
-    assert_eq!(version(&whom.json("node remove edge3")), version(&again) + 1);
-    fails(&whom.run("node remove edge3"), "there is no node \"edge3\"; there are: edge1, edge2");
-    let text = whom.text("node remove edge2");
+    assert_eq!(version(&whom.json("node remove edge3 --yes")), version(&again) + 1);
+    fails(&whom.run("node remove edge3 --yes"), "there is no node \"edge3\"; there are: edge1, edge2");
+    let text = whom.text("node remove edge2 --yes");
     assert_eq!(text, "edge2 does not belong to the cluster any more: all others refuse it\n");
+}
+
+#[test]
+fn what_takes_something_away_says_so_first_and_is_asked_for_twice() {
+    const OTHER: &str = "5cb5ac8d0bdfd0e84ba43ee8f1a3a0bf31f5c4b3aa0e9b5a2c1f0d5b2a9e8d77";
+    let (_cluster, whom) = start_cluster();
+    let before = whom.json("nodes");
+    let line = format!("node add edge2 brummer2:5083 {OTHER}");
+    let output = whom.run(&line);
+    fails(&output, "edge2 belongs to the cluster already, at ");
+    fails(&output, "--replace gives it this address and key");
+    let output = whom.run(&format!("{line} --replace"));
+    fails(&output, "nothing was done. edge2 belongs to the cluster already, at ");
+    fails(&output, "It is up now, and it has 0 sessions. There is no terminal to ask on: --yes does it");
+    let output = whom.run("node remove edge2");
+    fails(&output, "nothing was done. edge2 is taken out of the cluster: its links end");
+    let keys = |nodes: &serde_json::Value| nodes[1]["public_key"].clone();
+    assert_eq!(keys(&whom.json("nodes")), keys(&before), "nothing was done");
+    let (address, key) = (before[1]["address"].as_str(), before[1]["public_key"].as_str());
+    let (address, key) = (address.expect("an address"), key.expect("a key"));
+    whom.text(&format!("node add edge2 {address} {key}"));
+    whom.text(&format!("{line} --replace --yes"));
+    assert_eq!(keys(&whom.json("nodes")), OTHER);
+}
+
+#[test]
+fn the_only_node_that_takes_clients_is_not_taken_away_by_the_way() {
+    let (_cluster, whom) = start_cluster();
+    whom.text("drain edge1 --seconds 0");
+    for line in ["drain edge2 --seconds 0", "node remove edge2 --yes"] {
+        fails(&whom.run(line), "edge2 is the only node that takes clients");
+    }
+    whom.text("drain edge2 --seconds 0 --last");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! `top` on a terminal: it takes the whole of it, shows one picture after the other, and puts everything back.
+//! `crossbarctl` on a terminal: `top` takes the whole of it, shows one picture after the other, and puts everything
+//! back; what takes something away asks.
 
 use crate::fixture::{command, start_cluster};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -16,6 +17,25 @@ fn terminal() -> (File, File) {
     let theirs = OpenOptions::new().read(true).write(true).open(name.to_str().expect("UTF-8")).expect("it is opened");
     tcsetwinsize(&theirs, Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 }).expect("it has a size");
     (ours.into(), theirs)
+}
+
+#[test]
+fn a_question_is_asked_and_only_yes_is_yes() {
+    let (_cluster, whom) = start_cluster();
+    for (answer, is_done) in [("\n", false), ("no\n", false), ("y\n", true)] {
+        let (mut ours, theirs) = terminal();
+        let mut command = command(&whom.arguments("node remove edge2"));
+        command.stdin(theirs.try_clone().expect("a second descriptor")).stderr(theirs.try_clone().expect("a third"));
+        let mut asking = command.stdout(std::process::Stdio::null()).spawn().expect("crossbarctl is started");
+        let (mut shown, mut buffer) = (String::new(), [0; 4_096]);
+        while !shown.contains("Go on? [y/N] ") {
+            let n = ours.read(&mut buffer).expect("the program goes on");
+            shown.push_str(&String::from_utf8_lossy(&buffer[..n]));
+        }
+        assert!(shown.contains("edge2 is taken out of the cluster"), "{shown}");
+        ours.write_all(answer.as_bytes()).expect("an answer is typed");
+        assert_eq!(asking.wait().expect("it ends").success(), is_done, "{answer:?}");
+    }
 }
 
 #[test]

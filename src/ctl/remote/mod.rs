@@ -1,10 +1,11 @@
 //! The commands that ask a running cluster: the master, or a single edge.
 //!
-//! `contact` finds out who is asked, `asked` is the session with them, `look` what is seen; `lists`, `steer`,
-//! `balance`, `trace`, `refusals` and `top` are the commands.
+//! `contact` finds out who is asked, `asked` is the session with them, `look` what is seen; `lists`, `steer` (with
+//! `caution`), `balance`, `trace`, `refusals` and `top` are the commands.
 
 mod asked;
 mod balance;
+mod caution;
 mod contact;
 mod lists;
 mod look;
@@ -71,7 +72,10 @@ async fn carry_out(command: &Remote, asked: &mut Asked, is_json: bool) -> Result
         Remote::Registrations(of) => lists::list(asked, List::Registrations, of.realm.as_deref(), is_json).await,
         Remote::Subscriptions(of) => lists::list(asked, List::Subscriptions, of.realm.as_deref(), is_json).await,
         Remote::Node(command) => steer::node(asked, command, is_json).await,
-        Remote::Drain { id, seconds, no_wait } => steer::drain(asked, id, *seconds, !no_wait, is_json).await,
+        Remote::Drain { id, seconds, no_wait, last } => {
+            caution::check_last(asked, id, "drain", *last).await?;
+            steer::drain(asked, id, *seconds, !no_wait, is_json).await
+        }
         Remote::Undrain { id } => steer::undrain(asked, id, is_json).await,
         Remote::Rebalance { rate, no_wait } => balance::rebalance(asked, *rate, !no_wait, is_json).await,
         Remote::Kick { session, realm } => lists::kick(asked, *session, realm.as_deref(), is_json).await,

@@ -1,6 +1,7 @@
 //! Who belongs to the cluster, and which nodes take clients: commands that change something.
 
 use super::asked::Asked;
+use super::caution;
 use super::output::{Progress, answer};
 use super::words;
 use crate::admin::command::{MasterCommand, NodeCommand};
@@ -15,12 +16,14 @@ use tokio::time::{Instant, sleep};
 /// Admits or removes a node.
 pub(super) async fn node(asked: &mut Asked, command: &commands::NodeCommand, is_json: bool) -> Result<(), Failure> {
     let (command, id, sentence) = match command {
-        commands::NodeCommand::Add { id, address, public_key } => {
+        commands::NodeCommand::Add { id, address, public_key, replace, yes } => {
+            caution::before_add(asked, id, address, public_key, *replace, *yes).await?;
             let (address, public_key) = (address.clone(), public_key.to_string());
             let sentence = format!("{id} at {address} belongs to the cluster now: all others link with it");
             (MasterCommand::NodeAdd { id: id.clone(), address, public_key }, id, sentence)
         }
-        commands::NodeCommand::Remove { id } => {
+        commands::NodeCommand::Remove { id, yes, last } => {
+            caution::before_remove(asked, id, *yes, *last).await?;
             let sentence = format!("{id} does not belong to the cluster any more: all others refuse it");
             (MasterCommand::NodeRemove { id: id.clone() }, id, sentence)
         }
