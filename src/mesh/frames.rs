@@ -1,23 +1,6 @@
-//! The protocol of a link, of which `docs/protocol.md` says more: ordinary WAMP, with the keys of this table in options
-//! and details.
+//! How messages of a link are made and read: `table` says which there are and what their keys mean.
 //!
 //! A is the node that has dialed, B the one that was dialed. Times are wall times in microseconds since the epoch.
-//!
-//! | message | from | keys, and what they mean |
-//! | --- | --- | --- |
-//! | SUBSCRIBE, UNSUBSCRIBE | A | `match`. A has at least one client that listens (or a history that does) |
-//! | REGISTER | A | `match invoke weight since_us latest_us`: A has `weight` callees, the first and last since then |
-//! | | | `leaving`: A is letting them go, calls go to others where there are any
-//! | | | `pending`: a client of A asks for it; B refuses where a client of its own has it or asked earlier |
-//! | | | `force_reregister`: a client of A asks to take it from whoever has it |
-//! | EVENT | B | `topic`, the lists, `retain published_us`, what is carried for the application |
-//! | | | `forward_for`: the publisher, where the role it has on B discloses it |
-//! | INVOCATION | B | `procedure`, `caller*`; `disclosed`: the callee may be told who calls; `timeout` |
-//! | YIELD, ERROR | A | as of a callee; `wamp.error.unavailable` sends the call on to another node |
-//! | INTERRUPT | B | `mode reason` |
-//! | CALL of `wamp.*` | A | `forward_for`: the client that asks; answered by B for its own clients only |
-//! | CALL of `wamp.link.*` | A | see below; unknown to clients |
-//! | EVENT on `wamp.link.*` | B | notices, see below; sent unasked |
 
 use super::remote_client::{HOP, PUBLISHER, RemoteClient};
 use crate::wamp::message::code;
@@ -26,34 +9,10 @@ use crate::wamp::{Message, error};
 use crate::wire::{Dict, Value};
 use std::time::Duration;
 
-/// What links say to one another; unknown to clients.
-pub const NAMESPACE: &str = "wamp.link.";
-/// EVENT: a session of B has joined.
-pub const SESSION: &str = "wamp.link.session";
-/// EVENT: a session of B has added a testament: its id, the testament.
-pub const TESTAMENT: &str = "wamp.link.testament";
-/// EVENT: a session of B has flushed its testaments of one scope: its id, the scope.
-pub const TESTAMENTS_FLUSHED: &str = "wamp.link.testaments_flushed";
-/// EVENT: a session of B has left, by its id.
-pub const SESSION_GONE: &str = "wamp.link.session_gone";
-/// EVENT: a session of B has begun to hold a subscription or registration: session, kind, what it is.
-pub const HELD: &str = "wamp.link.held";
-/// EVENT: a session of B has ceased to hold one: session, kind, id. With the session alone, it holds none any more.
-pub const HELD_NO_MORE: &str = "wamp.link.held_no_more";
-/// EVENT: the link was too full for a notice; A is to fetch sessions and holdings again.
-pub const OVERRUN: &str = "wamp.link.overrun";
-/// CALL: a page of what B's sessions hold, what comes after the holding that the arguments name.
-pub const HOLDINGS: &str = "wamp.link.holdings";
-/// CALL: a page of B's sessions and of their testaments, those after the place that the arguments name.
-pub const SESSIONS: &str = "wamp.link.sessions";
-/// CALL: a page of what B retains, what comes after the place that the arguments name.
-pub const RETAINED: &str = "wamp.link.retained";
-/// CALL: B tells the digest of all that A has on it.
-pub const DIGEST: &str = "wamp.link.digest";
-/// CALL: A has said all that it wants of B since the link came up. An earlier version of B answers with an ERROR.
-pub const REPLAYED: &str = "wamp.link.replayed";
-/// CALL: B forgets all that A has on it, which A is about to say again.
-pub const RESET: &str = "wamp.link.reset";
+pub use super::table::{
+    DIGEST, HELD, HELD_NO_MORE, HOLDINGS, NAMESPACE, OVERRUN, REPLAYED, RESET, RETAINED, SESSION, SESSION_GONE,
+    SESSIONS, TESTAMENT, TESTAMENTS_FLUSHED,
+};
 
 /// What a link asks of its peer on its own account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

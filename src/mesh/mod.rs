@@ -2,8 +2,8 @@
 //! the realm that it is linked to, nor of sockets.
 //!
 //! Every node dials every other one. The dialing node is the client of its link: it mirrors the interest of its own
-//! clients onto the peer, and gets on it what the peer's clients produce. `frames` is the protocol, `interest` what is
-//! mirrored, `link` the state of one dialed link.
+//! clients onto the peer, and gets on it what the peer's clients produce. `table` is the protocol, `frames` makes and
+//! reads its messages, `interest` is what is mirrored, `link` the state of one dialed link.
 
 #![cfg_attr(
     not(test),
@@ -22,6 +22,7 @@ pub mod frames;
 pub mod interest;
 pub mod link;
 pub mod remote_client;
+pub mod table;
 
 pub use frames::{LinkCall, Offer};
 pub use interest::{Kind, Mirror, Pattern, Want};

@@ -46,7 +46,7 @@ fn every_message_has_a_cost() {
 
 #[test]
 fn every_notice_of_a_link_has_a_cost() {
-    let said = quoted(&source("mesh/frames.rs"), "wamp.link.");
+    let said = quoted(&source("mesh/table.rs"), "wamp.link.");
     agree("notices", &costs().notices, said);
 }
 

@@ -4,7 +4,7 @@
 mod commands;
 mod pages;
 
-use crossbar_cluster::{config, metrics};
+use crossbar_cluster::{config, mesh, metrics};
 use std::fs;
 use std::path::Path;
 
@@ -43,4 +43,9 @@ fn every_key_of_the_master_is_documented() {
 #[test]
 fn every_metric_is_documented() {
     check("operations.md", metrics::reference().trim_end());
+}
+
+#[test]
+fn every_message_of_links_is_documented() {
+    check("protocol.md", mesh::table::reference().trim_end());
 }
