@@ -193,7 +193,8 @@ def test_tls_and_users(whole, tmp_path):
     )
     wanted = {"crossbar_tls_certificate": str(certificate), "crossbar_tls_key": str(key), "crossbar_listen_auth": USERS}
     try:
-        playbook("site", "-e", json.dumps(wanted)).succeeded()
+        told = playbook("site", "-v", "--diff", "-e", json.dumps(wanted)).succeeded().text
+        assert "crossbar-edge@1" in told and "open sesame" not in told, "a playbook prints no tickets"
         eventually("HAProxy to reach all edges by TLS", lambda: all(state == "UP" for state, _ in haproxy().values()))
         lab.ssh("matterhorn", "cat >/root/certificate.pem", input=certificate.read_text())
         visitor = Remote("matterhorn", "visitor.py", "matterhorn:8080", "/root/certificate.pem", "alice", "'open sesame'")
