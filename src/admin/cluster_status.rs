@@ -33,6 +33,9 @@ pub struct MasterStatus {
     /// The version of the membership.
     pub membership: u64,
     pub now: String,
+    /// Why it does not run what its configuration file says; None where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_run: Option<String>,
     /// Of its own: what it has ended and refused, by reason.
     pub drops: BTreeMap<String, u64>,
 }

@@ -32,6 +32,10 @@ pub struct NodeStatus {
     pub public_key: String,
     /// `joining` while its links come up after its start, `up` or `draining`.
     pub state: String,
+    /// Why it does not run what its configuration file says; None where it does. Nodes of earlier versions do not tell
+    /// it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_run: Option<String>,
     pub descriptors_max: u64,
     pub connections: usize,
     pub sessions: usize,

@@ -36,6 +36,10 @@ impl Heartbeat {
         if let Some((name, word)) = words.into_iter().find(|(_, word)| word.len() > WORD_BYTES_MAX) {
             return Err(format!("{name} has {} bytes, {WORD_BYTES_MAX} are allowed", word.len()));
         }
+        let sentence = status.not_run.as_deref().unwrap_or_default();
+        if sentence.len() > SENTENCE_BYTES_MAX {
+            return Err(format!("not_run has {} bytes, {SENTENCE_BYTES_MAX} are allowed", sentence.len()));
+        }
         if status.sessions.max(status.connections) > CONNECTIONS_MAX {
             return Err(format!("no node has more than {CONNECTIONS_MAX} sessions or connections"));
         }
@@ -50,6 +54,8 @@ impl Heartbeat {
 
 /// A host name is the longest of them.
 const WORD_BYTES_MAX: usize = 255;
+/// Of a sentence that a node says of itself.
+pub const SENTENCE_BYTES_MAX: usize = 1_024;
 /// More than any node can have, and few enough that no sum of them is too large.
 const CONNECTIONS_MAX: usize = 100_000_000;
 

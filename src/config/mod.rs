@@ -16,6 +16,7 @@ mod resolve_auth;
 mod resolve_listen;
 mod resolve_tls;
 pub mod resolved;
+mod running;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ pub use master::MasterConfig;
 pub use mistake::{Mistake, Mistakes};
 pub use reference::{KeyFacts, keys, master_keys, master_reference, reference};
 pub use resolved::{Address, Config, Listener, ListenerId, Realm};
+pub use running::RunningFile;
 pub use value::check_log_filter;
 
 use crate::auth::Secret;

@@ -4,7 +4,7 @@
 use super::control;
 use super::run::Edge;
 use crate::admin::command::NODE_REALM;
-use crate::config::{self, Config, Host, Listener};
+use crate::config::{self, Config, Host, Listener, RunningFile};
 use crate::router::listen::tls_config;
 use crate::router::shard::{ListenerState, Shard};
 use rustls::ServerConfig;
@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 /// Applies the configuration file as it is now. Where anything is wrong with it, nothing changes.
 pub(super) fn reload(edge: &mut Edge) {
+    edge.shard.borrow_mut().note_file(RunningFile::begin);
     let read = config::load(&edge.config.path);
     let resolved = read.and_then(|new| edge.config.reload(&new, &Host::SYSTEM));
     let resolved = resolved.map_err(|mistakes| mistakes.to_string());
@@ -20,8 +21,12 @@ pub(super) fn reload(edge: &mut Edge) {
         Ok((listeners, config, changes)) => {
             apply(edge, listeners, config);
             changes.log();
+            edge.shard.borrow_mut().note_file(|file| file.take(&changes));
         }
-        Err(sentence) => tracing::error!("the configuration was not reloaded: {sentence}"),
+        Err(sentence) => {
+            tracing::error!("the configuration was not reloaded: {sentence}");
+            edge.shard.borrow_mut().note_file(|file| file.refuse(&sentence));
+        }
     }
 }
 

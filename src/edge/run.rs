@@ -8,7 +8,7 @@ use super::reload;
 use super::report::Reporter;
 use crate::admin::logging;
 use crate::auth::cryptosign::SecretKey;
-use crate::config::{self, Address, Config, node_key};
+use crate::config::{self, Address, Config, RunningFile, node_key};
 use crate::drop::DropReason;
 use crate::router::balancer::Balancer;
 use crate::router::daemon::{self, Daemon, RunError, Signals};
@@ -97,6 +97,7 @@ impl Edge {
             descriptors_max,
         });
         let shard = Rc::new(RefCell::new(Shard::new(node, config.limits.clone(), Instant::now())));
+        shard.borrow_mut().running_file = Some(RunningFile::new(&config.path));
         for settings in &config.realms {
             shard.borrow_mut().add_realm(settings);
         }

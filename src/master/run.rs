@@ -8,7 +8,7 @@ use crate::admin::command::MASTER_PREFIX;
 use crate::admin::logging;
 use crate::cluster::{Cluster, Member, Membership};
 use crate::config::resolved::Peer;
-use crate::config::{Host, MasterConfig, node_key};
+use crate::config::{Host, MasterConfig, RunningFile, node_key};
 use crate::limits::Limits;
 use crate::router::daemon::{self, Daemon, RunError, Signals};
 use crate::router::faces::control_state;
@@ -81,6 +81,7 @@ fn start(config: &MasterConfig, descriptors_max: u64) -> Result<Rc<Steward>, Str
         descriptors_max,
     });
     let shard = Rc::new(RefCell::new(Shard::new(node, Limits::default(), Instant::now())));
+    shard.borrow_mut().running_file = Some(RunningFile::new(&config.path));
     let store = Store::open(&config.state_dir.join("master.redb"))?;
     let membership = membership(&store, config)?;
     store.keep_membership(&membership)?;
@@ -170,6 +171,7 @@ fn remove_unconfigured(steward: &Steward, running: &MasterConfig, new: &MasterCo
 
 /// SIGHUP: what can change at run time does, the log names what needs a restart. A file with mistakes changes nothing.
 fn reload(steward: &Steward, running: &mut MasterConfig) {
+    steward.shard.borrow_mut().note_file(RunningFile::begin);
     let read = MasterConfig::load(&running.path);
     match read.and_then(|new| running.reload(&new, &Host::SYSTEM)) {
         Ok((new, changes)) => {
@@ -179,8 +181,12 @@ fn reload(steward: &Steward, running: &mut MasterConfig) {
             steward.apply_access();
             *running = new;
             changes.log();
+            steward.shard.borrow_mut().note_file(|file| file.take(&changes));
         }
-        Err(mistakes) => tracing::error!("the configuration was not reloaded: {mistakes}"),
+        Err(mistakes) => {
+            tracing::error!("the configuration was not reloaded: {mistakes}");
+            steward.shard.borrow_mut().note_file(|file| file.refuse(&mistakes.to_string()));
+        }
     }
 }
 

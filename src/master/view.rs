@@ -63,6 +63,7 @@ impl Steward {
             uptime_seconds: now.uptime.as_secs(),
             membership: cluster.membership().version,
             now: time_text(now.wall),
+            not_run: shard.not_run(),
             drops: shard.stats.drops_by_name(),
         };
         let gate = match cluster.gate() {

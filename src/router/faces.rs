@@ -3,7 +3,10 @@
 use super::dial::{LinkName, LinkState, Standing};
 use super::node::NodeInfo;
 use super::shard::{ListenerState, Pings, RealmSlot, Shard};
+use crate::admin::report::SENTENCE_BYTES_MAX;
+use crate::admin::text::on_one_line;
 use crate::admin::{LinkStatus, ListenerStatus, MeshStatus, NodeBrief, NodeStatus, RealmStatus, pages};
+use crate::config::RunningFile;
 use crate::config::resolved::InfoPage;
 use crate::limits::Limits;
 use crate::metrics::{self, NodeFacts, Process, Snapshot};
@@ -154,6 +157,7 @@ impl Shard {
             uptime_seconds,
             public_key: self.node.public_key.clone(),
             state,
+            not_run: self.not_run(),
             descriptors_max: self.node.descriptors_max,
             connections: self.connections.len(),
             sessions: self.n_sessions(),
@@ -182,6 +186,17 @@ impl Shard {
             mesh: self.mesh_status(now.uptime),
             balancer: self.balancer.as_ref().map(|balancer| balancer.status(now.uptime)),
         }
+    }
+
+    /// Notes what came of reading the configuration file, where the program has one.
+    pub fn note_file(&mut self, note: impl FnOnce(&mut RunningFile)) {
+        self.running_file.as_mut().map(note);
+    }
+
+    /// Why the program does not run what its configuration file says; None where it does.
+    pub fn not_run(&self) -> Option<String> {
+        let why = self.running_file.as_ref()?.not_run()?;
+        Some(on_one_line(&why, SENTENCE_BYTES_MAX))
     }
 
     /// What a node that is joining waits for.

@@ -15,7 +15,7 @@ use super::speaker::Speaker;
 use super::trace::Tracer;
 use super::turn::Slice;
 use crate::admin::refusals::RefusalLog;
-use crate::config::{ListenerId, Realm as RealmSettings};
+use crate::config::{ListenerId, Realm as RealmSettings, RunningFile};
 use crate::federation::ClusteredRealm;
 use crate::kept::Account;
 use crate::limits::Limits;
@@ -201,6 +201,8 @@ pub struct Shard {
     pub(super) other_files: Cell<u64>,
     /// What load balancers are told, where there is a port on which they ask.
     pub balancer: Option<Balancer>,
+    /// What the program was configured with, where that is a file.
+    pub running_file: Option<RunningFile>,
     /// The node has been started, and waits for its links before it lets clients in.
     pub is_joining: bool,
     /// The peers that it waits for.
@@ -259,6 +261,7 @@ impl Shard {
             refusals: RefusalLog::new(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()),
             other_files: Cell::new(0),
             balancer: None,
+            running_file: None,
             is_joining: false,
             waits_for: Vec::new(),
             is_draining: false,

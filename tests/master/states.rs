@@ -61,6 +61,43 @@ fn nodes_that_differ_are_named() {
     });
 }
 
+/// Whoever restarts a program wants to know before what it will run then.
+#[test]
+fn a_program_says_what_of_its_file_it_does_not_run() {
+    let mut cluster = Cluster::start_mastered(vec![0; 2], Setup::default());
+    eventually("both are up", || cluster.master().status()["totals"]["nodes_up"] == 2);
+    let file = cluster.node(2).edge.directory().join("edge.toml");
+    let original = std::fs::read_to_string(&file).expect("it is there");
+    let replace = |text: &str| {
+        let new = file.with_extension("new");
+        std::fs::write(&new, text).expect("the configuration is written");
+        std::fs::rename(&new, &file).expect("it takes the place of the old one");
+    };
+    let await_told = |cluster: &Cluster, expected: Option<&str>| {
+        eventually(expected.unwrap_or("nothing is told"), || {
+            let nodes = cluster.master().status()["nodes"].clone();
+            let of = |id: &str| nodes.as_array().expect("a list").iter().find(|node| node["id"] == id).cloned();
+            let told = |id: &str| of(id).expect("it is a member")["heartbeat"]["status"]["not_run"].clone();
+            assert!(told("edge1").is_null(), "it has a file of its own");
+            match expected {
+                Some(begin) => told("edge2").as_str().is_some_and(|why| why.starts_with(begin)),
+                None => told("edge2").is_null(),
+            }
+        });
+    };
+    await_told(&cluster, None);
+    replace(&original.replacen("[admin]\n", "[admin]\nallowed_hosts = [\"cluster.example\"]\n", 1));
+    await_told(&cluster, Some("the file has changed and was not read since"));
+    cluster.node(2).edge.signal("HUP");
+    await_told(&cluster, Some("needs a restart: [admin] allowed_hosts"));
+    replace("nonsense");
+    cluster.node(2).edge.signal("HUP");
+    await_told(&cluster, Some("was not reloaded: "));
+    replace(&original);
+    cluster.node(2).edge.signal("HUP");
+    await_told(&cluster, None);
+}
+
 #[test]
 fn the_metrics_are_those_of_the_whole_cluster() {
     let mut cluster = Cluster::start_mastered(vec![0; 2], Setup::default());

@@ -64,10 +64,13 @@ impl Look {
         self.lines.iter().find(|line| line.id == id).with_context(|| format!("there is no node {id:?} any more"))
     }
 
-    /// Whether every node serves, is offered clients and is linked with all others.
+    /// Whether every node serves, is offered clients, is linked with all others and runs its configuration file, and
+    /// the master runs its own.
     pub(super) fn is_whole(&self) -> bool {
-        let is_well = |line: &NodeLine| line.is_up() && line.is_linked() && line.not_offered().is_none();
-        !self.lines.is_empty() && self.lines.iter().all(is_well)
+        let is_well = |line: &NodeLine| {
+            line.is_up() && line.is_linked() && line.not_offered().is_none() && line.not_run().is_none()
+        };
+        !self.lines.is_empty() && self.lines.iter().all(is_well) && self.master_not_run().is_none()
     }
 
     /// One sentence.
@@ -99,6 +102,10 @@ impl Look {
             let not_offered = line.not_offered();
             found.extend(not_offered.map(|why| format!("{} is not offered clients: {why}", line.id)));
         }
+        let behind = self.lines.iter().filter_map(|line| Some((line.id.as_str(), line.not_run()?)));
+        for (id, why) in self.master_not_run().map(|why| ("the master", why)).into_iter().chain(behind) {
+            found.push(format!("{id} does not run its configuration file: {why}"));
+        }
         for line in self.lines.iter().filter(|line| line.status.is_some()) {
             for (peer, _) in line.peers.iter().filter(|(_, is_up)| !is_up) {
                 found.extend(line.missing_links(peer));
@@ -115,6 +122,10 @@ impl Look {
             }
         }
         found
+    }
+
+    fn master_not_run(&self) -> Option<&str> {
+        self.cluster.as_ref()?.master.not_run.as_deref()
     }
 
     /// What `status` shows of the nodes.
@@ -250,6 +261,11 @@ impl NodeLine {
     }
 
     /// Why its load balancer sends nobody to it, if it does not.
+    /// Why it does not run what its configuration file says.
+    fn not_run(&self) -> Option<&str> {
+        self.status.as_ref()?.not_run.as_deref()
+    }
+
     fn not_offered(&self) -> Option<&str> {
         self.status.as_ref()?.balancer.as_ref()?.not_offered.as_deref()
     }

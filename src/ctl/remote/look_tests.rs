@@ -83,6 +83,21 @@ fn a_node_that_is_not_offered_clients_makes_the_cluster_less_than_whole() {
     assert_eq!(look.warnings(), [expected]);
 }
 
+/// A file that was changed and not taken over is what the next restart will run.
+#[test]
+fn a_program_that_does_not_run_its_file_makes_the_cluster_less_than_whole() {
+    let mut nodes =
+        [node("edge1", "up", 1, &[("edge2", true, true)]), node("edge2", "up", 1, &[("edge1", true, true)])];
+    nodes[1]["heartbeat"]["status"]["not_run"] = json!("needs a restart: [admin] listen");
+    let mut look = look(&nodes, None, &[]);
+    assert_eq!(look.headline(), "the cluster is not whole: 2 of 2 nodes up, 2 sessions");
+    let of_edge = "edge2 does not run its configuration file: needs a restart: [admin] listen";
+    assert_eq!(look.warnings(), [of_edge]);
+    look.cluster.as_mut().unwrap().master.not_run = Some("the file has changed and was not read since".to_owned());
+    let of_master = "the master does not run its configuration file: the file has changed and was not read since";
+    assert_eq!(look.warnings(), [of_master, of_edge]);
+}
+
 #[test]
 fn everything_that_is_wrong_has_a_sentence() {
     let nodes = [
@@ -134,5 +149,5 @@ fn a_single_edge_is_shown_alike() {
     let expected = "FROM \\ TO  edge1  edge2\nedge1      ·      down\nedge2      up     ·\n";
     assert_eq!(matrix(&nodes, &links).to_string(), expected);
     assert_eq!(look.raw_links()[0]["peer"], "edge2");
-    assert!(Look::of_edge(json!({"node": "edge1"})).is_err());
+    assert!(Look::of_edge(json!({"node": 1})).is_err());
 }

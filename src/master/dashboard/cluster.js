@@ -63,6 +63,11 @@ export function notOffered(node) {
     return node.state === 'up' ? (node.heartbeat?.status.balancer?.not_offered ?? null) : null;
 }
 
+// Why a node that is heard of does not run what its configuration file says; null where it does, or does not tell.
+export function notRun(node) {
+    return isHeard(node) ? (node.heartbeat?.status.not_run ?? null) : null;
+}
+
 // How far the busiest and the idlest of the nodes that take clients are from the fair share, as a fraction of it;
 // null where there is nothing to share.
 export function unevenness(status) {
@@ -92,6 +97,15 @@ export function headline(status) {
         ...are(
             unoffered.map((node) => node.id),
             'not offered clients',
+        ),
+        ...are(
+            [
+                ...(status.master.not_run ? ['the master'] : []),
+                ...sortedNodes(status)
+                    .filter((node) => notRun(node) !== null)
+                    .map((node) => node.id),
+            ],
+            'not as configured',
         ),
     ];
     const mood = named('down').length + lost.length > 0 ? 'bad' : clauses.length > 0 ? 'warn' : 'busy';

@@ -1,6 +1,6 @@
 // The upper half of the page: the headline with its totals and notices, and one card per edge under its host.
 
-import { headline, hosts, isHeard, linkCount, notOffered, seriesOf, unevenness } from './cluster.js';
+import { headline, hosts, isHeard, linkCount, notOffered, notRun, seriesOf, unevenness } from './cluster.js';
 import {
     brief,
     bytes,
@@ -200,7 +200,9 @@ function explain(node) {
           : '';
     const why = notOffered(node);
     const offer = why ? `not offered clients: ${why} · ` : '';
-    return `${offer}${node.reason ? `${node.reason} · ` : ''}${since}${silence}`;
+    const behind = notRun(node);
+    const run = behind ? `does not run its configuration file: ${behind} · ` : '';
+    return `${offer}${run}${node.reason ? `${node.reason} · ` : ''}${since}${silence}`;
 }
 
 // The figures of a card. Those that come close to a limit are marked, and those with a limit have a bar.
