@@ -18,6 +18,7 @@ use crate::transport::http::{HttpSettings, Pages};
 use crate::transport::listener::{Endpoint, Listener};
 use crate::transport::stream::Socket;
 use crate::transport::{self, Accepted, HandshakeError, tls};
+use crate::wire::Serializer;
 use crate::wire::deflate::DeflateConfig;
 use rustls::ServerConfig;
 use std::cell::RefCell;
@@ -92,7 +93,12 @@ pub fn listener_state(
         },
         proxies: settings.proxies.clone(),
         http: settings.transport.speaks_http().then(|| http_settings(settings, pages)),
-        rawsocket: if settings.transport.speaks_rawsocket() { settings.serializers.clone() } else { Vec::new() },
+        rawsocket: match settings.purpose {
+            // Links have a form of their own, whose envelope is CBOR.
+            Purpose::Mesh => vec![Serializer::Cbor],
+            Purpose::Client if settings.transport.speaks_rawsocket() => settings.serializers.clone(),
+            Purpose::Client => Vec::new(),
+        },
         is_mesh: settings.purpose == Purpose::Mesh,
         limits: RefCell::new(settings.limits.clone()),
         tls: RefCell::new(tls_config(settings)?),

@@ -329,6 +329,9 @@ impl Scene {
         io.write_all(b"\x7f\xf1\0\0").expect("open");
         let mut answer = [0; 4];
         io.read_exact(&mut answer).expect("an answer");
+        if answer[1] & 0x0f == 0 {
+            return format!("{answer:?}: JSON is refused");
+        }
         let hello = br#"[1, "realm1", {"roles": {"caller": {}}}]"#;
         io.write_all(&(hello.len() as u32).to_be_bytes()).expect("open");
         io.write_all(hello).expect("open");
