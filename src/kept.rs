@@ -53,6 +53,7 @@ kinds! {
     Questions = "questions", "Messages that wait for a dynamic authorizer, and the answers of such that are kept.";
     Requests = "requests", "Subscriptions, registrations and calls of the meta API that wait for peers.";
     Elsewhere = "elsewhere", "What peers have told of their clients, and what they were told of those of this node.";
+    Connections = "connections", "The connections themselves, and what compression keeps for each between messages.";
     Inbound = "inbound", "Messages that have come in part, or that wait to be routed.";
     Outboxes = "outboxes", "What waits to be written; a frame for many receivers counts once.";
 }
@@ -89,7 +90,7 @@ impl Tally {
 pub struct Account {
     total: Cell<usize>,
     /// What is kept for connections rather than by a realm.
-    connections: [Cell<usize>; 2],
+    connections: [Cell<usize>; 3],
     /// `kept_bytes_max`; 0 before it is set, for no bound.
     bytes_max: Cell<usize>,
 }
@@ -97,6 +98,7 @@ pub struct Account {
 /// What is kept for a connection rather than by its realm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Connected {
+    Connection,
     Inbound,
     Outbox,
 }
@@ -150,8 +152,9 @@ impl Account {
     }
 
     fn cell(&self, what: Connected) -> &Cell<usize> {
-        let [inbound, outbox] = &self.connections;
+        let [connection, inbound, outbox] = &self.connections;
         match what {
+            Connected::Connection => connection,
             Connected::Inbound => inbound,
             Connected::Outbox => outbox,
         }

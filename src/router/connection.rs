@@ -48,6 +48,8 @@ pub struct Connection {
     pub parked: Vec<u8>,
     /// What has been counted for the two above and for a message that has come in part.
     pub inbound_bytes: usize,
+    /// What has been counted for the connection itself.
+    pub own_bytes: usize,
     /// What it has had of the time for routing.
     pub share: Share,
     /// A receiver of this publisher is slow: read nothing more until then.
@@ -167,6 +169,16 @@ impl Connection {
         if bytes != self.inbound_bytes {
             account.change_connected(Connected::Inbound, self.inbound_bytes, bytes);
             self.inbound_bytes = bytes;
+        }
+    }
+
+    /// Counts the connection itself with what compression keeps, if that has become more or less.
+    pub fn recount_itself(&mut self, account: &Account) {
+        let inflater = self.inbound.as_ref().map_or(0, Inbound::inflater_bytes);
+        let bytes = size_of::<Connection>() + self.outbound.compressor_bytes() + inflater;
+        if bytes != self.own_bytes {
+            account.change_connected(Connected::Connection, self.own_bytes, bytes);
+            self.own_bytes = bytes;
         }
     }
 

@@ -42,7 +42,9 @@ impl Made {
         self.message_bytes = Some(buffer.len());
         TooLarge::check(buffer.len(), bytes_max)?;
         if !shares {
-            return Ok(FrameBytes::new(connection.outbound.wrap(serializer, buffer)?, account));
+            let frame = FrameBytes::new(connection.outbound.wrap(serializer, buffer)?, account);
+            connection.recount_itself(account);
+            return Ok(frame);
         }
         let frame = Encoding { serializer, wrapping: connection.outbound.wrapping }.wrap(buffer)?;
         Ok(self.frame.insert(FrameBytes::new(frame, account)).clone())

@@ -187,5 +187,6 @@ impl Shard {
         self.leave(key);
         let connection = self.connections.remove(key.0 as usize);
         self.account.change_connected(Connected::Inbound, connection.inbound_bytes, 0);
+        self.account.change_connected(Connected::Connection, connection.own_bytes, 0);
     }
 }

@@ -39,7 +39,11 @@ impl Shard {
             let name = slot.name().to_owned();
             kept.into_iter().map(move |(kind, bytes)| (name.clone(), kind.name(), bytes))
         };
-        let connected = [(Kind::Inbound, Connected::Inbound), (Kind::Outboxes, Connected::Outbox)];
+        let connected = [
+            (Kind::Connections, Connected::Connection),
+            (Kind::Inbound, Connected::Inbound),
+            (Kind::Outboxes, Connected::Outbox),
+        ];
         let connected = connected.map(|(kind, what)| (String::new(), kind.name(), self.account.connected(what) as u64));
         self.realms.iter().flatten().flat_map(of_realm).chain(connected).collect()
     }
@@ -51,7 +55,8 @@ impl Shard {
             let key = SessionKey(key as u32);
             let slot = connection.realm.and_then(|index| self.realms.get(index.0)?.as_ref());
             let kept = slot.map_or(0, |slot| slot.realm.ledger().of_session(key));
-            (connection.outbox.freed_bytes() + connection.inbound_bytes + kept, key)
+            let of_connection = connection.own_bytes + connection.inbound_bytes;
+            (connection.outbox.freed_bytes() + of_connection + kept, key)
         });
         let mut freed: Vec<(usize, SessionKey)> = freed.filter(|(bytes, _)| *bytes >= FREED_BYTES_MIN).collect();
         freed.sort_unstable_by(|a, b| b.cmp(a));

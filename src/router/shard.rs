@@ -340,7 +340,7 @@ impl Shard {
     ) -> SessionKey {
         let place = self.connections.vacant_entry();
         let key = SessionKey(u32::try_from(place.key()).expect("connections_max is far below 2^32"));
-        place.insert(Connection {
+        let connection = place.insert(Connection {
             stream: Rc::new(end.stream),
             listener,
             share: Share::new(entry.source().unwrap_or(Source::Own(key))),
@@ -361,6 +361,7 @@ impl Shard {
             outbound: end.outbound,
             outbox: Outbox::new(self.account.clone()),
             inbound_bytes: 0,
+            own_bytes: 0,
             is_touched: false,
             is_held: false,
             wants_write: false,
@@ -372,6 +373,7 @@ impl Shard {
             round_trip: None,
             waker: None,
         });
+        connection.recount_itself(&self.account);
         key
     }
 

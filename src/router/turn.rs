@@ -132,6 +132,7 @@ impl Shard {
         let ended = Instant::now();
         let Some(connection) = self.connections.get_mut(key.0 as usize) else { return ended };
         connection.recount_inbound(&self.account);
+        connection.recount_itself(&self.account);
         place.charge(&mut connection.share, ended - started);
         if read == Read::Enough {
             self.rounds.add(key, &mut connection.share);

@@ -120,6 +120,14 @@ impl Inbound {
         }
     }
 
+    /// The memory that is kept to inflate the messages to come.
+    pub fn inflater_bytes(&self) -> usize {
+        match self {
+            Inbound::WebSocket(decoder) => decoder.inflater_bytes(),
+            Inbound::RawSocket(_) => 0,
+        }
+    }
+
     /// Takes bytes from the front of `input`. Returns how many it took and, if they complete something, what.
     pub fn decode<'i>(&mut self, input: &'i mut [u8]) -> Result<(usize, Option<Incoming<'i>>), Broken> {
         match self {
@@ -185,6 +193,11 @@ impl Masks {
 }
 
 impl Outbound {
+    /// The memory that is kept to compress the messages to come.
+    pub fn compressor_bytes(&self) -> usize {
+        self.compressor.as_ref().map_or(0, |compressor| compressor.heap_bytes())
+    }
+
     /// Whether this receiver gets the very frames that others get. Masked and compressed frames are its own, but a
     /// frame that may be dropped is not compressed where later ones would refer to it.
     pub fn shares_frames(&self, class: Class) -> bool {

@@ -9,7 +9,8 @@ mod realm;
 use allocator::Counting;
 use crossbar_cluster::kept::Kind;
 use crossbar_cluster::wamp::Message;
-use crossbar_cluster::wire::{Dict, Payload, Value};
+use crossbar_cluster::wire::deflate::{Compressor, Context, DeflateParams, Inflater};
+use crossbar_cluster::wire::{Dict, Payload, Value, allocated};
 use realm::World;
 
 #[global_allocator]
@@ -73,6 +74,26 @@ fn what_is_counted_is_what_was_allocated() {
     testaments();
     retained();
     calls();
+    compression();
+}
+
+/// What compression keeps between messages, for each size of its window.
+fn compression() {
+    for window_bits in 9..=15 {
+        let context = Context { window_bits, takeover: true };
+        let params = DeflateParams { outbound: context, inbound: context, level: 9, message_bytes_min: 0 };
+        let (mut compressor, mut inflater) = (Compressor::new(&params), Inflater::new(&params));
+        assert_eq!((compressor.heap_bytes(), inflater.heap_bytes()), (0, 0), "an idle one keeps nothing");
+        let mut compressed = Vec::with_capacity(1 << 10);
+        let before = allocator::bytes();
+        assert!(compressor.compress(b"Hello, hello, hello", &mut compressed));
+        let between = allocator::bytes();
+        let inflated = inflater.inflate(&compressed, 1 << 10).expect("it was compressed so");
+        let after = allocator::bytes() - allocated(inflated.capacity());
+        for (kept, got) in [(compressor.heap_bytes(), between - before), (inflater.heap_bytes(), after - between)] {
+            assert!(kept.abs_diff(got) * 4 <= got, "{kept} are counted, {got} were allocated for {window_bits} bits");
+        }
+    }
 }
 
 fn patterns() {

@@ -10,6 +10,11 @@ const FLUSH_TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 /// Least room to compress or inflate into; zlib wants more than six bytes to end a flush in one go.
 const ROOM_BYTES_MIN: usize = 128;
 
+/// What zlib keeps to compress, beside four times the window; and all that it keeps to inflate, whatever the window.
+const COMPRESSOR_BYTES: usize = 242 << 10;
+const INFLATER_BYTES: usize = 46 << 10;
+const WINDOW_BITS_MAX: u8 = 15;
+
 /// Compresses the messages of one direction.
 ///
 /// With context takeover it keeps 250 KiB (window of 9 bits) to 370 KiB (15 bits) between messages, as zlib needs it.
@@ -31,6 +36,12 @@ impl Compressor {
     pub fn new(params: &DeflateParams) -> Compressor {
         let DeflateParams { outbound, level, message_bytes_min, .. } = *params;
         Compressor { context: outbound, level, message_bytes_min, stream: None }
+    }
+
+    /// The memory that is kept between messages.
+    pub fn heap_bytes(&self) -> usize {
+        let window_bytes = 1_usize << self.context.window_bits.clamp(WINDOW_BITS_MIN, WINDOW_BITS_MAX);
+        if self.stream.is_some() { COMPRESSOR_BYTES.saturating_add(window_bytes.saturating_mul(4)) } else { 0 }
     }
 
     /// Whether messages refer to earlier ones, so that the receiver has to see all of them.
@@ -103,7 +114,7 @@ pub enum InflateError {
     NotDeflate,
 }
 
-/// Inflates the messages of one direction. With context takeover it keeps the window and about 10 KiB between messages.
+/// Inflates the messages of one direction. With context takeover it keeps 46 KiB between messages.
 #[derive(Debug)]
 pub struct Inflater {
     /// Static after construction.
@@ -115,6 +126,11 @@ impl Inflater {
     /// The half of the agreement that we receive by.
     pub fn new(params: &DeflateParams) -> Inflater {
         Inflater { context: params.inbound, stream: None }
+    }
+
+    /// The memory that is kept between messages.
+    pub fn heap_bytes(&self) -> usize {
+        if self.stream.is_some() { INFLATER_BYTES } else { 0 }
     }
 
     /// Inflates one whole message to at most `bytes_max`, and takes no more memory than that on the way to finding that

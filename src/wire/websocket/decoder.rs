@@ -108,6 +108,11 @@ impl Decoder {
         partial.and_then(|partial| partial.message.as_ref()).map_or(0, |message| message.bytes.capacity())
     }
 
+    /// The memory that is kept to inflate the messages to come.
+    pub fn inflater_bytes(&self) -> usize {
+        self.inflater.as_ref().map_or(0, Inflater::heap_bytes)
+    }
+
     /// Whether a frame or a message has arrived in part: the peer owes the rest.
     pub fn is_partial(&self) -> bool {
         self.partial.is_some()
