@@ -75,7 +75,7 @@ fn apply_realms(shard: &mut Shard, config: &Config) {
         let core = (*settings.core).clone();
         shard.with_realm(index, |realm, effects| realm.reconfigure(now, core, effects));
         shard.work_off(now);
-        if let Some(slot) = shard.realms.get_mut(index.0).and_then(Option::as_mut) {
+        if let Some(slot) = shard.realms.get_mut(index.0) {
             slot.settings = settings.clone();
         }
         shard.measure_all(index);

@@ -205,7 +205,7 @@ impl Steward {
     /// one that the node has lost.
     fn node_sessions(&self) -> Vec<(String, SessionKey, Id)> {
         let shard = self.shard.borrow();
-        let Some(slot) = shard.realms.get(self.realm.0).and_then(Option::as_ref) else { return Vec::new() };
+        let Some(slot) = shard.realms.get(self.realm.0) else { return Vec::new() };
         let mut found: Vec<(Duration, String, SessionKey, Id)> = Vec::new();
         for (place, connection) in shard.connections.iter() {
             let key = SessionKey(place as u32);

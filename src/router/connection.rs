@@ -1,9 +1,9 @@
 //! One established connection as the shard keeps it, and the task that waits for its socket.
 
 use super::crowd::Entry;
+use super::protocol::Protocol;
 use super::rounds::Share;
 use super::shard::{ListenerState, RealmIndex, Shard};
-use super::speaker::Speaker;
 use crate::kept::{Account, Connected};
 use crate::limits::{LINK_EVENTS_PERCENT, STALL_PERIOD};
 use crate::mesh::frames;
@@ -28,14 +28,12 @@ pub struct Connection {
     pub listener: Rc<ListenerState>,
     /// Its place among all who are connected there.
     pub entry: Entry,
-    /// None on an echo endpoint, which has no WAMP session.
-    pub serializer: Option<Serializer>,
     pub peer: Box<Peer>,
 
     // Owned by the read turn.
     /// Taken out while its bytes are being routed.
     pub inbound: Option<Inbound>,
-    pub speaker: Speaker,
+    pub protocol: Protocol,
     /// The realm that the session has joined.
     pub realm: Option<RealmIndex>,
     /// The dynamic authenticator's call that the session waits for.

@@ -60,7 +60,7 @@ impl Shard {
         }
         let link_bytes_max = self.limits.link_outbox_bytes_max;
         let Some(connection) = self.connections.get_mut(key.0 as usize) else { return };
-        let Some(serializer) = connection.serializer else { return };
+        let Some(serializer) = connection.protocol.serializer() else { return };
         let made =
             Made::default().frame(connection, serializer, class, &message, &mut self.encode_buffer, &self.account);
         match made {
@@ -107,7 +107,7 @@ impl Shard {
         }
         for key in to.iter() {
             let Some(connection) = self.connections.get_mut(key.0 as usize) else { continue };
-            let Some(serializer) = connection.serializer else { continue };
+            let Some(serializer) = connection.protocol.serializer() else { continue };
             let encoding = Encoding { serializer, wrapping: connection.outbound.wrapping };
             // What links carry has a form of its own.
             let made = if connection.is_link() { &mut for_links } else { &mut made[encoding.index()] };
@@ -131,7 +131,7 @@ impl Shard {
         if is_notice(details) {
             return Class::Reply;
         }
-        let Some(slot) = realm.and_then(|index| self.realms.get(index.0)?.as_ref()) else { return Class::Event };
+        let Some(slot) = realm.and_then(|index| self.realms.get(index.0)) else { return Class::Event };
         let action = if slot.settings.slow_consumer_rules.is_empty() {
             slot.settings.slow_consumer
         } else {

@@ -71,7 +71,7 @@ pub fn link_with(shard: &Rc<RefCell<Shard>>, dialer: &Dialer, peers: &[Peer]) {
     let mut borrowed = shard.borrow_mut();
     borrowed.unlink_others(peers);
     let realms: Vec<String> =
-        borrowed.realms.iter().flatten().filter(|slot| slot.is_clustered).map(|slot| slot.name().to_owned()).collect();
+        borrowed.realms.iter().filter(|slot| slot.is_clustered).map(|slot| slot.name().to_owned()).collect();
     for (peer, realm) in peers.iter().flat_map(|peer| realms.iter().map(move |realm| (peer, realm))) {
         let name = (peer.id.clone(), realm.clone());
         if borrowed.links.contains_key(&name) {
@@ -213,7 +213,7 @@ impl Shard {
 
     /// A node that has dialed in is there: it is dialed without waiting for the end of a pause.
     pub(super) fn dial_now(&self, peer: &str, realm: RealmIndex) {
-        let realm = self.realms.get(realm.0).and_then(Option::as_ref).map(|slot| slot.name().to_owned());
+        let realm = self.realms.get(realm.0).map(|slot| slot.name().to_owned());
         if let Some(link) = realm.and_then(|realm| self.links.get(&(peer.to_owned(), realm))) {
             link.dial_now.notify_waiters();
         }

@@ -2,7 +2,7 @@
 
 use super::connection::{Connection, Ending};
 use super::crowd::Holder;
-use super::shard::{ListenerState, Shard, Work};
+use super::shard::{ListenerState, Shard};
 use crate::admin::command::ForgetAnswers;
 use crate::drop::DropReason;
 use crate::kept::Connected;
@@ -71,10 +71,10 @@ impl Shard {
     fn is_revoked(&self, key: SessionKey, listener: &Rc<ListenerState>) -> bool {
         let session = || {
             let connection = self.connections.get(key.0 as usize)?;
-            let slot = self.realms.get(connection.realm?.0)?.as_ref()?;
+            let slot = self.realms.get(connection.realm?.0)?;
             let identity = &slot.realm.members().member(key)?.identity;
             let is_here = Rc::ptr_eq(&connection.listener, listener);
-            Some(is_here && !connection.speaker.is_covered(&listener.admission.borrow(), slot.name(), identity))
+            Some(is_here && !connection.protocol.is_covered(&listener.admission.borrow(), slot.name(), identity))
         };
         session().unwrap_or(false)
     }
@@ -117,10 +117,10 @@ impl Shard {
     /// The peer has closed the transport, or it broke.
     pub(super) fn lose(&mut self, key: SessionKey) {
         let now = self.now();
-        let mut steps = Vec::new();
-        let Some(connection) = self.bury(key) else { return };
-        connection.speaker.handle_transport_closed(&mut steps);
-        self.work.extend(steps.into_iter().map(|step| Work::Step(key, step)));
+        if self.bury(key).is_none() {
+            return;
+        }
+        self.with_protocol(now, key, |protocol, _, _, steps| protocol.handle_transport_closed(steps));
         self.work_off(now);
         // Who was asked whether it may come in need not answer any more.
         self.leave(key);

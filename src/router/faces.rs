@@ -237,7 +237,7 @@ impl Shard {
     }
 
     fn realm_named(&self, name: &str) -> Option<&RealmSlot> {
-        self.realms.get(self.realm_names.get(name)?.0)?.as_ref()
+        self.realms.get(self.realm_names.get(name)?.0)
     }
 
     fn link_status(&self, link: &LinkState, uptime: Duration) -> LinkStatus {

@@ -200,13 +200,13 @@ impl Shard {
     fn next_deadline(&self) -> Option<Duration> {
         let held = self.held.front().map(|(at, _)| *at);
         let stalled = self.stalled.front().map(|(at, _)| *at);
-        let realms = self.realms.iter().flatten().filter_map(|slot| slot.realm.poll_timeout());
+        let realms = self.realms.iter().filter_map(|slot| slot.realm.poll_timeout());
         realms.chain(held).chain(stalled).chain(self.next_unthrottled()).min()
     }
 
     fn handle_realm_timeouts(&mut self, now: crate::time::Now) {
         for index in 0..self.realms.len() {
-            let due = self.realms[index].as_ref().and_then(|slot| slot.realm.poll_timeout());
+            let due = self.realms[index].realm.poll_timeout();
             if due.is_some_and(|at| at <= now.uptime) {
                 let index = super::shard::RealmIndex(index);
                 self.with_realm(index, |realm, effects| realm.handle_timeout(now, effects));

@@ -1,11 +1,10 @@
 //! What a shard does by the clock rather than by what arrives: pings, deadlines of sessions and closings, and the delay
 //! that events may wait, which follows the load.
 
-use super::connection::{Connection, Ending};
+use super::connection::Ending;
 use super::shard::{Pings, Shard};
 use crate::drop::DropReason;
 use crate::limits::Limits;
-use crate::session::Context;
 use crate::transport::{Class, Wrapping};
 use crate::wamp::SessionKey;
 use std::cell::RefCell;
@@ -63,16 +62,9 @@ impl Shard {
             }
             Ending::Closing { .. } => {}
             Ending::Open => {
-                // An echo endpoint has no session, and no HELLO that could be late.
-                let speaks_wamp = connection.serializer.is_some();
-                if speaks_wamp && connection.speaker.poll_timeout().is_some_and(|at| at <= now.uptime) {
-                    let mut steps = Vec::new();
-                    let Connection { speaker, listener, peer, .. } = connection;
-                    let admission = listener.admission.borrow();
-                    let cx = Context { now, admission: &admission, peer, penalties: &self.penalties };
-                    speaker.handle_timeout(&cx, &mut steps);
-                    drop(admission);
-                    return self.run_steps(now, key, steps);
+                if connection.protocol.poll_timeout().is_some_and(|at| at <= now.uptime) {
+                    self.with_protocol(now, key, |protocol, cx, _, steps| protocol.handle_timeout(cx, steps));
+                    return self.work_off(now);
                 }
                 let is_pinged =
                     connection.listener.pings.rawsocket || connection.outbound.wrapping != Wrapping::RawSocket;

@@ -36,7 +36,7 @@ impl Shard {
     /// The sessions of clients and the realms that they have joined.
     pub fn client_sessions(&self) -> impl Iterator<Item = (SessionKey, &RealmSlot)> {
         self.connections.iter().filter_map(|(key, connection)| {
-            let slot = self.realms.get(connection.realm?.0)?.as_ref().filter(|slot| slot.is_clustered)?;
+            let slot = self.realms.get(connection.realm?.0).filter(|slot| slot.is_clustered)?;
             let key = SessionKey(key as u32);
             let member = slot.realm.members().member(key)?;
             (member.kind == MemberKind::Client).then_some((key, slot))

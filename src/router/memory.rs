@@ -16,7 +16,7 @@ impl Shard {
             return;
         }
         self.relieved = now.uptime;
-        for slot in self.realms.iter_mut().flatten() {
+        for slot in self.realms.iter_mut() {
             slot.realm.trim_history(self.account.excess());
         }
         for (bytes, key) in self.sessions_by_freed_bytes() {
@@ -45,7 +45,7 @@ impl Shard {
             (Kind::Outboxes, Connected::Outbox),
         ];
         let connected = connected.map(|(kind, what)| (String::new(), kind.name(), self.account.connected(what) as u64));
-        self.realms.iter().flatten().flat_map(of_realm).chain(connected).collect()
+        self.realms.iter().flat_map(of_realm).chain(connected).collect()
     }
 
     /// The connections of clients whose end frees memory, with about how much, the largest first.
@@ -53,7 +53,7 @@ impl Shard {
         let clients = self.connections.iter().filter(|(_, c)| !c.is_link() && c.ending != Ending::Dead);
         let freed = clients.map(|(key, connection)| {
             let key = SessionKey(key as u32);
-            let slot = connection.realm.and_then(|index| self.realms.get(index.0)?.as_ref());
+            let slot = connection.realm.and_then(|index| self.realms.get(index.0));
             let kept = slot.map_or(0, |slot| slot.realm.ledger().of_session(key));
             let of_connection = connection.own_bytes + connection.inbound_bytes;
             (connection.outbox.freed_bytes() + of_connection + kept, key)

@@ -37,7 +37,7 @@ impl Shard {
         let now = self.now();
         let Shard { refusals, connections, realms, node, .. } = self;
         let connection = connections.get(key.0 as usize);
-        let slot = connection.and_then(|connection| realms.get(connection.realm?.0)?.as_ref());
+        let slot = connection.and_then(|connection| realms.get(connection.realm?.0));
         let identity = slot.and_then(|slot| Some(&slot.realm.members().member(key)?.identity));
         let peer = connection.map(|connection| connection.peer.name.as_str()).filter(|name| !name.is_empty());
         let describe = || {
@@ -67,7 +67,7 @@ impl Shard {
             return;
         }
         let now = self.now();
-        let slot = realm.and_then(|index| self.realms.get(index.0)?.as_ref());
+        let slot = realm.and_then(|index| self.realms.get(index.0));
         let row = row_of(Refused::new(reason, reason.help()), &self.node.id, now.wall);
         let row = with_identity(row, slot, None, None);
         self.refusals.note(now.uptime, &[], || row);

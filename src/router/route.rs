@@ -1,6 +1,7 @@
 //! Messages to session and realm, and the work that comes of it, carried out in order.
 
 use super::connection::Connection;
+use super::protocol::Protocol;
 use super::questions::{Asked, Asking};
 use super::rounds::Source;
 use super::shard::{RealmIndex, Shard, Work};
@@ -14,36 +15,37 @@ use crate::time::Now;
 use crate::wamp::{Identity, Message, SessionKey, error};
 use crate::wire::websocket::CloseCode;
 use crate::wire::{Dict, Payload, Value};
+use rand_chacha::ChaCha8Rng;
 
 impl Shard {
     pub(super) fn handle_message(&mut self, now: Now, key: SessionKey, message: Message) {
-        let mut steps = std::mem::take(&mut self.steps);
-        if let Some(connection) = self.connections.get_mut(key.0 as usize) {
-            let Connection { speaker, listener, peer, .. } = connection;
-            let admission = listener.admission.borrow();
-            let cx = Context { now, admission: &admission, peer, penalties: &self.penalties };
-            speaker.handle_message(&cx, message, &mut self.rng, &mut steps);
-        }
+        self.with_protocol(now, key, |protocol, cx, rng, steps| protocol.handle_message(cx, message, rng, steps));
         self.source = Some(key);
-        self.run_steps(now, key, steps);
+        self.work_off(now);
         self.source = None;
     }
 
     /// The peer sent something that is not WAMP: ABORT with the sentence, and close.
     pub(super) fn handle_violation(&mut self, now: Now, key: SessionKey, sentence: &str) {
         self.note_link_ended(key, sentence);
-        let mut steps = std::mem::take(&mut self.steps);
-        if let Some(connection) = self.connection(key) {
-            connection.speaker.handle_violation(sentence, &mut steps);
-        }
-        self.run_steps(now, key, steps);
+        self.with_protocol(now, key, |protocol, _, _, steps| protocol.handle_violation(sentence, steps));
+        self.work_off(now);
     }
 
-    /// Carries out what a session wants done, and all that comes of it. Gives the emptied list back for the next time.
-    pub(super) fn run_steps(&mut self, now: Now, key: SessionKey, mut steps: Vec<Step>) {
-        self.work.extend(steps.drain(..).map(|step| Work::Step(key, step)));
-        self.steps = steps;
-        self.work_off(now);
+    /// Lets what is spoken on a connection act, and queues what it wants done. Without the connection nothing is done.
+    pub(super) fn with_protocol<T: Default>(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        act: impl FnOnce(&mut Protocol, &Context, &mut ChaCha8Rng, &mut Vec<Step>) -> T,
+    ) -> T {
+        let Some(connection) = self.connections.get_mut(key.0 as usize) else { return T::default() };
+        let Connection { protocol, listener, peer, .. } = connection;
+        let admission = listener.admission.borrow();
+        let cx = Context { now, admission: &admission, peer, penalties: &self.penalties };
+        let given = act(protocol, &cx, &mut self.rng, &mut self.steps);
+        self.work.extend(self.steps.drain(..).map(|step| Work::Step(key, step)));
+        given
     }
 
     /// Works until nothing is left. Effects may bring up more work; it is done in the order in which it came up.
@@ -85,7 +87,7 @@ impl Shard {
     /// Hands an admitted session to its realm; then it is welcome.
     fn join(&mut self, now: Now, key: SessionKey, join: Join) {
         let index = self.realm_names.get(&join.realm).copied();
-        let slot = index.and_then(|index| self.realms.get(index.0)?.as_ref());
+        let slot = index.and_then(|index| self.realms.get(index.0));
         // Links and operators are welcome to the end.
         let is_refused = self.is_closed && !join.trusted_link && slot.is_some_and(|slot| slot.is_clustered);
         let Some(index) = index.filter(|_| !is_refused) else {
@@ -116,7 +118,7 @@ impl Shard {
 
     /// Why the realm has no room for a session, if it has none: the name and the sentence.
     fn excess(&mut self, index: RealmIndex, join: &Join) -> Option<(DropReason, String)> {
-        let slot = self.realms.get(index.0)?.as_ref()?;
+        let slot = self.realms.get(index.0)?;
         let Limits { sessions_max, sessions_per_authid_max, .. } = slot.settings.core.limits;
         if slot.realm.n_sessions() >= sessions_max {
             let sentence = format!("the realm has sessions_max = {sessions_max} sessions");
@@ -144,23 +146,13 @@ impl Shard {
 
     /// Refuses a session, or ends one that broke the protocol.
     pub(super) fn abort(&mut self, key: SessionKey, reason: &str, sentence: &str, drop_reason: DropReason) {
-        let mut steps = Vec::new();
-        if let Some(connection) = self.connection(key) {
-            connection.speaker.abort(reason, sentence, drop_reason, &mut steps);
-        }
-        self.work.extend(steps.into_iter().map(|step| Work::Step(key, step)));
+        let now = self.now();
+        self.with_protocol(now, key, |protocol, _, _, steps| protocol.abort(reason, sentence, drop_reason, steps));
     }
 
     /// Ends a session with GOODBYE.
     pub fn end(&mut self, now: Now, key: SessionKey, reason: &str, message: Option<&str>, drop: DropReason) {
-        let mut steps = Vec::new();
-        if let Some(connection) = self.connections.get_mut(key.0 as usize) {
-            let Connection { speaker, listener, peer, .. } = connection;
-            let admission = listener.admission.borrow();
-            let cx = Context { now, admission: &admission, peer, penalties: &self.penalties };
-            speaker.end(&cx, reason, message, drop, &mut steps);
-        }
-        self.work.extend(steps.into_iter().map(|step| Work::Step(key, step)));
+        self.with_protocol(now, key, |protocol, cx, _, steps| protocol.end(cx, reason, message, drop, steps));
     }
 
     /// Lets a realm act, and queues what it wants done.
@@ -233,14 +225,7 @@ impl Shard {
 
     /// Whether a login is still to be looked at: others of the same principal may have failed while it waited.
     fn may_ask(&mut self, now: Now, key: SessionKey) -> bool {
-        let Some(connection) = self.connections.get_mut(key.0 as usize) else { return false };
-        let Connection { speaker, listener, peer, .. } = connection;
-        let admission = listener.admission.borrow();
-        let cx = Context { now, admission: &admission, peer, penalties: &self.penalties };
-        let mut steps = Vec::new();
-        let may = speaker.may_ask(&cx, &mut steps);
-        self.work.extend(steps.into_iter().map(|step| Work::Step(key, step)));
-        may
+        self.with_protocol(now, key, |protocol, cx, _, steps| protocol.may_ask(cx, steps))
     }
 
     fn put_question(&mut self, now: Now, Asking { token, question, .. }: Asking) {
@@ -266,21 +251,18 @@ impl Shard {
             return;
         }
         let Some(Asked { key, attempt, authenticator }) = self.questions.take_asked(token) else { return };
-        let mut steps = Vec::new();
-        if let Some(connection) = self.connections.get_mut(key.0 as usize)
+        if let Some(connection) = self.connection(key)
             && connection.authenticating.take_if(|waiting| *waiting == token).is_some()
         {
-            let Connection { speaker, listener, peer, .. } = connection;
-            let admission = listener.admission.borrow();
-            let cx = Context { now, admission: &admission, peer, penalties: &self.penalties };
             // Authenticators answer with one value, a role or a dict.
             let answer = result.map_err(|error| error.error).and_then(|payload| {
                 let args = payload.args().map_err(|error| error.to_string())?;
                 Ok(args.into_iter().next().unwrap_or(Value::Null))
             });
-            speaker.handle_authenticator_answer(&cx, attempt, answer, &mut self.rng, &mut steps);
+            self.with_protocol(now, key, |protocol, cx, rng, steps| {
+                protocol.handle_authenticator_answer(cx, attempt, answer, rng, steps);
+            });
         }
-        self.work.extend(steps.into_iter().map(|step| Work::Step(key, step)));
         self.ask_next(now, &authenticator);
     }
 }

@@ -41,7 +41,7 @@ impl Shard {
     /// wait.
     pub fn serve_realm(&mut self, realm: RealmIndex, prefix: &'static str) -> mpsc::Receiver<Served> {
         let (sender, receiver) = mpsc::channel(SERVED_MAX);
-        if let Some(slot) = self.realms.get_mut(realm.0).and_then(Option::as_mut) {
+        if let Some(slot) = self.realms.get_mut(realm.0) {
             slot.served = Some((prefix, sender));
         }
         receiver
@@ -49,7 +49,7 @@ impl Shard {
 
     /// Takes a message that is for the program itself; gives back what is for the realm.
     pub(super) fn take_served(&mut self, key: SessionKey, realm: RealmIndex, message: Message) -> Option<Message> {
-        let Some(slot) = self.realms.get(realm.0).and_then(Option::as_ref) else { return Some(message) };
+        let Some(slot) = self.realms.get(realm.0) else { return Some(message) };
         let Some((prefix, sender)) = &slot.served else { return Some(message) };
         match message {
             Message::Call { request, procedure, payload, .. } if procedure.starts_with(prefix) => {
@@ -73,7 +73,7 @@ impl Shard {
 
     /// Answers a call, if its caller is still there.
     pub fn answer(&mut self, served: &Served, answer: Answer) {
-        let slot = self.realms.get(served.realm.0).and_then(Option::as_ref);
+        let slot = self.realms.get(served.realm.0);
         let member = slot.and_then(|slot| slot.realm.members().member(served.key));
         if member.is_none_or(|member| member.identity.session != served.session) {
             return self.note_in(Some(served.realm), DropReason::CallerGone);

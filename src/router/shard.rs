@@ -8,10 +8,10 @@ use super::connection::{Connection, Ending, Stalls};
 use super::crowd::{Crowd, Entry, Holder};
 use super::dial::{LinkName, LinkState};
 use super::node::NodeInfo;
+use super::protocol::Protocol;
 use super::questions::Questions;
 use super::rounds::{Rounds, Share, Source};
 use super::serve::{Answer, Served};
-use super::speaker::Speaker;
 use super::trace::Tracer;
 use super::turn::Slice;
 use crate::admin::refusals::RefusalLog;
@@ -46,7 +46,7 @@ struct End {
     inbound: Inbound,
     outbound: Outbound,
     parked: Vec<u8>,
-    serializer: Option<Serializer>,
+    protocol: Protocol,
 }
 
 /// A realm's place in its shard.
@@ -145,7 +145,7 @@ pub struct Shard {
 
     // Owned by routing.
     pub connections: Slab<Connection>,
-    pub realms: Vec<Option<RealmSlot>>,
+    pub realms: Vec<RealmSlot>,
     pub realm_names: HashMap<String, RealmIndex>,
     pub listeners: Vec<Rc<ListenerState>>,
     /// Where the admin port listens.
@@ -296,18 +296,18 @@ impl Shard {
         let name = established.peer.to_string();
         let place = entry.source().and_then(|source| source.place());
         let peer = Box::new(Peer { name, transport, place, channel_id: established.channel_id });
-        let session = {
+        let session = || {
             let admission = listener.admission.borrow();
             Session::new(&Context { now, admission: &admission, peer: &peer, penalties: &self.penalties })
         };
         let Established { stream, inbound, outbound, serializer, leftover, .. } = established;
-        let end = End { stream, inbound, outbound, parked: leftover.to_vec(), serializer };
-        let key = self.insert(now, end, Speaker::Session(session), peer, listener, entry);
+        let protocol = serializer.map_or(Protocol::Echo, |serializer| Protocol::Wamp(serializer, session()));
+        let end = End { stream, inbound, outbound, parked: leftover.to_vec(), protocol };
+        let key = self.insert(now, end, peer, listener, entry);
         if let Some(connection) = self.connection(key) {
-            match connection.serializer {
-                Some(_) => connection.entry.hold(Holder::Connection(key)),
-                // An echo endpoint has no sessions.
-                None => connection.entry.open(),
+            match connection.protocol {
+                Protocol::Echo => connection.entry.open(),
+                _ => connection.entry.hold(Holder::Connection(key)),
             }
         }
         key
@@ -323,21 +323,13 @@ impl Shard {
         parked: Vec<u8>,
         settings: Rc<ListenerState>,
     ) -> SessionKey {
-        let end = End { stream, inbound, outbound, parked, serializer: Some(Serializer::Cbor) };
+        let end = End { stream, inbound, outbound, parked, protocol: Protocol::Link(Serializer::Cbor) };
         let mut entry = Entry::new(&settings.crowd, None);
         entry.open();
-        self.insert(now, end, Speaker::Uplink, Box::new(Peer::default()), settings, entry)
+        self.insert(now, end, Box::new(Peer::default()), settings, entry)
     }
 
-    fn insert(
-        &mut self,
-        now: Now,
-        end: End,
-        speaker: Speaker,
-        peer: Box<Peer>,
-        listener: Rc<ListenerState>,
-        entry: Entry,
-    ) -> SessionKey {
+    fn insert(&mut self, now: Now, end: End, peer: Box<Peer>, listener: Rc<ListenerState>, entry: Entry) -> SessionKey {
         let place = self.connections.vacant_entry();
         let key = SessionKey(u32::try_from(place.key()).expect("connections_max is far below 2^32"));
         let connection = place.insert(Connection {
@@ -345,10 +337,9 @@ impl Shard {
             listener,
             share: Share::new(entry.source().unwrap_or(Source::Own(key))),
             entry,
-            serializer: end.serializer,
             peer,
             inbound: Some(end.inbound),
-            speaker,
+            protocol: end.protocol,
             realm: None,
             authenticating: None,
             is_suspended: false,
@@ -383,7 +374,7 @@ impl Shard {
     }
 
     pub fn realm_mut(&mut self, index: RealmIndex) -> Option<&mut ClusteredRealm> {
-        self.realms.get_mut(index.0)?.as_mut().map(|slot| &mut slot.realm)
+        self.realms.get_mut(index.0).map(|slot| &mut slot.realm)
     }
 
     /// A number that names a question to a dynamic authenticator.
@@ -400,16 +391,14 @@ impl Shard {
         let slot = RealmSlot { realm, settings: settings.clone(), is_clustered: true, served: None };
         let index = RealmIndex(self.realms.len());
         self.realm_names.insert(settings.core.name.clone(), index);
-        self.realms.push(Some(slot));
+        self.realms.push(slot);
         index
     }
 
     /// Opens a realm that is this program's own affair: no link carries it, and no page counts it.
     pub fn add_own_realm(&mut self, settings: &RealmSettings) -> RealmIndex {
         let index = self.add_realm(settings);
-        if let Some(slot) = &mut self.realms[index.0] {
-            slot.is_clustered = false;
-        }
+        self.realms[index.0].is_clustered = false;
         index
     }
 
@@ -421,18 +410,17 @@ impl Shard {
     /// The realm that a session has joined.
     pub(super) fn slot_of(&self, key: SessionKey) -> Option<&RealmSlot> {
         let index = self.connections.get(key.0 as usize)?.realm?;
-        self.realms.get(index.0)?.as_ref()
+        self.realms.get(index.0)
     }
 
     /// The places of the realms of clients.
     pub fn clustered_realms(&self) -> Vec<RealmIndex> {
-        let is_clustered = |slot: &Option<RealmSlot>| slot.as_ref().is_some_and(|slot| slot.is_clustered);
-        (0..self.realms.len()).filter(|n| is_clustered(&self.realms[*n])).map(RealmIndex).collect()
+        (0..self.realms.len()).filter(|n| self.realms[*n].is_clustered).map(RealmIndex).collect()
     }
 
     /// The realms of clients.
     pub fn client_realms(&self) -> impl Iterator<Item = &RealmSlot> {
-        self.realms.iter().flatten().filter(|slot| slot.is_clustered)
+        self.realms.iter().filter(|slot| slot.is_clustered)
     }
 
     /// Sessions of clients, in all realms.

@@ -45,7 +45,7 @@ impl Shard {
 
     /// Measures what a session in this realm sends, if its role has a rate.
     pub(super) fn measure(&mut self, key: SessionKey, realm: RealmIndex, authrole: &str) {
-        let slot = self.realms.get(realm.0).and_then(Option::as_ref);
+        let slot = self.realms.get(realm.0);
         let rates = slot.and_then(|slot| slot.settings.rates.get(authrole)).copied().unwrap_or_default();
         let Some(connection) = self.connection(key) else { return };
         if connection.meter.as_ref().map(|meter| meter.rates()).unwrap_or_default() != rates {
@@ -57,7 +57,7 @@ impl Shard {
 
     /// Measures all sessions of a realm by the rates that its settings have now.
     pub fn measure_all(&mut self, realm: RealmIndex) {
-        let Some(slot) = self.realms.get(realm.0).and_then(Option::as_ref) else { return };
+        let Some(slot) = self.realms.get(realm.0) else { return };
         let roles = slot.realm.members().iter().map(|(key, member)| (key, member.identity.authrole.clone()));
         for (key, authrole) in roles.collect::<Vec<_>>() {
             self.measure(key, realm, &authrole);

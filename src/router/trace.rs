@@ -170,7 +170,7 @@ impl Shard {
     pub(super) fn trace(&mut self, key: SessionKey, is_in: bool, message: &Message) {
         let mut tracer = std::mem::take(&mut self.tracer);
         let index = self.connection(key).and_then(|connection| connection.realm);
-        if let Some(slot) = index.and_then(|index| self.realms.get(index.0)?.as_ref())
+        if let Some(slot) = index.and_then(|index| self.realms.get(index.0))
             && let Some(member) = slot.realm.members().member(key)
         {
             let (session, uri) = (member.identity.session, uri_of(&slot.realm, message));

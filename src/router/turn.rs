@@ -257,7 +257,7 @@ impl Shard {
                 let farewell = connection.outbound.close(code.or(Some(CloseCode::NORMAL)), "");
                 self.close(key, farewell);
             }
-            Incoming::Message { bytes, is_text } => match connection.serializer {
+            Incoming::Message { bytes, is_text } => match connection.protocol.serializer() {
                 None => self.echo(key, &bytes, is_text == Some(true)),
                 Some(serializer) if is_text.is_some_and(|is_text| is_text != (serializer == Serializer::Json)) => {
                     let expected = if serializer == Serializer::Json { "text" } else { "binary" };
@@ -291,7 +291,9 @@ impl Shard {
     }
 
     fn route_parked_batch(&mut self, now: Now, key: SessionKey, mut parked: Box<ParkedBatch>) {
-        let Some(serializer) = self.connection(key).and_then(|connection| connection.serializer) else { return };
+        let Some(serializer) = self.connection(key).and_then(|connection| connection.protocol.serializer()) else {
+            return;
+        };
         let rest = parked.bytes.get(parked.at..).unwrap_or_default();
         let mut batch = Batch::resume(serializer, parked.batching, rest);
         self.route_batch(now, key, serializer, &mut batch);

@@ -1,51 +1,69 @@
-//! Who speaks on a connection: a client (or a peer that has dialed in) with its session, or a peer that we have dialed,
-//! whose messages all go to the realm.
+//! What is spoken on a connection: WAMP by a client (or a peer that has dialed in) with its session, a link that we
+//! have dialed, whose messages all go to the realm, or nothing at all.
 
 use crate::drop::{DropReason, Refused};
 use crate::session::admission::Admission;
 use crate::session::{Context, Session, Step};
 use crate::wamp::{Identity, Message, error};
-use crate::wire::{Dict, Value};
+use crate::wire::{Dict, Serializer, Value};
 use rand::CryptoRng;
 use std::time::Duration;
 
-/// The two ends that a connection can have.
+/// What the two ends of a connection have agreed to speak.
 #[derive(Debug)]
-pub enum Speaker {
+pub enum Protocol {
     /// The other side has dialed and opens sessions here.
-    Session(Session),
+    Wamp(Serializer, Session),
     /// We have dialed and hold a session there; its handshake is done.
-    Uplink,
+    Link(Serializer),
+    /// An Autobahn testee: what arrives is sent back.
+    Echo,
 }
 
-impl Speaker {
+impl Protocol {
+    /// How messages are written; None where there are none.
+    pub fn serializer(&self) -> Option<Serializer> {
+        match self {
+            Protocol::Wamp(serializer, _) | Protocol::Link(serializer) => Some(*serializer),
+            Protocol::Echo => None,
+        }
+    }
+
+    fn session(&mut self) -> Option<&mut Session> {
+        if let Protocol::Wamp(_, session) = self { Some(session) } else { None }
+    }
+
     pub fn handle_message(&mut self, cx: &Context, message: Message, rng: &mut dyn CryptoRng, out: &mut Vec<Step>) {
         match (self, message) {
-            (Speaker::Session(session), message) => session.handle_message(cx, message, rng, out),
-            (Speaker::Uplink, Message::Goodbye { .. } | Message::Abort { .. }) => {
+            (Protocol::Wamp(_, session), message) => session.handle_message(cx, message, rng, out),
+            (Protocol::Link(_), Message::Goodbye { .. } | Message::Abort { .. }) => {
                 let sentence = "the other node has ended the link";
                 out.extend([note(DropReason::PeerLost, sentence), Step::Leave, close(DropReason::PeerLost)]);
             }
-            (Speaker::Uplink, message) => out.push(Step::Route(message)),
+            (Protocol::Link(_), message) => out.push(Step::Route(message)),
+            (Protocol::Echo, _) => {}
         }
     }
 
     /// What arrived is no message.
     pub fn handle_violation(&mut self, sentence: &str, out: &mut Vec<Step>) {
         match self {
-            Speaker::Session(session) => session.handle_violation(sentence, out),
-            Speaker::Uplink => self.abort(error::PROTOCOL_VIOLATION, sentence, DropReason::ProtocolViolation, out),
+            Protocol::Wamp(_, session) => session.handle_violation(sentence, out),
+            Protocol::Link(_) | Protocol::Echo => {
+                self.abort(error::PROTOCOL_VIOLATION, sentence, DropReason::ProtocolViolation, out);
+            }
         }
     }
 
     /// The transport is gone.
     pub fn handle_transport_closed(&mut self, out: &mut Vec<Step>) {
         match self {
-            Speaker::Session(session) => session.handle_transport_closed(out),
-            Speaker::Uplink => {
+            Protocol::Wamp(_, session) => session.handle_transport_closed(out),
+            Protocol::Link(_) => {
                 let sentence = "the connection of the link is lost";
                 out.extend([note(DropReason::PeerLost, sentence), Step::Leave, close(DropReason::PeerLost)]);
             }
+            Protocol::Echo => {}
         }
     }
 
@@ -57,39 +75,34 @@ impl Speaker {
         rng: &mut dyn CryptoRng,
         out: &mut Vec<Step>,
     ) {
-        if let Speaker::Session(session) = self {
+        if let Some(session) = self.session() {
             session.handle_authenticator_answer(cx, attempt, answer, rng, out);
         }
     }
 
     /// Whether the question that the session waits for is to be asked, see `Session::may_ask`.
     pub fn may_ask(&mut self, cx: &Context, out: &mut Vec<Step>) -> bool {
-        match self {
-            Speaker::Session(session) => session.may_ask(cx, out),
-            Speaker::Uplink => false,
-        }
+        self.session().is_some_and(|session| session.may_ask(cx, out))
     }
 
     /// Whether what the listener admits now still covers the session, see `Session::is_covered`. Whom we have dialed
     /// the listener does not admit.
     pub fn is_covered(&self, admission: &Admission, realm: &str, identity: &Identity) -> bool {
         match self {
-            Speaker::Session(session) => session.is_covered(admission, realm, identity),
-            Speaker::Uplink => true,
+            Protocol::Wamp(_, session) => session.is_covered(admission, realm, identity),
+            Protocol::Link(_) | Protocol::Echo => true,
         }
     }
 
     pub fn handle_timeout(&mut self, cx: &Context, out: &mut Vec<Step>) {
-        if let Speaker::Session(session) = self {
+        if let Some(session) = self.session() {
             session.handle_timeout(cx, out);
         }
     }
 
+    /// The uptime at which `handle_timeout` has something to do.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        match self {
-            Speaker::Session(session) => session.poll_timeout(),
-            Speaker::Uplink => None,
-        }
+        if let Protocol::Wamp(_, session) = self { session.poll_timeout() } else { None }
     }
 
     /// Ends the session with GOODBYE.
@@ -102,8 +115,8 @@ impl Speaker {
         out: &mut Vec<Step>,
     ) {
         match self {
-            Speaker::Session(session) => session.end(cx, reason, message, drop_reason, out),
-            Speaker::Uplink => out.extend([
+            Protocol::Wamp(_, session) => session.end(cx, reason, message, drop_reason, out),
+            Protocol::Link(_) | Protocol::Echo => out.extend([
                 note(drop_reason, message.unwrap_or(reason)),
                 Step::Leave,
                 Step::Send(Message::Goodbye { details: Dict::new(), reason: reason.to_owned() }),
@@ -115,8 +128,8 @@ impl Speaker {
     /// Ends the session because the other side broke the protocol, or is not wanted.
     pub fn abort(&mut self, reason: &str, sentence: &str, drop_reason: DropReason, out: &mut Vec<Step>) {
         match self {
-            Speaker::Session(session) => session.abort(reason, sentence, drop_reason, out),
-            Speaker::Uplink => out.extend([
+            Protocol::Wamp(_, session) => session.abort(reason, sentence, drop_reason, out),
+            Protocol::Link(_) | Protocol::Echo => out.extend([
                 note(drop_reason, sentence),
                 Step::Leave,
                 Step::Send(Message::abort(reason, sentence)),
