@@ -2,7 +2,7 @@
 //!
 //! The rooms, in reading order. A room uses only rooms that stand on lower layers of the table in
 //! `docs/architecture.md`;
-//! `tests/tidy.rs` holds it to that.
+//! `tests/tidy` holds it to that.
 
 pub mod drop;
 pub mod kept;

@@ -35,6 +35,44 @@ pub const LINK_HANDSHAKE_BYTES_MAX: usize = 64 << 10;
 pub const AUTHEXTRA_BYTES_MAX: usize = 16 << 10;
 /// The memory that `authextra` may take once it is read: lists of small values take many times their bytes.
 pub const AUTHEXTRA_MEMORY_MAX: usize = 4 * AUTHEXTRA_BYTES_MAX;
+/// How long peers may take to answer a call of the meta API. What needs longer is not answered by a healthy node.
+pub const GATHER_TIMEOUT: Duration = Duration::from_secs(1);
+/// What all nodes together may answer to one call of the meta API. A list of the sessions of a large cluster has a few
+/// MiB.
+pub const ANSWERS_BYTES_MAX: usize = 64 << 20;
+/// How many calls of the meta API a session may have open before its next messages wait.
+pub const GATHERS_PER_SESSION_MAX: usize = 16;
+/// How far apart nodes may have kept the same event: their clocks differ, and links are slow or were down.
+pub const HISTORY_SKEW_MAX: Duration = Duration::from_secs(10);
+/// How long the link to a node may be down before the node counts as dead.
+pub const NODE_GRACE: Duration = Duration::from_secs(3);
+/// How many published testaments are remembered, and how many sessions that were buried. Only a node that comes back
+/// from a partition could repeat the one and bring back the other.
+pub const BURIED_MAX: usize = 10_000;
+/// How much is published at once of the testaments of a dead node, in bytes of payload, and how long those who get it
+/// then have to read it. Both together are 10 MB/s; a client with the default outbox may fall behind by several parts.
+pub const BURIAL_BYTES: usize = 512 << 10;
+pub const BURIAL_PAUSE: Duration = Duration::from_millis(50);
+/// How often both ends of a link compare what is mirrored.
+pub const DIGEST_PERIOD: Duration = Duration::from_secs(10);
+/// Requests that a peer may have to answer before a link that has come up says more of what is wanted.
+pub const REPLAY_PORTION: usize = 1_000;
+/// How long one part of an answer of the meta API may be on a link, in bytes.
+pub const PART_BYTES: usize = 1 << 20;
+/// More subscriptions and registrations than this fill a page of them.
+pub const HOLDINGS_AT_ONCE: usize = 2_000;
+/// What a page that links fetch from one another holds in bytes, unless a single entry has more.
+pub const PAGE_BYTES: usize = 256 << 10;
+/// How many entries such a page holds at most.
+pub const PAGE_ENTRIES: usize = 1_000;
+/// How long calls wait for callees that were sent away: clients connect again within a second or two.
+pub const CALLEE_RETURN_MAX: Duration = Duration::from_secs(3);
+/// About so many subscriptions and registrations of a realm its authorizers are asked again at a time.
+pub const REVIEWS_AT_ONCE: usize = 64;
+/// How many audiences (of eligible and exclude lists) one topic keeps an event for. It bounds the work of a PUBLISH.
+pub const AUDIENCES_PER_TOPIC_MAX: usize = 16;
+/// How far the clock of another node may be ahead of ours. An event that comes from further ahead is of now.
+pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(2);
 /// How many progressive calls of one session may wait for their next part; those of a link are of all clients of its
 /// node. An id is kept for each.
 pub const OPEN_INPUTS_MAX: usize = 4_096;

@@ -11,7 +11,7 @@ use super::ClusteredRealm;
 use super::holdings::RemoteHoldings;
 use super::page::Page;
 use super::remote::{RemoteSession, RemoteSessions};
-use crate::limits::{LINK_DEPTH_MAX, Limits};
+use crate::limits::{BURIED_MAX, LINK_DEPTH_MAX, Limits, NODE_GRACE};
 use crate::mesh::LinkCall;
 use crate::realm::broker::Publisher;
 use crate::realm::holdings::Holding;
@@ -73,7 +73,7 @@ impl Afterlife {
     pub(super) fn handle_lost(&mut self, now: Now, node: &str) {
         if let Some(remote) = self.by_node.get_mut(node) {
             remote.stop_fetching();
-            remote.dead_at = Some(now.uptime + GRACE);
+            remote.dead_at = Some(now.uptime + NODE_GRACE);
         }
     }
 
@@ -353,10 +353,10 @@ impl ClusteredRealm {
             self.bury(publisher, testaments);
         }
         self.continue_burials(now, out);
-        while self.afterlife.buried.len() > PUBLISHED_MAX {
+        while self.afterlife.buried.len() > BURIED_MAX {
             self.afterlife.buried.pop_first();
         }
-        while self.afterlife.published.len() > PUBLISHED_MAX {
+        while self.afterlife.published.len() > BURIED_MAX {
             self.afterlife.published.pop_first();
         }
     }
@@ -417,9 +417,3 @@ pub(super) fn read_payload(told: &Value, options: &Dict) -> Option<Payload> {
     let [Value::Uint(number), Value::Bytes(list)] = told.as_list()? else { return None };
     codec::read_payload(*number, list, LINK_DEPTH_MAX, options::is_passthru(options)).ok()
 }
-
-/// How long the link to a node may be down before the node counts as dead.
-const GRACE: Duration = Duration::from_secs(3);
-/// How many published testaments are remembered, and how many sessions that were buried. Only a node that comes back
-/// from a partition could repeat the one and bring back the other.
-const PUBLISHED_MAX: usize = 10_000;

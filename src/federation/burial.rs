@@ -3,6 +3,7 @@
 //! next.
 
 use super::ClusteredRealm;
+use crate::limits::{BURIAL_BYTES, BURIAL_PAUSE};
 use crate::realm::Effect;
 use crate::realm::broker::Publisher;
 use crate::realm::testament::{Scope, Testament};
@@ -47,8 +48,8 @@ impl ClusteredRealm {
 
     /// Tells the next part, if it is time.
     pub(super) fn continue_burials(&mut self, now: Now, out: &mut Vec<Effect>) {
-        if self.burials.next_at <= now.uptime && self.tell_some(now, BYTES_AT_ONCE, out) {
-            self.burials.next_at = now.uptime + PAUSE;
+        if self.burials.next_at <= now.uptime && self.tell_some(now, BURIAL_BYTES, out) {
+            self.burials.next_at = now.uptime + BURIAL_PAUSE;
         }
     }
 
@@ -76,8 +77,3 @@ impl ClusteredRealm {
         false
     }
 }
-
-/// How much is published at once, in bytes of payload, and how long those who get it then have to read it. Both
-/// together are 10 MB/s; a client with the default outbox may fall behind by several parts.
-const BYTES_AT_ONCE: usize = 512 << 10;
-const PAUSE: Duration = Duration::from_millis(50);

@@ -3,9 +3,10 @@
 //!
 //! What one session asks fills no link: from a number of questions on, the next messages of the session wait.
 
-use super::merge::{merge, most_telling};
+use super::merge::{Answer, merge, most_telling};
 use super::{ClusteredRealm, parts};
 use crate::kept::Kind;
+use crate::limits::{ANSWERS_BYTES_MAX, GATHER_TIMEOUT, GATHERS_PER_SESSION_MAX};
 use crate::mesh::CallOwner;
 use crate::realm::Effect;
 use crate::realm::effect::SharedCall;
@@ -50,17 +51,6 @@ struct Gather {
     /// The bytes that the ledger has charged its session with for this gathering.
     charged: usize,
 }
-
-/// The arguments of a RESULT, or the error and its arguments.
-pub(super) type Answer = Result<Vec<Value>, (String, Payload)>;
-
-/// How long peers may take. What needs longer is not answered by a healthy node.
-const GATHER_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// What all nodes together may answer to one call. A list of the sessions of a large cluster has a few MiB.
-const ANSWERS_BYTES_MAX: usize = 64 << 20;
-/// How many calls a session may have open before its next messages wait.
-const GATHERS_PER_SESSION_MAX: usize = 16;
 
 impl Gathering {
     fn insert(&mut self, token: u64, gather: Gather, out: &mut Vec<Effect>) {

@@ -8,6 +8,7 @@
 use super::ClusteredRealm;
 use super::page::Page;
 use super::trust::forged;
+use crate::limits::HOLDINGS_AT_ONCE;
 use crate::mesh::{LinkCall, frames};
 use crate::realm::Effect;
 use crate::realm::holdings::Holding;
@@ -198,9 +199,9 @@ impl ClusteredRealm {
         std::iter::from_fn(move || {
             let mut next: Vec<(IdKind, Id)> =
                 self.held_by_client(key).filter(|held| after.is_none_or(|after| after < *held)).collect();
-            if next.len() > AT_ONCE {
-                next.select_nth_unstable(AT_ONCE);
-                next.truncate(AT_ONCE);
+            if next.len() > HOLDINGS_AT_ONCE {
+                next.select_nth_unstable(HOLDINGS_AT_ONCE);
+                next.truncate(HOLDINGS_AT_ONCE);
             }
             next.sort_unstable();
             after = next.last().copied().or(after);
@@ -231,6 +232,3 @@ fn write_key((session, kind, id): Key) -> Value {
 fn ended((session, kind, id): Key) -> Holding {
     Holding { session, kind, id, details: None }
 }
-
-/// More than this many fill a page.
-const AT_ONCE: usize = 2_000;

@@ -1,12 +1,14 @@
 //! The answers of several nodes to one call of the meta API as one answer.
 
-use super::gather::Answer;
+use crate::limits::HISTORY_SKEW_MAX;
 use crate::realm::meta::Merge;
 use crate::realm::timestamp;
 use crate::wamp::error;
 use crate::wire::{Dict, Payload, Value};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+
+/// The arguments of a RESULT, or the error and its arguments.
+pub(super) type Answer = Result<Vec<Value>, (String, Payload)>;
 
 /// The answers of nodes, in the order of their names, as one. `own` is the answer of this node, where it is preferred.
 pub(super) fn merge(how: Merge, own: &[Value], answers: Vec<Vec<Value>>, payload: &Payload) -> Vec<Value> {
@@ -117,9 +119,6 @@ pub(super) fn most_telling(refusals: Vec<Answer>) -> (String, Payload) {
     let nothing = || (error::NETWORK_FAILURE.to_owned(), Payload::empty());
     refusals.min_by_key(|(error, _)| ignorance(error)).unwrap_or_else(nothing)
 }
-
-/// How far apart nodes may have kept the same event: their clocks differ, and links are slow or were down.
-const HISTORY_SKEW_MAX: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! Pages: what links fetch from one another goes into messages that every link carries, however much there is.
 
 use crate::drop::DropReason;
-use crate::limits::RAWSOCKET_BYTES_MAX;
+use crate::limits::{PAGE_BYTES, PAGE_ENTRIES, RAWSOCKET_BYTES_MAX};
 use crate::realm::Effect;
 use crate::wire::{Dict, Payload, Serializer, Value};
 
@@ -48,10 +48,6 @@ fn bytes_of(value: &Value) -> usize {
     }
 }
 
-/// What a page holds in bytes, unless a single entry has more.
-const PAGE_BYTES: usize = 256 << 10;
-/// How many entries a page holds at most.
-const PAGE_ENTRIES: usize = 1_000;
 /// The largest entry that a message can carry.
 const ENTRY_BYTES_MAX: usize = RAWSOCKET_BYTES_MAX - (1 << 10);
 

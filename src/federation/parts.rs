@@ -1,6 +1,7 @@
 //! Answers of the meta API that are long travel on links in parts: as progressive results, which the node that asked
 //! puts together again. So a listing may be longer than any message of a link.
 
+use crate::limits::PART_BYTES;
 use crate::realm::{Effect, MemberKind, Members};
 use crate::wamp::Message;
 use crate::wire::{Dict, Payload, Value};
@@ -94,9 +95,6 @@ pub(super) fn join(whole: &mut Vec<Value>, part: Vec<Value>, is_flat: bool) {
         }
     }
 }
-
-/// How long a part may be, in bytes.
-const PART_BYTES: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {

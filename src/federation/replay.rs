@@ -5,6 +5,7 @@
 //! the marks of its peers before it lets clients in: from then on it knows what to send them.
 
 use super::ClusteredRealm;
+use crate::limits::REPLAY_PORTION;
 use crate::mesh::{Kind, LinkCall, Pattern};
 use crate::realm::Effect;
 use crate::wamp::SessionKey;
@@ -36,7 +37,7 @@ impl ClusteredRealm {
     /// Says as much as the peer may be asked at a time, and after the last of it that this was all.
     pub(super) fn go_on_replaying(&mut self, key: SessionKey, out: &mut Vec<Effect>) {
         while let Some(uplink) = self.uplinks.get_mut(&key)
-            && uplink.n_unanswered() < PORTION
+            && uplink.n_unanswered() < REPLAY_PORTION
             && let Some(unsaid) = &mut uplink.unsaid
         {
             let Some(pattern) = unsaid.pop_front() else {
@@ -68,6 +69,3 @@ impl ClusteredRealm {
         }
     }
 }
-
-/// Requests that a peer may have to answer before it is told more.
-const PORTION: usize = 1_000;

@@ -5,6 +5,7 @@ use super::ClusteredRealm;
 use super::afterlife::{read_payload, write_payload};
 use super::page::Page;
 use super::trust::forged;
+use crate::limits::DIGEST_PERIOD;
 use crate::mesh::{CallOwner, Kind, LinkCall, Pattern, frames, interest};
 use crate::realm::Effect;
 use crate::realm::broker::{RetainedForPeers, RetainedPlace, micros};
@@ -185,6 +186,3 @@ fn read_place(told: &[Value]) -> Option<RetainedPlace> {
 fn write_place(RetainedPlace { topic, published, publication }: RetainedPlace) -> Value {
     Value::List(vec![topic.into(), micros(published).into(), publication.into()])
 }
-
-/// How often both ends of a link compare what is mirrored.
-const DIGEST_PERIOD: Duration = Duration::from_secs(10);

@@ -6,6 +6,7 @@ use super::authorize::{Demand, Verdict};
 use super::dealer::Caller;
 use super::effect::CallError;
 use super::{Action, Context, Desks, Effect, Member, MemberKind, Realm, meta};
+use crate::limits::REVIEWS_AT_ONCE;
 use crate::time::Now;
 use crate::wamp::uri::Match;
 use crate::wamp::{Id, SessionKey};
@@ -205,6 +206,3 @@ impl Desks {
         };
     }
 }
-
-/// About so many subscriptions and registrations of a realm its authorizers are asked again at a time.
-const REVIEWS_AT_ONCE: usize = 64;

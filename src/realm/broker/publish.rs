@@ -2,7 +2,7 @@
 
 use super::{Broker, Subscription, filter::Filter};
 use crate::kept::Kind;
-use crate::limits::ID_MAX;
+use crate::limits::{CLOCK_SKEW_MAX, ID_MAX};
 use crate::realm::carriage;
 use crate::realm::effect::Receivers;
 use crate::realm::ids::{IdKind, id_of, random_id};
@@ -381,9 +381,6 @@ fn publisher_in(dict: &Dict) -> Option<Publisher> {
 pub(crate) fn micros(wall: Duration) -> u64 {
     u64::try_from(wall.as_micros()).unwrap_or(u64::MAX)
 }
-
-/// How far the clock of another node may be ahead of ours. An event that comes from further ahead is of now.
-const CLOCK_SKEW_MAX: Duration = Duration::from_secs(2);
 
 /// What PUBLISH.Options says to the brokers of other nodes.
 const FOR_PEERS: [&str; 7] =

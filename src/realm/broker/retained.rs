@@ -2,7 +2,7 @@
 
 use super::{Broker, Publication, filter::Filter};
 use crate::kept::Kind;
-use crate::limits::Limits;
+use crate::limits::{AUDIENCES_PER_TOPIC_MAX, Limits};
 use crate::realm::ledger::Ledger;
 use crate::realm::{Context, Effect, carriage};
 use crate::wamp::{Id, Identity, Message, SessionKey, uri::Match};
@@ -215,8 +215,6 @@ impl Broker {
 
 /// About what a topic's place among those of the realm takes, apart from its text.
 const PLACE_BYTES: usize = 96;
-/// How many audiences (of eligible and exclude lists) one topic keeps an event for. It bounds the work of a PUBLISH.
-const AUDIENCES_PER_TOPIC_MAX: usize = 16;
 
 #[cfg(test)]
 mod tests {

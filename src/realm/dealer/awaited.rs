@@ -5,6 +5,7 @@ use super::Dealer;
 use super::calls::{Call, CallKey};
 use super::registrations::Registration;
 use super::routing::end;
+use crate::limits::CALLEE_RETURN_MAX;
 use crate::realm::pattern::PatternTable;
 use crate::realm::{Context, Origin};
 use crate::wamp::uri::Match;
@@ -103,7 +104,7 @@ impl Awaited {
 impl Dealer {
     /// The last callee of this pattern was let go.
     pub(super) fn await_return(&mut self, cx: &Context, policy: Match, uri: &str) {
-        self.awaited.insert(policy, uri, cx.now.uptime + RETURN_MAX);
+        self.awaited.insert(policy, uri, cx.now.uptime + CALLEE_RETURN_MAX);
     }
 
     /// Whether one more call may wait for somebody to come back.
@@ -128,7 +129,7 @@ impl Dealer {
         call.tried.clear();
         call.recount(cx.ledger);
         self.awaited.waiting.insert((call.procedure.clone(), key));
-        self.calls.set_end(key, Some(cx.now.uptime + RETURN_MAX));
+        self.calls.set_end(key, Some(cx.now.uptime + CALLEE_RETURN_MAX));
     }
 
     /// Sends on the calls that have waited for callees of this pattern.
@@ -151,7 +152,7 @@ impl Dealer {
         let Some(call) = self.calls.call(key) else { return };
         let is_leaving = self.registrations.best_match(&call.procedure).is_some_and(Registration::is_leaving);
         let until = self.awaited_until(cx, &call.procedure);
-        if let Some(until) = until.or(is_leaving.then(|| cx.now.uptime + RETURN_MAX)) {
+        if let Some(until) = until.or(is_leaving.then(|| cx.now.uptime + CALLEE_RETURN_MAX)) {
             return self.calls.set_end(key, Some(until));
         }
         let sentence = format!("no callee has registered {} again", call.procedure);
@@ -166,6 +167,3 @@ impl Call {
         self.origin == Origin::Client && self.payload.is_some() && !self.input_open
     }
 }
-
-/// Clients that are sent away connect again within a second or two.
-const RETURN_MAX: Duration = Duration::from_secs(3);

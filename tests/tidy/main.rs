@@ -1,5 +1,7 @@
 //! The house rules as a test: which room may use which, what every file starts with, how long a function may be.
 
+mod between_files;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
@@ -52,6 +54,9 @@ const TEST_FUNCTION_LINES_MAX: usize = 71;
 /// About what the longest file of a program has without its unit tests, and of a test; of these the same is true.
 const FILE_LINES_MAX: usize = 478;
 const TEST_FILE_LINES_MAX: usize = 792;
+/// Bounds of the router, other than those of a format, that are not in `limits.rs` yet. To be lowered when these become
+/// fewer, and not to be raised.
+const BOUNDS_ELSEWHERE_MAX: usize = 92;
 
 #[test]
 fn rooms_use_only_rooms_below_them() {
@@ -94,6 +99,14 @@ fn functions_fit_on_a_screen() {
     }
 }
 
+#[test]
+fn bounds_are_in_one_place() {
+    let found = bounds_elsewhere(&sources("src"));
+    let n = found.len();
+    assert!(n <= BOUNDS_ELSEWHERE_MAX, "{n} bounds outside of src/limits.rs:\n{}", found.join("\n"));
+    assert!(n * 10 > BOUNDS_ELSEWHERE_MAX * 9, "the bound of {BOUNDS_ELSEWHERE_MAX} bounds can be lowered to {n}");
+}
+
 /// Each rule finds what breaks it, also below the unit tests of a file.
 #[test]
 fn what_breaks_a_rule_is_found() {
@@ -134,6 +147,15 @@ fn what_breaks_a_rule_is_found() {
         assert!(!rooms_that_may_panic(&planted("src/time.rs", &without)).is_empty(), "{lint}");
         let allowed = format!("#[allow({lint})]");
         assert!(!rooms_that_may_panic(&planted("src/realm/ids.rs", &allowed)).is_empty(), "{lint}");
+    }
+    for (path, line, n) in [
+        ("src/router/shard.rs", "const PAUSE: Duration = Duration::from_secs(1);", 1),
+        ("src/realm/mod.rs", "pub const CALLS_MAX: usize = 7;", 1),
+        ("src/realm/mod.rs", "const PLACE_BYTES: usize = 96;", 0),
+        ("src/limits.rs", "pub const CALLS_MAX: usize = 7;", 0),
+        ("src/wire/json.rs", "const FLOAT_DIGITS_MAX: usize = 308;", 0),
+    ] {
+        assert_eq!(bounds_elsewhere(&planted(path, line)).len(), n, "{path}: {line}");
     }
     assert!(untidy_files(&planted("src/a.rs", "fn f() {}"), 1).is_empty());
     assert!(!untidy_files(&planted("src/a.rs", "fn f() {}\nfn g() {}"), 1).is_empty());
@@ -219,6 +241,23 @@ fn untidy_files(sources: &[Source], lines_max: usize) -> Vec<String> {
         }
     }
     found
+}
+
+/// The constants that bound what the router does for others: times, and whatever is called the most of something.
+fn bounds_elsewhere(sources: &[Source]) -> Vec<String> {
+    let is_bound = |line: &str| {
+        let declared = line.trim_start().split_once("const ").and_then(|(_, declared)| declared.split_once(": "));
+        declared.is_some_and(|(name, of)| {
+            of.starts_with("Duration") || name.ends_with("_MAX") || name.ends_with("_AT_ONCE")
+        })
+    };
+    let others = ["limits", "wire", "probe", "ctl", "bin"];
+    let inside = sources.iter().filter(|source| !others.contains(&room_of(&source.path).as_str()));
+    let found = inside.flat_map(|source| {
+        let lines = source.code_lines().filter(|(_, line)| is_bound(line));
+        lines.map(|(number, line)| format!("{}:{number}: {}", source.path.display(), line.trim()))
+    });
+    found.collect()
 }
 
 /// The functions of more than so many lines, of the program or of its unit tests.
