@@ -1,7 +1,7 @@
 //! Writes the first corpus of each target: frames and headers of every kind, configuration files good and bad, and every
 //! message of `seeds.jsonl`, and of the official vectors where they are at hand, in each serializer.
 
-use crossbar_cluster::wamp::codec;
+use crossbar_cluster::wamp::codec::{self, Form};
 use crossbar_cluster::wire::Serializer;
 use crossbar_cluster_fuzz::{config, frames, sessions};
 use std::path::{Path, PathBuf};
@@ -19,6 +19,11 @@ fn main() -> io::Result<()> {
             write(&corpus, serializer.name(), &format!("seed-{line}"), &bytes)?;
         }
     }
+    for (line, text) in fs::read_to_string(package.join("seeds.jsonl"))?.lines().enumerate() {
+        for serializer in Serializer::ALL {
+            write(&corpus, "links", &format!("seed-{line}-{}", serializer.name()), &on_link(text, serializer)?)?;
+        }
+    }
     for (index, (target, bytes)) in frames::seeds().into_iter().enumerate() {
         write(&corpus, target, &format!("seed-{index}"), &bytes)?;
     }
@@ -33,6 +38,17 @@ fn main() -> io::Result<()> {
         Some(directory) => seed_from_vectors(&corpus, &directory.join("singlemessage")),
         None => Ok(()),
     }
+}
+
+/// A message as a link carries it whose payload has come in this serializer.
+fn on_link(text: &str, serializer: Serializer) -> io::Result<Vec<u8>> {
+    let message = codec::decode(Serializer::Json, text.as_bytes(), usize::MAX).map_err(io::Error::other)?;
+    let mut bytes = Vec::new();
+    codec::encode(&message, serializer, &mut bytes);
+    let message = codec::decode(serializer, &bytes, usize::MAX).map_err(io::Error::other)?;
+    bytes.clear();
+    codec::encode(&message, Form::Link, &mut bytes);
+    Ok(bytes)
 }
 
 fn seed_from_vectors(corpus: &Path, directory: &Path) -> io::Result<()> {
