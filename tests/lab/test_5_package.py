@@ -68,7 +68,11 @@ def test_removal_keeps_configuration_and_purge_leaves_nothing(booted):
     assert page("brummer2", 8083, "/info") is None
     assert lab.ssh("brummer2", "ls /etc/crossbar /var/lib/crossbar/edge-3 /etc/default/crossbar-cluster").split()
     assert lab.ssh("brummer2", "cat /etc/crossbar/edge-3.toml").startswith("#")
+    # What Crossbar.io keeps in directories of the same names is none of this package's business.
+    foreign = "/etc/crossbar/config.json /var/lib/crossbar/.crossbar/key.priv"
+    lab.ssh("brummer2", f"mkdir -p /var/lib/crossbar/.crossbar && touch {foreign}")
     lab.ssh("brummer2", "DEBIAN_FRONTEND=noninteractive apt-get purge -q -y crossbar-cluster", timeout=120)
+    lab.ssh("brummer2", f"ls {foreign} && rm -r /etc/crossbar /var/lib/crossbar")
     left = lab.ssh(
         "brummer2",
         "find / -xdev -iname '*crossbar*' -not -path '/proc/*' -not -path '/root/*' -not -path '/var/log/*' -not -path '/var/cache/*'; "
