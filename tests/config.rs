@@ -185,6 +185,15 @@ fn keygen_makes_a_key_once_and_refuses_one_that_others_can_read() {
     let public_key = stdout(&first).trim_end().to_owned();
     assert!(public_key.len() == 64 && public_key.bytes().all(|b| b.is_ascii_hexdigit()), "{public_key}");
     assert_eq!(stdout(&edge(&["keygen"], &path)).trim_end(), public_key);
+    // The rest of the file may still be missing, or wrong.
+    for rest in ["", "[[listen]]\naddress = 7\n", "[master]\npublic_key = \"…\"\n"] {
+        fs::write(&path, format!("[node]\nid = \"edge1\"\nstate_dir = \"state\"\n{rest}")).unwrap();
+        assert_eq!(stdout(&edge(&["keygen"], &path)).trim_end(), public_key, "{rest}");
+    }
+    fs::write(&path, "[node]\nstate_dir = \"state\"\n").unwrap();
+    let nameless = edge(&["keygen"], &path);
+    assert!(stderr(&nameless).contains("'id' is missing in [node]"), "{}", stderr(&nameless));
+    fs::write(&path, "[node]\nid = \"edge1\"\nstate_dir = \"state\"\n").unwrap();
     let key = directory.path().join("state/node.key");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     let refused = edge(&["keygen"], &path);

@@ -25,7 +25,7 @@ fn obey(arguments: &Arguments) -> Result<(), RunError> {
             print(format!("{}: no mistakes\n", file.display()))?;
         }
         DaemonCommand::Config => print(config::load(file)?.to_toml())?,
-        DaemonCommand::Keygen => print(edge::keygen(&config::load(file)?)? + "\n")?,
+        DaemonCommand::Keygen => print(edge::keygen(file)? + "\n")?,
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ fn obey(arguments: &Arguments) -> Result<(), RunError> {
             print(format!("{}: no mistakes\n", file.display()))?;
         }
         DaemonCommand::Config => print(MasterConfig::load(file)?.to_toml())?,
-        DaemonCommand::Keygen => print(master::keygen(&MasterConfig::load(file)?)? + "\n")?,
+        DaemonCommand::Keygen => print(master::keygen(file)? + "\n")?,
     }
     Ok(())
 }

@@ -108,6 +108,17 @@ impl MasterConfig {
         Ok((key, operator.map_err(|error| error.to_string())?.ok_or_else(missing)?))
     }
 
+    /// Where the master of a file keeps its keys. `[master]` alone is read, since they may be wanted before the rest is
+    /// written.
+    pub fn state_dir(path: &Path) -> Result<PathBuf, Mistakes> {
+        super::load_with(path, |name, text, path| {
+            super::read_some_tables(name, text, "master", |mut file: File, _| {
+                path.parent().into_iter().for_each(|base| make_absolute(&mut file, base));
+                Some(file.master.state_dir.value)
+            })
+        })
+    }
+
     /// Checks and resolves `text` as if it were the file `path` of `host`.
     pub fn parse(text: &str, path: &Path, host: &Host) -> Result<MasterConfig, Mistakes> {
         parse_named(&path.display().to_string(), text, path, host)

@@ -37,7 +37,7 @@ use mistake::Findings;
 use sha2::{Digest, Sha256};
 use std::net::ToSocketAddrs;
 use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use table::{Header, Table};
 use toml::de::DeTable;
@@ -51,6 +51,17 @@ pub fn load(path: &Path) -> Result<Config, Mistakes> {
             config.node.decoy_key = Some(node_key::decoy_key(&key));
         }
         Ok(config)
+    })
+}
+
+/// Where the node of a file keeps its key. `[node]` alone is read, since the key may be wanted before the rest is
+/// written.
+pub fn state_dir(path: &Path) -> Result<PathBuf, Mistakes> {
+    load_with(path, |name, text, path| {
+        read_some_tables(name, text, "node", |mut file: raw::File, _| {
+            let state_dir = resolve::state_dir(&mut file.node).clone();
+            Some(path.parent().map_or(state_dir.clone(), |base| base.join(&state_dir)))
+        })
     })
 }
 
@@ -101,7 +112,7 @@ fn parse_named(name: &str, text: &str, path: &Path, host: &Host) -> Result<Confi
 /// Reads a file, and has `parse` make of it what it is, by the name that was given, its text and its absolute path.
 fn load_with<T>(path: &Path, parse: impl FnOnce(&str, &str, &Path) -> Result<T, Mistakes>) -> Result<T, Mistakes> {
     let name = path.display().to_string();
-    let read = |path: &Path| -> Result<(String, std::path::PathBuf), String> {
+    let read = |path: &Path| -> Result<(String, PathBuf), String> {
         let bytes = host::read_file(path).map_err(|error| error.to_string())?;
         let text = String::from_utf8(bytes).map_err(|_| "the file is not UTF-8 text".to_owned())?;
         Ok((text, std::path::absolute(path).map_err(|error| error.to_string())?))
@@ -118,6 +129,25 @@ fn read_tables<F: Table, T>(
     text: &str,
     resolve: impl FnOnce(F, &mut Findings<'_>) -> Option<T>,
 ) -> Result<T, Mistakes> {
+    read_document(name, text, |_| true, resolve)
+}
+
+/// As `read_tables`, of the table with this name alone. The rest need not be right, but it must be TOML.
+fn read_some_tables<F: Table, T>(
+    name: &str,
+    text: &str,
+    table: &str,
+    resolve: impl FnOnce(F, &mut Findings<'_>) -> Option<T>,
+) -> Result<T, Mistakes> {
+    read_document(name, text, |name| name == table, resolve)
+}
+
+fn read_document<F: Table, T>(
+    name: &str,
+    text: &str,
+    is_wanted: impl Fn(&str) -> bool,
+    resolve: impl FnOnce(F, &mut Findings<'_>) -> Option<T>,
+) -> Result<T, Mistakes> {
     let mut findings = Findings::new(name, text);
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
@@ -127,7 +157,8 @@ fn read_tables<F: Table, T>(
     if !errors.is_empty() {
         return findings.finish(None);
     }
-    let file = F::read_table(document.get_ref(), &Header::top(), &mut findings);
+    let wanted: DeTable<'_> = document.into_inner().into_iter().filter(|(name, _)| is_wanted(name.get_ref())).collect();
+    let file = F::read_table(&wanted, &Header::top(), &mut findings);
     let resolved = file.and_then(|file| resolve(file, &mut findings));
     findings.finish(resolved)
 }

@@ -127,11 +127,14 @@ fn make_absolute(file: &mut raw::File, base: &Path) {
     }
 }
 
+/// Where a node keeps its key: its default, where the file does not say.
+pub(super) fn state_dir(raw: &mut raw::Node) -> &PathBuf {
+    let default = || At { value: Path::new("/var/lib/crossbar").join(&raw.id.0), at: None };
+    &raw.state_dir.get_or_insert_with(default).value
+}
+
 fn node(raw: &mut raw::Node, host: &Host, findings: &mut Findings<'_>) -> Option<Node> {
-    let state_dir = raw.state_dir.get_or_insert_with(|| {
-        let value = Path::new("/var/lib/crossbar").join(&raw.id.0);
-        At { value, at: None }
-    });
+    let state_dir = state_dir(raw).clone();
     if raw.shards.0 != 1 {
         let sentence =
             format!("shards = {} in [node], but this version routes in one thread: it must be 1", raw.shards.0);
@@ -143,7 +146,7 @@ fn node(raw: &mut raw::Node, host: &Host, findings: &mut Findings<'_>) -> Option
     };
     Some(Node {
         id: raw.id.0.clone(),
-        state_dir: state_dir.value.clone(),
+        state_dir,
         shards: raw.shards.0 as usize,
         drain_time: raw.drain_time.0,
         decoy_key,

@@ -30,9 +30,9 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::task::JoinHandle;
 
-/// Makes the node's key where there is none. Returns its public half.
-pub fn keygen(config: &Config) -> Result<String, RunError> {
-    let key = node_key::read_or_generate(&config.node.state_dir, &mut rand::rng());
+/// Makes the key of the node of this configuration file where there is none. Returns its public half.
+pub fn keygen(file: &Path) -> Result<String, RunError> {
+    let key = node_key::read_or_generate(&config::state_dir(file)?, &mut rand::rng());
     Ok(key.map_err(|error| RunError::Failed(error.to_string()))?.public().to_string())
 }
 

@@ -27,12 +27,13 @@ use std::rc::Rc;
 use std::time::{Instant, SystemTime};
 
 /// Makes the master's key, and that of its own operator, where there are none. Returns the public half of the first.
-pub fn keygen(config: &MasterConfig) -> Result<String, RunError> {
+pub fn keygen(file: &Path) -> Result<String, RunError> {
+    let state_dir = MasterConfig::state_dir(file)?;
     let make = |path| {
         node_key::read_or_generate_file(path, &mut rand::rng()).map_err(|error| RunError::Failed(error.to_string()))
     };
-    make(&node_key::operator_key_path(&config.state_dir))?;
-    let key = node_key::read_or_generate(&config.state_dir, &mut rand::rng());
+    make(&node_key::operator_key_path(&state_dir))?;
+    let key = node_key::read_or_generate(&state_dir, &mut rand::rng());
     Ok(key.map_err(|error| RunError::Failed(error.to_string()))?.public().to_string())
 }
 
