@@ -72,11 +72,13 @@ impl Client {
         self
     }
 
-    /// For one session: with a nonce of its own.
-    pub fn renewed(&self, rng: &mut dyn CryptoRng) -> Client {
+    /// For one session: a program gets a nonce of its own, and binds its proof to the TLS channel if there is one. What
+    /// anybody else binds to is left as it is, because there may be a proxy before a router that speaks TLS for it.
+    pub fn renewed(&self, channel_id: Option<ChannelId>, rng: &mut dyn CryptoRng) -> Client {
         let mut client = self.clone();
         if let Credential::Mutual(program) = &mut client.credential {
             program.nonce = mutual::random_nonce(rng);
+            client.channel_id = channel_id;
         }
         client
     }
@@ -87,12 +89,12 @@ impl Client {
         if let Some(authid) = &self.authid {
             details.set("authid", authid.as_str());
         }
-        let binding = self.channel_id.map_or(Value::Null, |_| TLS_EXPORTER.into());
-        let proving = |key: &SecretKey| {
-            Dict::new().with("pubkey", key.public().to_string()).with("channel_binding", binding.clone())
-        };
+        let proving = |key: &SecretKey| Dict::new().with("pubkey", key.public().to_string());
         match &self.credential {
-            Credential::Cryptosign(key) => details.set("authextra", proving(key)),
+            Credential::Cryptosign(key) => {
+                let binding = self.channel_id.map_or(Value::Null, |_| TLS_EXPORTER.into());
+                details.set("authextra", proving(key).with("channel_binding", binding));
+            }
             Credential::Mutual(program) => {
                 let authextra = proving(&program.key).with("purpose", program.purpose.name());
                 details.set("authextra", authextra.with("nonce", hex::encode(program.nonce)));
@@ -229,7 +231,8 @@ mod tests {
     fn who_cannot_prove_to_be_the_one_that_is_expected_gets_no_answer() {
         let (own, listener) = (SecretKey::from_seed([1; 32]), SecretKey::from_seed([2; 32]));
         let client = Client::program("edge1", own.clone(), Purpose::Link);
-        let client = client.expect(Some("edge2"), Some(listener.public())).renewed(&mut ChaCha8Rng::seed_from_u64(1));
+        let client =
+            client.expect(Some("edge2"), Some(listener.public())).renewed(None, &mut ChaCha8Rng::seed_from_u64(1));
         let details = client.hello_details(Dict::new());
         let nonce = details.dict("authextra").and_then(|extra| extra.str("nonce")).unwrap();
         let meeting = |id: &str, key: &SecretKey| Meeting {
@@ -259,7 +262,7 @@ mod tests {
         let meeting = meeting("edge2", &listener);
         assert!(meeting.verify(Side::Dialer, &answer(&meeting, &listener).unwrap()));
         assert_eq!(client.answer("realm1", "cryptosign", &Dict::new()), Err(ChallengeError::OtherMethod));
-        let again = client.renewed(&mut ChaCha8Rng::seed_from_u64(2)).hello_details(Dict::new());
+        let again = client.renewed(None, &mut ChaCha8Rng::seed_from_u64(2)).hello_details(Dict::new());
         assert_ne!(again, details, "every session has a nonce of its own");
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! The dialer says in HELLO who it is and what for (`pubkey`, `purpose`, `nonce`), the listener answers with a
 //! CHALLENGE of `node`, `pubkey`, `nonce` and `signature`, and the dialer with its own signature. Both sign all of it:
-//! the side, the purpose, the realm, the ids, keys and nonces of both, and the TLS channel where there is one. So a
+//! the side, the purpose, the realm, the ids, keys and nonces of both, and the TLS channel on which they meet. So a
 //! signature is worth something only to whom it was made for, only then and only for that purpose; whoever passes it on
 //! to another program, or has it made by one, has nothing.
 //!
@@ -62,7 +62,8 @@ pub struct Meeting {
     pub realm: String,
     pub dialer: Party,
     pub listener: Party,
-    /// Where the dialer binds to the TLS channel.
+    /// Of the TLS channel on which they meet: each signs that which it has, so that the two do not agree where somebody
+    /// stands between two channels. None where there is no TLS.
     pub channel_id: Option<ChannelId>,
 }
 

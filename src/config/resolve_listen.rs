@@ -145,7 +145,7 @@ fn refuse_contradictions(raw: &raw::Listen, findings: &mut Findings<'_>) {
             findings.add(raw.serializers.at, sentence);
         }
         if raw.tls.is_some() {
-            let sentence = "[listen.tls] has no meaning for purpose = \"mesh\", nodes do not link over it";
+            let sentence = "[listen.tls] has no meaning for purpose = \"mesh\", links are encrypted by the node keys";
             findings.add(raw.purpose.at, sentence);
         }
         if raw.auth.is_some() {

@@ -1,11 +1,12 @@
 //! Who the other nodes are: those of the configuration, and those of the membership that the master has handed out. The
 //! last membership is kept on disk, so that a node that starts while there is no master finds the others all the same.
 
+use crate::auth::cryptosign::SecretKey;
 use crate::cluster::Membership;
 use crate::config::resolved::{Address, Listener, Peer};
 use crate::config::{Config, node_key};
 use crate::router::dial::{Dialer, link_with};
-use crate::router::listen::{admission, link_settings};
+use crate::router::listen::{admission, link_settings, link_tls};
 use crate::router::shard::Shard;
 use crate::session::admission::Admission;
 use crate::transport::connect::Target;
@@ -80,7 +81,11 @@ impl Peers {
 
     /// Who may come in through a listener: for links, those who are peers now.
     pub(super) fn admission(&self, config: &Config, listener: &Listener) -> Admission {
-        admission(config, listener, &self.current(), self.dialer.as_ref().map(|dialer| &dialer.key))
+        admission(config, listener, &self.current(), self.key())
+    }
+
+    fn key(&self) -> Option<&SecretKey> {
+        self.dialer.as_ref().map(|dialer| &dialer.key)
     }
 
     /// Links with those who are peers now, and admits their keys and no others.
@@ -89,6 +94,7 @@ impl Peers {
         let config = self.config.borrow();
         let listeners = self.shard.borrow().listeners.clone();
         for state in listeners.iter().filter(|state| state.is_mesh) {
+            *state.accepting.tls.borrow_mut() = link_tls(&peers, self.key());
             if let Some(settings) = state.id.as_ref().and_then(|id| config.listener(id)) {
                 self.shard.borrow_mut().set_admission(state, self.admission(&config, settings));
             }

@@ -59,7 +59,10 @@ fn apply(edge: &mut Edge, listeners: Vec<Reloaded>, config: Config) {
         state.set_limits(&settings.limits);
         let admission = edge.peers.admission(&config, &settings);
         edge.shard.borrow_mut().set_admission(&state, admission);
-        *state.accepting.tls.borrow_mut() = tls;
+        // On ports for the mesh the peers decide, see above.
+        if !state.is_mesh {
+            *state.accepting.tls.borrow_mut() = tls;
+        }
     }
     edge.config = config;
 }

@@ -12,6 +12,7 @@ use crate::drop::DropReason;
 use crate::limits::RAWSOCKET_BYTES_MAX;
 use crate::transport::Conversation;
 use crate::transport::connect::{Reached, Target, connect_rawsocket, reach};
+use crate::transport::node_tls::{self, LINK_ALPN};
 use crate::wamp::feature::{self, Features};
 use crate::wamp::{Identity, SessionKey};
 use crate::wire::{Dict, Serializer};
@@ -127,7 +128,6 @@ async fn run_link(shard: Rc<RefCell<Shard>>, dialer: Dialer, peer: Peer, realm: 
                 }
             }
             Err(error) => {
-                tracing::debug!(peer = peer.id, realm, error, "no link");
                 shard.borrow_mut().note_link_down(&name, Some(error));
             }
         }
@@ -155,9 +155,11 @@ async fn dial(dialer: &Dialer, peer: &Peer, realm: &str) -> Result<Dialed, Strin
     opened.unwrap_or_else(|_| Err(format!("{target}: no link within {HANDSHAKE_MAX:?}")))
 }
 
-/// Has the peer prove who it is, proves who we are, and waits for WELCOME.
+/// Has the peer prove who it is, proves who we are, by TLS and once more within it, and waits for WELCOME.
 async fn open_session(reached: Reached, dialer: &Dialer, peer: &Peer, realm: &str) -> Result<Dialed, String> {
-    let connected = connect_rawsocket(reached, Serializer::Cbor, RAWSOCKET_BYTES_MAX).await;
+    let tls = node_tls::client_config(&dialer.key, peer.public_key, LINK_ALPN).map_err(|error| error.to_string())?;
+    let secured = reached.secure_node(tls).await.map_err(|error| error.to_string())?;
+    let connected = connect_rawsocket(secured, Serializer::Cbor, RAWSOCKET_BYTES_MAX).await;
     let mut link = Conversation::new(connected.map_err(|error| error.to_string())?);
     let client = Client::program(dialer.node.as_str(), dialer.key.clone(), Purpose::Link);
     let client = client.expect(Some(&peer.id), Some(peer.public_key));
@@ -236,8 +238,12 @@ impl Shard {
             state.since = now.uptime;
         }
         state.attempts += 1;
-        if let Some(error) = error {
-            state.last_error = Some(shown(&error));
+        if let Some(error) = error.map(|error| shown(&error)) {
+            // What stays as it is, is worth one line and not one per attempt.
+            if state.last_error.as_ref() != Some(&error) {
+                tracing::warn!(peer = name.0, realm = name.1, error, "no link");
+            }
+            state.last_error = Some(error);
         }
         state.last_error.is_some()
     }

@@ -16,6 +16,7 @@ use crate::transport::askers::Askers;
 use crate::transport::handover::{Handover, Inherited};
 use crate::transport::http::{HttpSettings, Pages};
 use crate::transport::listener::{Endpoint, Listener};
+use crate::transport::node_tls::{self, LINK_ALPN};
 use crate::transport::stream::Socket;
 use crate::transport::{self, Accepted, HandshakeError, tls};
 use crate::wire::Serializer;
@@ -76,6 +77,14 @@ pub fn tls_config(settings: &resolved::Listener) -> Result<Option<Arc<ServerConf
     let Some(tls) = &settings.tls else { return Ok(None) };
     let config = tls::server_config(tls.chain.clone(), tls.key.clone_key(), &tls.client_ca);
     config.map(Some).map_err(|error| format!("[listen.tls] of {}: {error}", settings.address))
+}
+
+/// What a listener for the mesh needs: it admits these peers by their keys. None where this node has no key; nobody
+/// comes in then.
+pub fn link_tls(peers: &[Peer], key: Option<&SecretKey>) -> Option<Arc<ServerConfig>> {
+    let keys = peers.iter().map(|peer| peer.public_key).collect();
+    let config = node_tls::server_config(key?, keys, LINK_ALPN);
+    config.inspect_err(|error| tracing::error!(%error, "this node's key is of no use for TLS")).ok()
 }
 
 /// What the connections of one listener share.

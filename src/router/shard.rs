@@ -295,7 +295,8 @@ impl Shard {
             .with("peer", established.peer.to_string());
         let name = established.peer.to_string();
         let place = entry.source().and_then(|source| source.place());
-        let peer = Box::new(Peer { name, transport, place, channel_id: established.channel_id });
+        let (channel_id, shown) = (established.stream.channel_id(), established.stream.peer_key());
+        let peer = Box::new(Peer { name, transport, place, channel_id, key: shown });
         let session = || {
             let admission = listener.admission.borrow();
             Session::new(&Context { now, admission: &admission, peer: &peer, penalties: &self.penalties })

@@ -167,4 +167,6 @@ pub struct Peer {
     pub place: Option<IpAddr>,
     /// Names the TLS channel, for peers that bind their proof to it.
     pub channel_id: Option<ChannelId>,
+    /// Proved by TLS, where keys are shown instead of certificates.
+    pub key: Option<PublicKey>,
 }

@@ -45,9 +45,10 @@ pub(super) struct Claim {
     channel_id: Option<ChannelId>,
 }
 
-/// What a program says of itself in HELLO, besides its key.
+/// What a program says of itself in HELLO.
 pub(super) struct Introduction {
     pub(super) id: String,
+    pub(super) key: PublicKey,
     pub(super) purpose: Purpose,
     nonce: Nonce,
 }
@@ -116,24 +117,25 @@ impl Challenge {
         cx: &Context,
         mutual: &Mutual,
         realm: &str,
-        claim: Claim,
         introduction: Introduction,
         rng: &mut dyn CryptoRng,
     ) -> Challenge {
-        let Introduction { id, purpose, nonce } = introduction;
-        let is_it = |principal: &&Principal<Program>| is_program(principal, &claim.key, purpose);
+        let Introduction { id, key, purpose, nonce } = introduction;
+        // Who has proved a key by TLS speaks for no other key.
+        let is_shown = cx.peer.key.is_none_or(|shown| shown == key);
+        let is_it = |principal: &&Principal<Program>| is_shown && is_program(principal, &key, purpose);
         let grant = mutual.principals.get(&id).filter(is_it).map(|principal| principal.grant.clone());
-        let (node, key) = (cx.admission.node.id.clone(), mutual.key.public());
+        let (node, own_key) = (cx.admission.node.id.clone(), mutual.key.public());
         let meeting = Box::new(Meeting {
             purpose,
             realm: realm.to_owned(),
-            dialer: Party { id, key: claim.key, nonce },
-            listener: Party { id: node, key, nonce: mutual::random_nonce(rng) },
-            channel_id: claim.channel_id,
+            dialer: Party { id, key, nonce },
+            listener: Party { id: node, key: own_key, nonce: mutual::random_nonce(rng) },
+            channel_id: cx.peer.channel_id,
         });
         let extra = Dict::new()
             .with("node", meeting.listener.id.as_str())
-            .with("pubkey", key.to_string())
+            .with("pubkey", own_key.to_string())
             .with("nonce", hex::encode(meeting.listener.nonce))
             .with("signature", meeting.sign(Side::Listener, &mutual.key));
         Challenge { extra, proof: Proof::Mutual(meeting), grant }
@@ -143,8 +145,7 @@ impl Challenge {
 impl Claim {
     /// Reads `authextra`. The error says what HELLO lacks.
     pub(super) fn read(cx: &Context, authextra: &Dict) -> Result<Claim, &'static str> {
-        let key = authextra.str("pubkey").and_then(|text| text.parse().ok());
-        let key = key.ok_or("an authextra.pubkey of 64 hex digits")?;
+        let key = announced_key(authextra)?;
         let channel_id = match authextra.get("channel_binding") {
             None | Some(Value::Null) => None,
             Some(Value::String(binding)) if binding == cryptosign::TLS_EXPORTER => {
@@ -164,10 +165,16 @@ impl Introduction {
         let nonce = authextra.str("nonce").and_then(cryptosign::parse_challenge);
         Ok(Introduction {
             id: id.to_owned(),
+            key: announced_key(authextra)?,
             purpose: purpose.ok_or("an authextra.purpose that is link, report or operate")?,
             nonce: nonce.ok_or("an authextra.nonce of 64 hex digits")?,
         })
     }
+}
+
+fn announced_key(authextra: &Dict) -> Result<PublicKey, &'static str> {
+    let key = authextra.str("pubkey").and_then(|text| text.parse().ok());
+    key.ok_or("an authextra.pubkey of 64 hex digits")
 }
 
 /// Whether a program with this key that comes for this purpose is the principal.

@@ -336,9 +336,8 @@ impl Handshake {
             }
             Method::Mutual => {
                 let mutual = offered(&methods.mutual)?;
-                let claim = Claim::read(cx, &self.authextra).map_err(Unusable::Lacks)?;
                 let introduction = Introduction::read(self.authid()?, &self.authextra).map_err(Unusable::Lacks)?;
-                Ok(Next::Challenge(Challenge::mutual(cx, mutual, &self.realm, claim, introduction, rng)))
+                Ok(Next::Challenge(Challenge::mutual(cx, mutual, &self.realm, introduction, rng)))
             }
         }
     }

@@ -277,6 +277,7 @@ fn peer(listener: &str) -> Peer {
         transport: Dict::new().with("type", "websocket"),
         place: Some([127, 0, 0, 1].into()),
         channel_id: (listener == "all").then_some([0x62; 32]),
+        key: None,
     }
 }
 

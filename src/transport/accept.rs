@@ -3,10 +3,11 @@
 
 use super::framing::{Inbound, Outbound, rawsocket_framing};
 use super::http::{self, HttpSettings};
+use super::node_tls::{self, LINK_ALPN};
 use super::peer::Peer;
+use super::plumbing::Plumbing;
 use super::rewind::Rewind;
 use super::stream::{Socket, Stream};
-use super::tls::TlsSession;
 use crate::drop::DropReason;
 use crate::limits::{LINK_HANDSHAKE_BYTES_MAX, Limits, RAWSOCKET_BYTES_MAX};
 use crate::wire::proxy::{self, ProxyHeader};
@@ -17,12 +18,9 @@ use rustls::ServerConfig;
 use std::cell::RefCell;
 use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::{TlsAcceptor, server};
 
 /// Whether connections start with a PROXY protocol header, which names the real client behind a load balancer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +44,7 @@ pub struct Accepting {
     pub is_mesh: bool,
     // Replaced when the configuration is read again.
     pub limits: RefCell<Limits>,
+    /// None: not encrypted. On a port for the mesh, which admits the keys of peers by it, nobody comes in then.
     pub tls: RefCell<Option<Arc<ServerConfig>>>,
 }
 
@@ -83,8 +82,6 @@ pub struct Established {
     pub serializer: Option<Serializer>,
     /// What the peer sent right behind its handshake.
     pub leftover: Bytes,
-    /// The TLS channel id (`tls-exporter`) that cryptosign can be bound to.
-    pub channel_id: Option<[u8; 32]>,
     /// The words for this transport in `wamp.session.get`: `websocket` or `rawsocket`, and the subprotocol.
     pub kind: &'static str,
     pub protocol: String,
@@ -127,14 +124,14 @@ pub async fn identify(
 
 /// Takes one accepted socket, whose peer is known, through its handshakes.
 pub async fn accept(accepting: &Accepting, mut plain: Rewind<Socket>, peer: Peer) -> Result<Accepted, HandshakeError> {
+    let Some(first) = first_byte(&mut plain).await? else { return Ok(Accepted::Gone) };
+    plain.put_back(first);
     let tls = accepting.tls.borrow().clone();
     let mut plumbing = match tls {
+        None if accepting.is_mesh => return Err(HandshakeError::violation("this node has no key, so it has no links")),
         None => Plumbing::Plain(plain),
-        Some(config) => {
-            let Some(first) = first_byte(&mut plain).await? else { return Ok(Accepted::Gone) };
-            plain.put_back(first);
-            Plumbing::Tls(Box::new(TlsAcceptor::from(config).accept(plain).await?))
-        }
+        Some(config) if accepting.is_mesh => Plumbing::Tls(Box::new(accept_node(config, plain, first).await?.into())),
+        Some(config) => Plumbing::Tls(Box::new(TlsAcceptor::from(config).accept(plain).await?.into())),
     };
     let Some(first) = first_byte(&mut plumbing).await? else { return Ok(Accepted::Gone) };
     if first == rawsocket::MAGIC {
@@ -147,6 +144,30 @@ pub async fn accept(accepting: &Accepting, mut plain: Rewind<Socket>, peer: Peer
             http::accept(settings, &limits, io, peer).await
         }
         None => Err(HandshakeError::violation(format!("the first octet is 0x{first:02x}, not RawSocket's 0x7f"))),
+    }
+}
+
+/// TLS with another node, which has to name the protocol of links. Nothing else is spoken on a port for the mesh.
+async fn accept_node(
+    config: Arc<ServerConfig>,
+    plain: Rewind<Socket>,
+    first: u8,
+) -> Result<server::TlsStream<Rewind<Socket>>, HandshakeError> {
+    if first != TLS_HANDSHAKE {
+        let message = format!("the first octet is 0x{first:02x}, not TLS's 0x16: links are encrypted, always");
+        return Err(HandshakeError::violation(message));
+    }
+    let accepted = TlsAcceptor::from(config).accept(plain).await;
+    let stream = accepted.map_err(|error| {
+        let message = node_tls::sentence(&error);
+        match node_tls::is_unknown_key(&error) {
+            true => HandshakeError { reason: DropReason::AuthenticationFailed, message },
+            false => HandshakeError { message, ..error.into() },
+        }
+    })?;
+    match stream.get_ref().1.alpn_protocol() == Some(LINK_ALPN) {
+        true => Ok(stream),
+        false => Err(HandshakeError::violation("it does not name the protocol of links (ALPN)")),
     }
 }
 
@@ -192,6 +213,9 @@ async fn read_proxy_header(
     }
 }
 
+/// The first octet of a TLS handshake record.
+const TLS_HANDSHAKE: u8 = 0x16;
+
 /// Room for one read of a PROXY header and what may follow it.
 const PROXY_READ_BYTES: usize = 512;
 
@@ -223,7 +247,7 @@ async fn accept_rawsocket(
         false => [accepting.limits.borrow().message_bytes_max; 2].into(),
     };
     plumbing.write_all(&rawsocket::reply(request.serializer, announced)).await?;
-    let (stream, leftover, channel_id) = plumbing.into_stream();
+    let (stream, leftover) = plumbing.into_stream();
     let (inbound, outbound) = rawsocket_framing(rawsocket::announced_bytes_max(bytes_max), request.bytes_max);
     Ok(Accepted::Established(Box::new(Established {
         stream,
@@ -232,58 +256,7 @@ async fn accept_rawsocket(
         outbound,
         serializer: Some(request.serializer),
         leftover,
-        channel_id,
         kind: "rawsocket",
         protocol: format!("wamp.2.{}", request.serializer.name()),
     })))
-}
-
-/// A socket during the handshakes, when it is still read and written in the ordinary, waiting manner.
-pub enum Plumbing {
-    Plain(Rewind<Socket>),
-    Tls(Box<TlsStream<Rewind<Socket>>>),
-}
-
-impl Plumbing {
-    /// The established stream, what was read too far, and the TLS channel id.
-    pub fn into_stream(self) -> (Stream, Bytes, Option<[u8; 32]>) {
-        match self {
-            Plumbing::Plain(plain) => (Stream::plain(plain.inner), plain.head, None),
-            Plumbing::Tls(tls) => {
-                let (plain, connection) = tls.into_inner();
-                let session = TlsSession::new(connection);
-                let channel_id = session.channel_id();
-                (Stream::encrypted(plain.inner, session), Bytes::new(), channel_id)
-            }
-        }
-    }
-}
-
-macro_rules! on_plumbing {
-    ($self:expr, $stream:ident => $call:expr) => {
-        match $self.get_mut() {
-            Plumbing::Plain($stream) => $call,
-            Plumbing::Tls($stream) => $call,
-        }
-    };
-}
-
-impl AsyncRead for Plumbing {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        on_plumbing!(self, stream => Pin::new(stream).poll_read(cx, buf))
-    }
-}
-
-impl AsyncWrite for Plumbing {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        on_plumbing!(self, stream => Pin::new(stream).poll_write(cx, buf))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_plumbing!(self, stream => Pin::new(stream).poll_flush(cx))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_plumbing!(self, stream => Pin::new(stream).poll_shutdown(cx))
-    }
 }

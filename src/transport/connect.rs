@@ -1,13 +1,14 @@
 //! The dialing side: from an address to an established transport, over WebSocket or RawSocket. `reach` connects within
-//! bounds of its own; the caller bounds in time what is said afterwards. TLS is not dialed: links and operators' tools
-//! run inside one site.
+//! bounds of its own; the caller bounds in time what is said afterwards, TLS first (`Reached::secure`).
 
 mod reach;
 
 pub use reach::{Reached, reach};
 
 use super::framing::{Inbound, Outbound, rawsocket_framing, websocket_client_framing};
-use super::stream::{Socket, Stream};
+use super::node_tls;
+use super::plumbing::Plumbing;
+use super::stream::Stream;
 use crate::wire::{Serializer, rawsocket};
 use bytes::Bytes;
 use std::fmt;
@@ -50,7 +51,9 @@ pub struct Connected {
 pub enum ConnectError {
     #[error("{target}: {error}")]
     Unreachable { target: Target, error: io::Error },
-    #[error("{target}: closed during the handshake: {error}")]
+    #[error("{target}: TLS: {sentence}")]
+    Tls { target: Target, sentence: String },
+    #[error("{target}: closed during the handshake: {}", node_tls::sentence(error))]
     Lost { target: Target, error: io::Error },
     #[error("{target}: the WebSocket is refused: {error}")]
     WebSocket { target: Target, error: Box<tungstenite::Error> },
@@ -78,7 +81,7 @@ pub async fn connect_websocket(
     serializer: Serializer,
     bytes_max: usize,
 ) -> Result<Connected, ConnectError> {
-    let Reached { socket, target } = reached;
+    let Reached { plumbing, target } = reached;
     let refused = |error| ConnectError::WebSocket { target: target.clone(), error: Box::new(error) };
     let authority = match &target {
         Target::Tcp { host, port } => authority(host, *port),
@@ -87,18 +90,13 @@ pub async fn connect_websocket(
     let uri = format!("ws://{authority}{path}").parse::<tungstenite::http::Uri>();
     let uri = uri.map_err(|error| refused(tungstenite::Error::HttpFormat(error.into())))?;
     let request = ClientRequestBuilder::new(uri).with_sub_protocol(format!("wamp.2.{}", serializer.name()));
-    let recording = Recording { inner: socket, read: Vec::new() };
+    let recording = Recording { inner: plumbing, read: Vec::new() };
     let (websocket, _) = client_async(request, recording).await.map_err(refused)?;
     let Recording { inner, read } = websocket.into_inner();
     let head = memchr::memmem::find(&read, HEAD_END).map_or(read.len(), |at| at + HEAD_END.len());
     let (inbound, outbound) = websocket_client_framing(bytes_max);
-    Ok(Connected {
-        stream: Stream::plain(inner),
-        inbound,
-        outbound,
-        serializer,
-        leftover: Bytes::from(read).split_off(head),
-    })
+    let (stream, _) = inner.into_stream();
+    Ok(Connected { stream, inbound, outbound, serializer, leftover: Bytes::from(read).split_off(head) })
 }
 
 /// Opens a RawSocket; `bytes_max` is announced as the next power of two that is not above it.
@@ -107,15 +105,17 @@ pub async fn connect_rawsocket(
     serializer: Serializer,
     bytes_max: usize,
 ) -> Result<Connected, ConnectError> {
-    let Reached { mut socket, target } = reached;
+    let Reached { mut plumbing, target } = reached;
     let lost = |error| ConnectError::Lost { target: target.clone(), error };
-    socket.write_all(&rawsocket::request(serializer, bytes_max)).await.map_err(lost)?;
+    plumbing.write_all(&rawsocket::request(serializer, bytes_max)).await.map_err(lost)?;
+    plumbing.flush().await.map_err(lost)?;
     let mut reply = [0; 4];
-    socket.read_exact(&mut reply).await.map_err(lost)?;
+    plumbing.read_exact(&mut reply).await.map_err(lost)?;
     let send_bytes_max = rawsocket::read_reply(reply, serializer)
         .map_err(|error| ConnectError::RawSocket { target: target.clone(), error })?;
     let (inbound, outbound) = rawsocket_framing(rawsocket::announced_bytes_max(bytes_max), send_bytes_max);
-    Ok(Connected { stream: Stream::plain(socket), inbound, outbound, serializer, leftover: Bytes::new() })
+    let (stream, leftover) = plumbing.into_stream();
+    Ok(Connected { stream, inbound, outbound, serializer, leftover })
 }
 
 impl fmt::Display for Target {
@@ -199,7 +199,7 @@ impl fmt::Display for Url {
 /// A socket that keeps what is read from it. The handshake reads whatever is there, and what it has read beyond its own
 /// end is not to be lost.
 struct Recording {
-    inner: Socket,
+    inner: Plumbing,
     read: Vec<u8>,
 }
 

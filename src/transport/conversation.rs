@@ -32,7 +32,7 @@ impl Conversation {
 
     /// Opens a session: HELLO, the answer to a CHALLENGE, WELCOME. Returns what WELCOME said.
     pub async fn open(&mut self, realm: &str, client: &Client, details: Dict) -> Result<(Id, Dict), String> {
-        let client = client.renewed(&mut rand::rng());
+        let client = client.renewed(self.stream.channel_id(), &mut rand::rng());
         self.send(&Message::Hello { realm: realm.to_owned(), details: client.hello_details(details) }).await?;
         loop {
             match self.receive().await? {

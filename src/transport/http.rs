@@ -1,9 +1,10 @@
 //! The HTTP face of a port: pages for people and programs, and the upgrade to WebSocket.
 
-use super::accept::{Accepted, Established, HandshakeError, Plumbing};
+use super::accept::{Accepted, Established, HandshakeError};
 use super::askers::{self, Askers};
 use super::framing::{Wrapping, websocket_framing};
 use super::peer::Peer;
+use super::plumbing::Plumbing;
 use super::rewind::Rewind;
 use crate::drop::DropReason;
 use crate::limits::Limits;
@@ -154,7 +155,7 @@ pub async fn accept(
     let Some((on_upgrade, negotiated)) = upgrade.into_inner() else { return Ok(Accepted::Served) };
     let upgraded = on_upgrade.await.map_err(failure)?;
     let parts = upgraded.downcast::<TokioIo<Rewind<Plumbing>>>().expect("the connection was made of this very type");
-    let (stream, _, channel_id) = parts.io.into_inner().inner.into_stream();
+    let (stream, _) = parts.io.into_inner().inner.into_stream();
     let wrapping = if negotiated.batched { Wrapping::Batched } else { Wrapping::WebSocket };
     let (inbound, outbound) = websocket_framing(wrapping, limits.message_bytes_max, negotiated.deflate);
     Ok(Accepted::Established(Box::new(Established {
@@ -164,7 +165,6 @@ pub async fn accept(
         outbound,
         serializer: negotiated.serializer,
         leftover: parts.read_buf,
-        channel_id,
         kind: "websocket",
         protocol: negotiated.protocol,
     })))

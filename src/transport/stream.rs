@@ -4,8 +4,9 @@
 //! own task waits for it to become readable.
 
 use super::tls::TlsSession;
+use crate::auth::cryptosign::{ChannelId, PublicKey};
 use std::cell::RefCell;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -18,7 +19,7 @@ pub enum Socket {
     Unix(UnixStream),
 }
 
-/// A socket, and TLS on it where the listener asks for it.
+/// A socket, and TLS on it where there is any.
 #[derive(Debug)]
 pub struct Stream {
     socket: Socket,
@@ -42,6 +43,10 @@ impl Socket {
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
         on_socket!(self, stream => stream.try_write(buf))
     }
+
+    pub fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        on_socket!(self, stream => stream.try_write_vectored(bufs))
+    }
 }
 
 impl Stream {
@@ -51,6 +56,16 @@ impl Stream {
 
     pub fn encrypted(socket: Socket, session: TlsSession) -> Stream {
         Stream { socket, tls: Some(Box::new(RefCell::new(session))) }
+    }
+
+    /// Names the TLS channel at both of its ends, see `TlsSession::channel_id`; None without TLS.
+    pub fn channel_id(&self) -> Option<ChannelId> {
+        self.tls.as_ref()?.borrow().channel_id()
+    }
+
+    /// The key that the peer has proved by TLS; None if it has none to do with it.
+    pub fn peer_key(&self) -> Option<PublicKey> {
+        self.tls.as_ref()?.borrow().peer_key()
     }
 
     /// Reads what is there. `WouldBlock` when nothing is, 0 when the peer has closed.

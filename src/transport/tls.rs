@@ -1,12 +1,14 @@
-//! TLS by rustls: the listener's certificates, which can be replaced while it runs, and the established session, driven
-//! without waiting. The handshake itself is tokio-rustls' (see `accept`); afterwards the session is taken out of it,
-//! because the shard writes through shared references.
+//! TLS by rustls: the listener's certificates, which can be replaced while it runs, and the established session of
+//! either side, driven without waiting. The handshake itself is tokio-rustls' (see `accept` and `connect`); afterwards
+//! the session is taken out of it, because the shard writes through shared references.
 
+use super::node_tls;
 use super::stream::Socket;
+use crate::auth::cryptosign::{ChannelId, PublicKey, TLS_EXPORTER_LABEL};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ProtocolVersion, RootCertStore, ServerConfig, ServerConnection};
-use std::io::{self, Read, Write};
+use rustls::{Connection, ProtocolVersion, RootCertStore, ServerConfig};
+use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
 
 /// What a listener that shows this certificate chain needs; unless `client_ca` is empty, clients must show a
@@ -35,12 +37,12 @@ pub fn server_config(
 /// An established TLS session, apart from its socket.
 #[derive(Debug)]
 pub struct TlsSession {
-    connection: ServerConnection,
+    connection: Connection,
     has_plaintext: bool,
 }
 
 impl TlsSession {
-    pub fn new(connection: ServerConnection) -> TlsSession {
+    pub fn new(connection: Connection) -> TlsSession {
         // The handshake may have brought application data along; one attempt to read it costs nothing.
         TlsSession { connection, has_plaintext: true }
     }
@@ -51,11 +53,16 @@ impl TlsSession {
 
     /// RFC 9266 `tls-exporter` channel binding, 32 bytes. Only of TLS 1.3: in TLS 1.2 without the extended master
     /// secret two channels can be made to have the same.
-    pub fn channel_id(&self) -> Option<[u8; 32]> {
+    pub fn channel_id(&self) -> Option<ChannelId> {
         if self.connection.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
             return None;
         }
-        self.connection.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(&[])).ok()
+        self.connection.export_keying_material([0; 32], TLS_EXPORTER_LABEL, Some(&[])).ok()
+    }
+
+    /// The key that the peer has shown and proved instead of a certificate, see `node_tls`.
+    pub fn peer_key(&self) -> Option<PublicKey> {
+        self.connection.peer_certificates()?.first().and_then(node_tls::shown_key)
     }
 
     pub fn try_read(&mut self, socket: &Socket, buf: &mut [u8]) -> io::Result<usize> {
@@ -115,6 +122,11 @@ impl Read for Unblocked<'_> {
 impl Write for Unblocked<'_> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.0.try_write(buf)
+    }
+
+    /// All records that wait, by one system call.
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.try_write_vectored(bufs)
     }
 
     fn flush(&mut self) -> io::Result<()> {

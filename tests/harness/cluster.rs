@@ -4,6 +4,7 @@
 use super::client::Scope;
 use super::haproxy::free_ports;
 use super::master::{Master, free_port};
+use super::recorder::Recorder;
 use super::router::{Router, Setup, eventually};
 use super::{Edge, in_target};
 use crossbar_cluster::auth::cryptosign::SecretKey;
@@ -30,6 +31,8 @@ pub struct Cluster {
     pub master: Option<Master>,
     /// A name that peers are configured with instead of 127.0.0.1, and the `resolv.conf` by which nodes look it up.
     names: Option<(&'static str, PathBuf)>,
+    /// Through which peers reach each node, where everything that links carry is to be seen.
+    pub recorders: Vec<Recorder>,
     directory: tempfile::TempDir,
 }
 
@@ -70,12 +73,16 @@ impl Cluster {
 
     /// As `start`, with links over TCP, on ports that were free a moment ago.
     pub fn start_over_tcp(n: usize, setup: Setup) -> Cluster {
-        let free = |_| TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-        let listeners: Vec<TcpListener> = (0..n).map(free).collect();
-        let address = |listener: &TcpListener| listener.local_addr().expect("it is bound").to_string();
-        let addresses = listeners.iter().map(address).collect();
-        drop(listeners);
-        Cluster::start_at(vec![0; n], addresses, setup, tempfile::tempdir().expect("a temporary directory"))
+        Cluster::start_at(vec![0; n], tcp_addresses(n), setup, tempfile::tempdir().expect("a temporary directory"))
+    }
+
+    /// As `start_over_tcp`, with everything that the links carry recorded.
+    pub fn start_recorded(n: usize, setup: Setup) -> Cluster {
+        let (addresses, directory) = (tcp_addresses(n), tempfile::tempdir().expect("a temporary directory"));
+        let recorders = addresses.iter().map(|address| Recorder::start(address)).collect();
+        let mut cluster = Cluster { recorders, ..Cluster::prepare(vec![0; n], addresses, setup, directory) };
+        cluster.start_nodes();
+        cluster
     }
 
     /// As `start_over_tcp`, with a name for the hosts of all peers, which nodes look up by this `resolv.conf`. It takes
@@ -108,6 +115,7 @@ impl Cluster {
             agents: Vec::new(),
             master: None,
             names: None,
+            recorders: Vec::new(),
             directory,
         }
     }
@@ -134,7 +142,11 @@ impl Cluster {
                 master.url(),
                 master.public_key
             ),
-            None => peers_of(node, &self.keys, &self.addresses),
+            None if self.recorders.is_empty() => peers_of(node, &self.keys, &self.addresses),
+            None => {
+                let recorded: Vec<String> = self.recorders.iter().map(|recorder| recorder.address.clone()).collect();
+                peers_of(node, &self.keys, &recorded)
+            }
         };
         let peers = match self.names {
             Some((name, _)) => peers.replace("\"127.0.0.1:", &format!("\"{name}:")),
@@ -286,6 +298,13 @@ fn peers_of(node: usize, keys: &[String], addresses: &[String]) -> String {
         format!("[[mesh.peer]]\nid = \"{name}\"\naddress = \"{address}\"\npublic_key = \"{key}\"\n")
     };
     (1..=keys.len()).filter(|other| *other != node).map(peer).collect()
+}
+
+/// Addresses with ports that were free a moment ago.
+fn tcp_addresses(n: usize) -> Vec<String> {
+    let free = |_| TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    let listeners: Vec<TcpListener> = (0..n).map(free).collect();
+    listeners.iter().map(|listener| listener.local_addr().expect("it is bound").to_string()).collect()
 }
 
 /// Addresses of links in a directory of their own.

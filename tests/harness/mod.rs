@@ -11,6 +11,7 @@ pub mod io;
 pub mod master;
 pub mod pattern;
 pub mod probe;
+pub mod recorder;
 pub mod rogue;
 pub mod router;
 

@@ -3,13 +3,14 @@
 use super::cluster::{Cluster, name};
 use super::pattern::show;
 use crossbar_cluster::auth::client::Client;
-use crossbar_cluster::auth::cryptosign;
-use crossbar_cluster::auth::cryptosign::PublicKey;
+use crossbar_cluster::auth::cryptosign::{self, SecretKey};
 use crossbar_cluster::auth::mutual::{METHOD, Meeting, Party, Purpose, Side};
-use crossbar_cluster::transport::connect::{Connected, Target, connect_rawsocket, reach};
+use crossbar_cluster::transport::Conversation;
+use crossbar_cluster::transport::connect::{ConnectError, Connected, Target, connect_rawsocket, reach};
 use crossbar_cluster::transport::framing::rawsocket_framing;
+use crossbar_cluster::transport::node_tls::{self, LINK_ALPN};
+use crossbar_cluster::transport::plumbing::Plumbing;
 use crossbar_cluster::transport::stream::Socket;
-use crossbar_cluster::transport::{Conversation, Stream};
 use crossbar_cluster::wamp::codec::Form;
 use crossbar_cluster::wamp::feature;
 use crossbar_cluster::wamp::{Message, codec};
@@ -18,6 +19,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
 
 /// A link to `realm1` of an edge, held with the key of another node of its cluster.
 pub struct Rogue {
@@ -28,16 +30,12 @@ pub struct Rogue {
 impl Rogue {
     /// Dials `edge<to>` as `edge<node>`, which must not be running.
     pub fn dial(cluster: &Cluster, node: usize, to: usize) -> Rogue {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let target: Target = cluster.link_address(to).parse().expect("an address");
-        let key: PublicKey = cluster.node_key(to).public();
+        let runtime = new_runtime();
         let client = Client::program(name(node), cluster.node_key(node), Purpose::Link);
-        let client = client.expect(Some(&name(to)), Some(key));
+        let client = client.expect(Some(&name(to)), Some(cluster.node_key(to).public()));
         let link = runtime.block_on(async {
-            let reached = reach(&target).await.expect("its address can be reached");
-            let connected = connect_rawsocket(reached, Serializer::Cbor, 1 << 24).await.expect("it listens for links");
-            let mut link = Conversation::new(connected);
-            link.form = Form::Link;
+            let secured = secured(cluster, &cluster.node_key(node), LINK_ALPN, to).await;
+            let mut link = secured.expect("its key is admitted");
             let details = Dict::new().with("roles", feature::link_roles());
             link.open("realm1", &client, details).await.expect("it is admitted");
             link
@@ -48,28 +46,13 @@ impl Rogue {
     /// Listens as `edge<node>`, which must not be running, until `edge<by>` has dialed it, and tells that node that it
     /// has neither sessions nor anything retained.
     pub fn listen(cluster: &Cluster, node: usize, by: usize) -> Rogue {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let path = cluster.link_address(node).strip_prefix("unix:").expect("links go over socket files");
-        let _ = std::fs::remove_file(path);
+        let runtime = new_runtime();
         let link = runtime.block_on(async {
-            let listener = UnixListener::bind(path).expect("the address is free");
-            loop {
-                let accepted = tokio::time::timeout(PATIENCE, listener.accept()).await.expect("it is dialed");
-                let (mut socket, _) = accepted.expect("it is dialed");
-                let mut octets = [0; 4];
-                socket.read_exact(&mut octets).await.expect("a RawSocket handshake");
-                socket.write_all(&octets).await.expect("it is answered alike");
-                let (inbound, outbound) = rawsocket_framing(1 << 24, 1 << 24);
-                let stream = Stream::plain(Socket::Unix(socket));
-                let (serializer, leftover) = (Serializer::Cbor, Default::default());
-                let mut link = Conversation::new(Connected { stream, inbound, outbound, serializer, leftover });
-                link.form = Form::Link;
-                let Ok(Message::Hello { realm, details }) = link.receive().await else { panic!("no HELLO came") };
-                if details.str("authid") == Some(name(by).as_str()) {
-                    admit(&mut link, cluster, node, realm, &details).await;
-                    return link;
-                }
-            }
+            let listener = bind(cluster, node);
+            let mut link = accept(&listener, cluster, node, by).await;
+            let Ok(Message::Hello { realm, details }) = link.receive().await else { panic!("no HELLO came") };
+            admit(&mut link, cluster, node, realm, &details).await;
+            link
         });
         let mut rogue = Rogue { runtime, link };
         while rogue.answer_one() != "wamp.link.replayed" {}
@@ -151,27 +134,78 @@ impl Rogue {
     }
 }
 
+pub fn new_runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+/// Dials `edge<to>` and shows this key; what comes behind TLS and RawSocket is still to be said.
+pub async fn secured(cluster: &Cluster, key: &SecretKey, alpn: &[u8], to: usize) -> Result<Conversation, ConnectError> {
+    let target: Target = cluster.link_address(to).parse().expect("an address");
+    let tls = node_tls::client_config(key, cluster.node_key(to).public(), alpn).expect("the key is of use");
+    let secured = reach(&target).await?.secure_node(tls).await?;
+    let mut link = connect_rawsocket(secured, Serializer::Cbor, 1 << 24).await.map(Conversation::new)?;
+    link.form = Form::Link;
+    Ok(link)
+}
+
+/// Listens at the address of `edge<node>`, which must not be running.
+pub fn bind(cluster: &Cluster, node: usize) -> UnixListener {
+    let path = cluster.link_address(node).strip_prefix("unix:").expect("links go over socket files");
+    let _ = std::fs::remove_file(path);
+    UnixListener::bind(path).expect("the address is free")
+}
+
+/// Waits until `edge<by>` has dialed, and shows it the key of `edge<node>`; its HELLO comes next.
+pub async fn accept(listener: &UnixListener, cluster: &Cluster, node: usize, by: usize) -> Conversation {
+    let admitted = vec![cluster.node_key(by).public()];
+    let tls = node_tls::server_config(&cluster.node_key(node), admitted, LINK_ALPN).expect("the key is of use");
+    loop {
+        let accepted = tokio::time::timeout(PATIENCE, listener.accept()).await.expect("it is dialed");
+        let (socket, _) = accepted.expect("it is dialed");
+        let Plumbing::Plain(plain) = Plumbing::plain(Socket::Unix(socket)) else { unreachable!("it is plain") };
+        // Other nodes dial as well, and are sent away.
+        let Ok(secured) = TlsAcceptor::from(tls.clone()).accept(plain).await else { continue };
+        let mut plumbing = Plumbing::Tls(Box::new(secured.into()));
+        let mut octets = [0; 4];
+        plumbing.read_exact(&mut octets).await.expect("a RawSocket handshake");
+        plumbing.write_all(&octets).await.expect("it is answered alike");
+        plumbing.flush().await.expect("it is answered alike");
+        let (inbound, outbound) = rawsocket_framing(1 << 24, 1 << 24);
+        let (stream, leftover) = plumbing.into_stream();
+        let serializer = Serializer::Cbor;
+        let mut link = Conversation::new(Connected { stream, inbound, outbound, serializer, leftover });
+        link.form = Form::Link;
+        return link;
+    }
+}
+
 /// Opens the session of a node that has dialed in.
 async fn admit(link: &mut Conversation, cluster: &Cluster, node: usize, realm: String, details: &Dict) {
-    let extra = details.dict("authextra").expect("it introduces itself");
+    let challenge = challenge(link, cluster, node, realm, details);
+    link.send(&challenge).await.expect("the challenge is sent");
+    let Ok(Message::Authenticate { .. }) = link.receive().await else { panic!("it is not believed") };
+    let details = Dict::new().with("roles", Dict::new().with("broker", Dict::new()).with("dealer", Dict::new()));
+    link.send(&Message::Welcome { session: 815, details }).await.expect("it is welcome");
+}
+
+/// The CHALLENGE by which `edge<node>` proves itself to whoever has said this HELLO on the link.
+pub fn challenge(link: &Conversation, cluster: &Cluster, node: usize, realm: String, hello: &Dict) -> Message {
+    let extra = hello.dict("authextra").expect("it introduces itself");
     let word = |key: &str| extra.str(key).expect("a word").to_owned();
     let dialer = Party {
-        id: details.str("authid").expect("an id").to_owned(),
+        id: hello.str("authid").expect("an id").to_owned(),
         key: word("pubkey").parse().expect("a key"),
         nonce: cryptosign::parse_challenge(&word("nonce")).expect("a nonce"),
     };
     let key = cluster.node_key(node);
     let listener = Party { id: name(node), key: key.public(), nonce: [7; 32] };
-    let meeting = Meeting { purpose: Purpose::Link, realm, dialer, listener, channel_id: None };
+    let meeting = Meeting { purpose: Purpose::Link, realm, dialer, listener, channel_id: link.stream.channel_id() };
     let extra = Dict::new()
         .with("node", name(node))
         .with("pubkey", key.public().to_string())
         .with("nonce", hex::encode([7; 32]))
         .with("signature", meeting.sign(Side::Listener, &key));
-    link.send(&Message::Challenge { method: METHOD.to_owned(), extra }).await.expect("the challenge is sent");
-    let Ok(Message::Authenticate { .. }) = link.receive().await else { panic!("it is not believed") };
-    let details = Dict::new().with("roles", Dict::new().with("broker", Dict::new()).with("dealer", Dict::new()));
-    link.send(&Message::Welcome { session: 815, details }).await.expect("it is welcome");
+    Message::Challenge { method: METHOD.to_owned(), extra }
 }
 
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,17 +1,17 @@
 //! SIGHUP of the master and of its edges: every key of the master's file, and a membership that changes after an edge
 //! has read its file again.
 
-use crate::harness::client::{self, Carrier, Via};
 use crate::harness::cluster::{Cluster, mesh_of};
 use crate::harness::http::fetch;
 use crate::harness::io::Endpoint;
 use crate::harness::master::{Master, ask, free_port};
-use crate::harness::router::{NO_FEATURES, Setup, endpoint_of, eventually};
+use crate::harness::rogue::{new_runtime, secured};
+use crate::harness::router::{NO_FEATURES, Setup, eventually};
 use crossbar_cluster::admin::command::MASTER_REALM;
 use crossbar_cluster::auth::Secret;
 use crossbar_cluster::auth::client::{Client, Credential};
 use crossbar_cluster::config;
-use crossbar_cluster::wire::{self, Dict, Serializer};
+use crossbar_cluster::transport::node_tls::LINK_ALPN;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -130,18 +130,8 @@ fn a_membership_that_changes_after_a_reload_reaches_the_listeners_that_it_is_for
     let mut client = cluster.node(1).connect();
     client.send(&format!(r#"[1, "realm1", {NO_FEATURES}]"#));
     client.welcome("client");
-    let key = Client::new(Some("edge3".to_owned()), Credential::Cryptosign(cluster.node_key(3)));
-    let endpoint = endpoint_of(cluster.node(1).edge.url("rs+unix"));
-    let via = Via::new(Carrier::RawSocket, Serializer::Cbor);
-    let mut removed = client::Client::open(endpoint.connect(), via, client::Scope::default());
-    let roles = Dict::new().with("caller", Dict::new());
-    removed.send_message(&[1u64.into(), "realm1".into(), key.hello_details(Dict::new().with("roles", roles)).into()]);
-    let challenge = removed.receive();
-    if let Some(wire::Value::Dict(extra)) = challenge.get(2) {
-        let signature = key.answer("realm1", "cryptosign", extra).unwrap_or_default();
-        removed.send_message(&[5u64.into(), signature.into(), Dict::new().into()]);
-        removed.expect_abort("wamp.error.authentication_failed");
-    } else {
-        assert_eq!(challenge[0].as_uint(), Some(3), "{challenge:?}");
-    }
+    let removed = new_runtime().block_on(secured(&cluster, &cluster.node_key(3), LINK_ALPN, 1));
+    assert!(removed.is_err(), "it comes in");
+    let line = format!("its key {} is not the expected one", cluster.node_key(3).public());
+    eventually("the log says so", || cluster.node(1).edge.log().contains(&line));
 }

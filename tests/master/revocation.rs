@@ -27,6 +27,8 @@ fn a_node_with_a_new_key_ends_the_session_that_was_opened_with_the_old_one() {
         let mesh = crate::harness::cluster::mesh_of(cluster.routers[0].as_ref().expect("it runs"));
         mesh["links"][0]["is_up"] == false && mesh["links"][0]["is_up_inbound"] == false
     });
+    // And it gets no other one by the key that does not hold any more.
+    eventually("the log says so", || log(1).contains("is not the expected one"));
 }
 
 #[test]

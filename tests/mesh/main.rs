@@ -8,6 +8,7 @@ mod answers;
 mod calls;
 mod defects;
 mod draining;
+mod encrypted;
 mod events;
 mod failure;
 mod hostile;

@@ -2,22 +2,45 @@
 //! has, have a time of their own: neither a dead name server nor a dead address keeps a living one from being reached.
 
 use super::{ConnectError, Target};
+use crate::transport::node_tls;
+use crate::transport::plumbing::Plumbing;
 use crate::transport::stream::Socket;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsConnector;
 
 /// A connected socket, with small writes sent at once, on which nothing was said yet.
 #[derive(Debug)]
 pub struct Reached {
-    pub(super) socket: Socket,
+    pub(super) plumbing: Plumbing,
     pub(super) target: Target,
+}
+
+impl Reached {
+    /// Has TLS spoken on it. The name is that of the certificate that is expected, if one is.
+    pub async fn secure(self, config: Arc<ClientConfig>, name: ServerName<'static>) -> Result<Reached, ConnectError> {
+        let Reached { plumbing, target } = self;
+        let failed =
+            |error: io::Error| ConnectError::Tls { target: target.clone(), sentence: node_tls::sentence(&error) };
+        let Plumbing::Plain(plain) = plumbing else { return Err(failed(io::Error::other("TLS is spoken already"))) };
+        let stream = TlsConnector::from(config).connect(name, plain).await.map_err(failed)?;
+        Ok(Reached { plumbing: Plumbing::Tls(Box::new(stream.into())), target })
+    }
+
+    /// Has TLS spoken on it as nodes do it, see `node_tls`.
+    pub async fn secure_node(self, config: Arc<ClientConfig>) -> Result<Reached, ConnectError> {
+        // An address is no name: nothing is said of it.
+        self.secure(config, ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into())).await
+    }
 }
 
 /// Connects to an address. A name is looked up anew each time. It takes as long as the bounds below allow; what is said
@@ -31,7 +54,7 @@ pub async fn reach(target: &Target) -> Result<Reached, ConnectError> {
         Target::Unix(path) => UnixStream::connect(path).await.map(Socket::Unix),
     };
     let socket = reached.map_err(|error| ConnectError::Unreachable { target: target.clone(), error })?;
-    Ok(Reached { socket, target: target.clone() })
+    Ok(Reached { plumbing: Plumbing::plain(socket), target: target.clone() })
 }
 
 /// The first connection that comes about. The addresses are tried in their order, each as soon as the one before has
