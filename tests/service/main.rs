@@ -13,4 +13,5 @@ mod proxy;
 mod reload;
 mod systemd;
 mod tls;
+mod units;
 mod websocket;
