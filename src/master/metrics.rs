@@ -35,6 +35,12 @@ const ALL: &[Series] = &[
             |node: &NodeView, state: State| (vec![node.id.clone(), name(state)], f64::from(node.state == state.name()));
         status.nodes.iter().flat_map(|node| State::ALL.map(|state| of(node, state))).collect()
     }),
+    gauge(
+        "crossbar_cluster_node_config_not_run",
+        &["node"],
+        "Whether the node does not run what its configuration file says.",
+        |status| of_heard(status, |beat| f64::from(beat.status.not_run.is_some())),
+    ),
     gauge("crossbar_cluster_node_sessions", &["node"], "Sessions of clients on the node.", |status| {
         of_heard(status, |beat| beat.status.sessions as f64)
     }),
@@ -77,6 +83,12 @@ const ALL: &[Series] = &[
         &["node", "peer", "realm"],
         "How long the last ping on the link took.",
         |status| links(status, |link| link.round_trip_ms.filter(|_| link.is_up).map(|ms| ms / 1_000.0)),
+    ),
+    gauge(
+        "crossbar_master_config_not_run",
+        &[],
+        "Whether the master itself does not run what its configuration file says.",
+        |status| vec![(Vec::new(), f64::from(status.master.not_run.is_some()))],
     ),
     counter(
         "crossbar_master_drops",

@@ -39,6 +39,8 @@ pub struct NodeFacts {
     pub node: String,
     pub version: &'static str,
     pub uptime: Duration,
+    /// It does not run what its configuration file says.
+    pub is_config_not_run: bool,
     pub process: Process,
 }
 
@@ -75,6 +77,7 @@ fn samples(series: Series, node: &NodeFacts, shards: &[Snapshot]) -> Vec<Sample>
     match series {
         Series::Build => vec![Sample { labels: vec![node.version.to_owned(), node.node.clone()], value: Value::Info }],
         Series::Uptime => seconds(node.uptime),
+        Series::ConfigNotRun => integer(u64::from(node.is_config_not_run)),
         Series::Sessions => by_name(shards, |shard| &shard.sessions),
         Series::SessionsOpened => integer(sum(|stats| &stats.sessions_opened)),
         Series::Connections => by_name(shards, |shard| &shard.connections),
@@ -203,6 +206,7 @@ mod tests {
             node: "edge\"1".to_owned(),
             version: "0.1.0",
             uptime: Duration::from_millis(1_500),
+            is_config_not_run: true,
             process: Process { open_files: 7, open_files_max: 1_024, ..Process::default() },
         }
     }
@@ -228,6 +232,7 @@ mod tests {
         for line in [
             "crossbar_build_info{version=\"0.1.0\",node=\"edge\\\"1\"} 1",
             "crossbar_uptime_seconds 1.5",
+            "crossbar_config_not_run 1",
             "# TYPE crossbar_sessions gauge",
             "crossbar_sessions{realm=\"realm1\"} 5",
             "crossbar_messages_total{type=\"publish\",direction=\"in\"} 2",

@@ -47,6 +47,7 @@ macro_rules! series {
 series! {
     Build = Info "crossbar_build" ["version", "node"] "The program that answers.";
     Uptime = Gauge "crossbar_uptime_seconds" [] "Time since the program started.";
+    ConfigNotRun = Gauge "crossbar_config_not_run" [] "1 while the program does not run what its configuration file says; `/info` says why.";
     Sessions = Gauge "crossbar_sessions" ["realm"] "Open sessions.";
     SessionsOpened = Counter "crossbar_sessions_opened" [] "Sessions that got their WELCOME.";
     Connections = Gauge "crossbar_connections" ["listener"] "Open connections, handshakes included.";

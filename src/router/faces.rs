@@ -282,6 +282,7 @@ impl Shard {
             node: self.node.id.clone(),
             version: env!("CARGO_PKG_VERSION"),
             uptime: self.now().uptime,
+            is_config_not_run: self.not_run().is_some(),
             process: Process::read(),
         };
         metrics::render(&facts, &[snapshot])

@@ -73,7 +73,7 @@ fn a_program_says_what_of_its_file_it_does_not_run() {
         std::fs::write(&new, text).expect("the configuration is written");
         std::fs::rename(&new, &file).expect("it takes the place of the old one");
     };
-    let await_told = |cluster: &Cluster, expected: Option<&str>| {
+    let await_told = |cluster: &mut Cluster, expected: Option<&str>| {
         eventually(expected.unwrap_or("nothing is told"), || {
             let nodes = cluster.master().status()["nodes"].clone();
             let of = |id: &str| nodes.as_array().expect("a list").iter().find(|node| node["id"] == id).cloned();
@@ -84,18 +84,41 @@ fn a_program_says_what_of_its_file_it_does_not_run() {
                 None => told("edge2").is_null(),
             }
         });
+        let value = u8::from(expected.is_some());
+        let of_edge = cluster.node(2).admin("/metrics");
+        assert_line(of_edge.text(), &format!("crossbar_config_not_run {value}"));
+        let of_master = fetch(&cluster.master().endpoint(), "/metrics", &[]);
+        assert_line(of_master.text(), &format!("crossbar_cluster_node_config_not_run{{node=\"edge2\"}} {value}"));
+        assert_line(of_master.text(), "crossbar_cluster_node_config_not_run{node=\"edge1\"} 0");
     };
-    await_told(&cluster, None);
+    await_told(&mut cluster, None);
     replace(&original.replacen("[admin]\n", "[admin]\nallowed_hosts = [\"cluster.example\"]\n", 1));
-    await_told(&cluster, Some("the file has changed and was not read since"));
+    await_told(&mut cluster, Some("the file has changed and was not read since"));
     cluster.node(2).edge.signal("HUP");
-    await_told(&cluster, Some("needs a restart: [admin] allowed_hosts"));
+    await_told(&mut cluster, Some("needs a restart: [admin] allowed_hosts"));
     replace("nonsense");
     cluster.node(2).edge.signal("HUP");
-    await_told(&cluster, Some("was not reloaded: "));
+    await_told(&mut cluster, Some("was not reloaded: "));
     replace(&original);
     cluster.node(2).edge.signal("HUP");
-    await_told(&cluster, None);
+    await_told(&mut cluster, None);
+}
+
+/// The master is a program with a file, too.
+#[test]
+fn the_master_says_that_its_own_file_was_not_read() {
+    let cluster = Cluster::start_mastered(vec![0; 1], Setup::default());
+    let metrics = || fetch(&cluster.master().endpoint(), "/metrics", &[]);
+    assert_line(metrics().text(), "crossbar_master_config_not_run 0");
+    let file = cluster.master().process().config_file();
+    let text = std::fs::read_to_string(&file).expect("it is there");
+    std::fs::write(&file, format!("{text}# A line more.\n")).expect("the configuration is written");
+    assert_line(metrics().text(), "crossbar_master_config_not_run 1");
+    assert_eq!(cluster.master().status()["master"]["not_run"], "the file has changed and was not read since");
+}
+
+fn assert_line(text: &str, line: &str) {
+    assert!(text.lines().any(|other| other == line), "{line}\n is not in\n{text}");
 }
 
 #[test]
@@ -114,7 +137,7 @@ fn the_metrics_are_those_of_the_whole_cluster() {
         "crossbar_cluster_gate_open 1",
         "# EOF",
     ] {
-        assert!(page.text().lines().any(|other| other == line), "{line} is not in\n{}", page.text());
+        assert_line(page.text(), line);
     }
     for (path, kind) in [("/", "text/html"), ("/dashboard.js", "text/javascript"), ("/api/history", "application/json")]
     {
