@@ -204,6 +204,7 @@ async function saysWhenNobodyAnswersAndWhenSomebodyDoes({ page: known }) {
 async function offersNothingToStrangers({ page }) {
     const names = await page.locator('button:visible').allInnerTexts();
     assert.deepEqual(names, ['Sign in']);
+    assert.ok(!(await page.locator('#refusals-panel').isVisible()), 'who was refused is for operators');
 }
 
 async function refusesAWrongTicket({ page }) {
@@ -227,6 +228,42 @@ async function signsInAndKeepsNoTicket({ page }) {
         document.querySelector('[name=ticket]').value,
     ]);
     assert.deepEqual(kept, [0, 0, '', '']);
+}
+
+// The wrong ticket of before is one of them; the other is of somebody who hopes that the page takes his name for markup.
+async function showsWhoWasRefused({ page }) {
+    const evil = '<img src="/x" onerror="document.title = 1">';
+    await page.evaluate(async (authid) => {
+        const socket = new WebSocket(new URL('/ws', location.href.replace(/^http/, 'ws')), 'wamp.2.json');
+        await new Promise((resolve) => (socket.onopen = resolve));
+        socket.send(JSON.stringify([1, 'no.such.realm', { roles: { caller: {} }, authid }]));
+        await new Promise((resolve) => (socket.onmessage = resolve));
+        socket.close();
+    }, evil);
+    const rows = page.locator('#refusals tbody tr');
+    await rows.filter({ hasText: evil }).filter({ hasText: 'no.such.realm' }).waitFor();
+    assert.equal(await page.locator('#refusals img').count(), 0);
+    const all = await rows.allInnerTexts();
+    const newest = all.find((row) => row.includes(evil));
+    const before = all.find((row) => row.includes('authentication_failed'));
+    assert.ok(all.indexOf(newest) < all.indexOf(before), `the newest comes first: ${all}`);
+    assert.ok(before.includes(options.authid) && before.includes('ticket'), `who, and why: ${before}`);
+    for (const [words, found] of [
+        ['Authentication_Failed', before],
+        [`${options.authid} ticket`, before],
+        ['<img', newest],
+        ['no.such.realm hello_refused', newest],
+    ]) {
+        await page.fill('#refusals-search', words);
+        assert.deepEqual(await rows.allInnerTexts(), [found], `searched for ${words}`);
+    }
+    await page.fill('#refusals-search', 'no.such.realm authentication_failed');
+    await page.locator('#no-refusals:visible').filter({ hasText: 'No refusal has all these words.' }).waitFor();
+    assert.equal(await rows.count(), 0);
+    await page.fill('#refusals-search', '');
+    await rows.filter({ hasText: evil }).waitFor();
+    await fitsAPhone({ page });
+    if (options.screenshots) await shoot(page, 'refusals-light');
 }
 
 async function asksBeforeItDrains({ page }) {
@@ -276,6 +313,8 @@ async function saysThatTheMasterIsGone({ page }) {
     // Who was signed in is not any more, and so nobody steers by what is not known.
     await page.getByRole('button', { name: 'Sign in' }).waitFor();
     assert.equal(await page.locator('.asking').count(), 0);
+    assert.ok(!(await page.locator('#refusals-panel').isVisible()), 'who was refused is for operators');
+    assert.equal(await page.locator('#refusals tbody tr').count(), 0);
 }
 
 // ---- The words of the scenarios
@@ -313,18 +352,19 @@ async function kill(command) {
 // The page as it is now on every screen, each drawn from the start.
 async function photograph(browser, name) {
     if (!options.screenshots) return;
-    await mkdir(options.screenshots, { recursive: true });
     for (const [screen, settings] of Object.entries(SCREENS)) {
         const context = await browser.newContext({ ...settings, deviceScaleFactor: screen === 'phone' ? 2 : 1 });
         const page = await context.newPage();
         await page.goto(options.url);
         await page.locator('#sessions-chart path.line').first().waitFor({ state: 'attached', timeout: PATIENCE_MS });
-        await page.screenshot({
-            path: path.join(options.screenshots, `dashboard-${name}-${screen}.png`),
-            fullPage: true,
-        });
+        await shoot(page, `${name}-${screen}`);
         await context.close();
     }
+}
+
+async function shoot(page, name) {
+    await mkdir(options.screenshots, { recursive: true });
+    await page.screenshot({ path: path.join(options.screenshots, `dashboard-${name}.png`), fullPage: true });
 }
 
 // Whatever the page may not do: ask elsewhere, break a rule of its own policy, or fail.
@@ -352,6 +392,7 @@ const WHOLE = [
     offersNothingToStrangers,
     refusesAWrongTicket,
     signsInAndKeepsNoTicket,
+    showsWhoWasRefused,
     asksBeforeItDrains,
     drainsAndUndrains,
     rebalances,

@@ -86,6 +86,11 @@ export class Control {
         this.#place(this.#steering, action);
     }
 
+    // Asks the master who was refused; null where nobody has signed in.
+    get refusals() {
+        return this.#session && ((wanted) => this.#call('refusals', wanted));
+    }
+
     #refresh() {
         if (this.#status) this.update(this.#status);
         this.changed();

@@ -1,17 +1,19 @@
 // The live dashboard of the master: asks it every second how the cluster is, and shows the answer.
 //
-// The parts: `cluster.js` draws conclusions, `nodes.js`, `charts.js` and `tables.js` show, `control.js` steers over
-// the session of `wamp.js`, `page.js` makes elements and words. There is no framework and no build: what is served is
-// the source.
+// The parts: `cluster.js` draws conclusions, `nodes.js`, `charts.js`, `tables.js` and `refusals.js` show, `control.js`
+// steers over the session of `wamp.js`, `page.js` makes elements and words. There is no framework and no build: what is
+// served is the source.
 
 import { Chart } from './charts.js';
 import { Control } from './control.js';
 import { Hosts, Summary } from './nodes.js';
 import { count, duration, rate, say, set } from './page.js';
+import { Refusals } from './refusals.js';
 import { Drops, Log, Matrix } from './tables.js';
 
 const STATUS_MS = 1_000;
 const HISTORY_MS = 5_000;
+const REFUSALS_MS = 10_000;
 // A master that takes longer than this to answer a small question is in trouble, and is said to be.
 const TIMEOUT_MS = 1_500;
 
@@ -25,7 +27,8 @@ class Dashboard {
     #known = document.getElementById('known');
 
     constructor() {
-        this.control = new Control(() => this.#status && this.hosts.update(this.#status));
+        this.control = new Control(() => this.#changeHands());
+        this.refusals = new Refusals(() => this.control.refusals);
         this.hosts = new Hosts((slot, node) => this.control.steer(slot, node));
         this.parts = [new Summary(), this.hosts, this.control, new Matrix(), new Drops(), new Log()];
         this.charts = [
@@ -37,6 +40,13 @@ class Dashboard {
     start() {
         every(STATUS_MS, () => this.#askStatus());
         every(HISTORY_MS, () => this.#askHistory());
+        every(REFUSALS_MS, () => this.refusals.refresh());
+    }
+
+    // Somebody has signed in or out.
+    #changeHands() {
+        if (this.#status) this.hosts.update(this.#status);
+        this.refusals.refresh();
     }
 
     async #askStatus() {

@@ -35,6 +35,7 @@ assets! {
     "/control.js" = JAVASCRIPT "control.js";
     "/nodes.js" = JAVASCRIPT "nodes.js";
     "/page.js" = JAVASCRIPT "page.js";
+    "/refusals.js" = JAVASCRIPT "refusals.js";
     "/tables.js" = JAVASCRIPT "tables.js";
     "/wamp.js" = JAVASCRIPT "wamp.js";
 }
