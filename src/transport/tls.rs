@@ -46,8 +46,8 @@ pub struct TlsSession {
 }
 
 thread_local! {
-    /// Into this the sockets of a thread are read. The buffer of rustls takes 4 KiB at a time, which would cost many more
-    /// system calls, and as much memory for each connection if it took more.
+    /// Into this the sockets of a thread are read. The buffer of rustls takes 4 KiB at a time, which would cost many
+    /// more system calls, and as much memory for each connection if it took more.
     static CIPHERTEXT: RefCell<Box<[u8]>> = RefCell::new(vec![0; CIPHERTEXT_BYTES].into());
 }
 
