@@ -59,7 +59,7 @@ impl Desks {
         }
     }
 
-    /// A call of the router itself: of the program or of the authority.
+    /// A call that the router makes itself: one of the program, or a question of the realm to an authorizer.
     pub(super) fn handle_router_call(
         &mut self,
         cx: &mut Context,

@@ -63,7 +63,8 @@ impl Stream {
         self.tls.as_ref()?.borrow().channel_id()
     }
 
-    /// The key that the peer has proved by TLS; None if it has none to do with it.
+    /// The key that the peer has shown and proved by TLS; None where there is no TLS, or the peer has shown a
+    /// certificate or nothing.
     pub fn peer_key(&self) -> Option<PublicKey> {
         self.tls.as_ref()?.borrow().peer_key()
     }

@@ -5,7 +5,7 @@ use super::look::Look;
 use crate::admin::client::{ControlClient, ControlError};
 use crate::admin::command::{MASTER_PREFIX, MasterCommand, NodeCommand, node_prefix};
 use crate::admin::json;
-use crate::cluster::{Membership, State};
+use crate::cluster::State;
 use anyhow::{Context, anyhow, bail};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -65,11 +65,6 @@ impl Asked {
             None => Look::of_master(self.of_master(&MasterCommand::Status).await?),
             Some(id) => Look::of_edge(self.of_node(&id, &NodeCommand::Status).await?),
         }
-    }
-
-    /// Who belongs to the cluster.
-    pub(super) async fn membership(&mut self) -> anyhow::Result<Membership> {
-        self.ask(MASTER_PREFIX, &MasterCommand::Membership).await
     }
 
     /// Has the master do something.

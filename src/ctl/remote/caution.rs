@@ -5,7 +5,6 @@ use super::asked::Asked;
 use super::look::Look;
 use super::words::plural;
 use crate::auth::cryptosign::PublicKey;
-use crate::cluster::Membership;
 use anyhow::bail;
 use std::io::{self, BufRead, IsTerminal, Write};
 
@@ -18,9 +17,10 @@ pub(super) async fn before_add(
     is_replacing: bool,
     is_sure: bool,
 ) -> anyhow::Result<()> {
-    let membership: Membership = asked.membership().await?;
-    let Some(member) = membership.member(id) else { return Ok(()) };
-    if member.address == address && member.public_key == *key {
+    let look = asked.look().await?;
+    let mut members = look.cluster.iter().flat_map(|cluster| &cluster.nodes);
+    let Some(member) = members.find(|member| member.id == id) else { return Ok(()) };
+    if member.address == address && member.public_key == key.to_string() {
         return Ok(());
     }
     let before =
@@ -28,7 +28,6 @@ pub(super) async fn before_add(
     if !is_replacing {
         bail!("{before}; --replace gives it this address and key, and its links end until it runs with them");
     }
-    let look = asked.look().await?;
     let will =
         format!("{before}. It gets the address {address} and the key {key}: its links end until it runs with them");
     confirm(&format!("{will}. {}", standing(&look, id)), is_sure)
@@ -36,8 +35,10 @@ pub(super) async fn before_add(
 
 /// Before a node is removed.
 pub(super) async fn before_remove(asked: &mut Asked, id: &str, is_sure: bool, is_last: bool) -> anyhow::Result<()> {
-    check_last(asked, id, "remove", is_last).await?;
     let look = asked.look().await?;
+    if !is_last {
+        check_last(&look, id, "remove")?;
+    }
     // The master names the nodes that there are.
     if look.line(id).is_err() {
         return Ok(());
@@ -46,13 +47,16 @@ pub(super) async fn before_remove(asked: &mut Asked, id: &str, is_sure: bool, is
     confirm(&format!("{will}, and it lets its clients go. {}", standing(&look, id)), is_sure)
 }
 
-/// Whether a node may stop taking clients: another one does, or it is meant to be the last (`--last`). A single edge
-/// that is asked itself knows of no others.
-pub(super) async fn check_last(asked: &mut Asked, id: &str, what: &str, is_last: bool) -> anyhow::Result<()> {
+/// Before a node is drained. A single edge that is asked itself knows of no others.
+pub(super) async fn before_drain(asked: &mut Asked, id: &str, is_last: bool) -> anyhow::Result<()> {
     if is_last || asked.edge().is_some() {
         return Ok(());
     }
-    let look = asked.look().await?;
+    check_last(&asked.look().await?, id, "drain")
+}
+
+/// Whether another node takes clients when this one does not any more.
+fn check_last(look: &Look, id: &str, what: &str) -> anyhow::Result<()> {
     let is_serving = look.lines.iter().any(|line| line.id == id && line.is_up());
     if is_serving && !look.lines.iter().any(|line| line.id != id && line.is_up()) {
         bail!("{id} is the only node that takes clients: {what} it with --last if nobody is to be served any more");

@@ -73,7 +73,7 @@ async fn carry_out(command: &Remote, asked: &mut Asked, is_json: bool) -> Result
         Remote::Subscriptions(of) => lists::list(asked, List::Subscriptions, of.realm.as_deref(), is_json).await,
         Remote::Node(command) => steer::node(asked, command, is_json).await,
         Remote::Drain { id, seconds, no_wait, last } => {
-            caution::check_last(asked, id, "drain", *last).await?;
+            caution::before_drain(asked, id, *last).await?;
             steer::drain(asked, id, *seconds, !no_wait, is_json).await
         }
         Remote::Undrain { id } => steer::undrain(asked, id, is_json).await,
